@@ -1,0 +1,92 @@
+"""Algorithms: each is one module with one frozen dataclass, its hyper-parameters, and three methods.
+
+`select` chooses samples to learn from, `credit` turns a batch into targets, `loss` turns the policy's outputs into a sum
+to minimise. A loss knows no device, rank, micro-batch or mean: the learner divides by the global count, so results do
+not depend on how the work is cut. To add one, write `reft/algorithms/NAME.py` and a config with `algorithm.use: NAME`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from reft.batch import Batch
+from rollout.types import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What the policy says of a batch, all (B, T-1) float32: log-probs of the actions taken, values of the states they
+    were taken in, entropies (nats) of the distributions they were drawn from."""
+
+    logprobs: Tensor
+    values: Tensor
+    entropies: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """Sums over a micro-batch.
+
+    `total` is to be minimised once it is divided by the minibatch's count; `sums` are per-token metrics to be divided by
+    the number of actions; `highest` are metrics of which the largest counts.
+    """
+
+    total: Tensor
+    sums: Mapping[str, Tensor]
+    highest: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Experience(Protocol):
+    """A batch with its targets; a frozen dataclass of tensors with B rows, so that the learner can cut it."""
+
+    @property
+    def batch(self) -> Batch: ...
+
+    @property
+    def counts(self) -> Tensor:
+        """(B,) float32, each row's part in the divisor of the loss: its tokens, or 1 a sequence."""
+        ...
+
+
+class Policy(Protocol):
+    """The part of a learner that credit assignment may ask."""
+
+    def forward(self, batch: Batch) -> Outputs:
+        """The current policy's outputs, without gradients."""
+        ...
+
+    def reference(self, batch: Batch) -> Tensor:
+        """(B, T-1) log-probs of the actions under the frozen policy that reinforcement started from."""
+        ...
+
+
+class Algorithm(Protocol):
+    """Three functions and the shape of the update."""
+
+    @property
+    def epochs(self) -> int:
+        """Passes over each batch."""
+        ...
+
+    @property
+    def minibatches(self) -> int:
+        """Optimizer steps a pass."""
+        ...
+
+    def validate(self) -> None:
+        """Raise `ConfigError` where a hyper-parameter is out of range."""
+        ...
+
+    def select(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples worth learning from; none at all means that the step updates nothing."""
+        ...
+
+    def credit(self, batch: Batch, policy: Policy) -> tuple[Any, dict[str, float]]:
+        """The experience to learn from, and metrics of it."""
+        ...
+
+    def loss(self, outputs: Outputs, experience: Any) -> Loss:
+        """The loss of a micro-batch, as sums."""
+        ...

@@ -1,0 +1,96 @@
+"""The mathematics that algorithms share: functions of tensors, no settings, no means over a batch.
+
+Shapes are (B, T-1), indexed by state; `mask` is the action mask.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Aggregation = Literal["token-mean", "seq-mean-token-mean"]
+"""How token losses become one number, as verl names it: the mean over all tokens of the batch (DAPO, today's PPO), or the
+mean over sequences of each one's token mean (ReFT, original GRPO)."""
+
+LOG_RATIO_BOUND = 20.0
+"""exp(20) is 5e8: beyond it a ratio says nothing more, and infinity times zero would be NaN."""
+
+
+def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
+    """Generalised advantage estimates (arXiv 1506.02438, equation 16), 0 outside the mask.
+
+    The value behind the last action is 0, also for truncated chains: the episode ends there. States outside the mask,
+    such as a tool's tokens between actions, are jumped over.
+    """
+    advantages = torch.zeros_like(rewards)
+    following = torch.zeros_like(rewards[:, 0])
+    next_value = torch.zeros_like(following)
+    for t in range(rewards.shape[1] - 1, -1, -1):
+        here = mask[:, t]
+        delta = rewards[:, t] + gamma * next_value - values[:, t]
+        advantage = delta + gamma * lam * following
+        following = torch.where(here, advantage, following)
+        next_value = torch.where(here, values[:, t], next_value)
+        advantages[:, t] = torch.where(here, advantage, 0.0)
+    return advantages
+
+
+def at_last_action(scores: Tensor, mask: Tensor) -> Tensor:
+    """Scores (B,) put in the state of each row's last action, 0 elsewhere; rows without actions get none."""
+    placed = torch.zeros_like(mask, dtype=scores.dtype)
+    columns = torch.arange(mask.shape[1], device=mask.device)
+    last = torch.where(mask, columns, -1).amax(1)
+    rows = torch.nonzero(last >= 0).squeeze(1)
+    placed[rows, last[rows]] = scores[rows]
+    return placed
+
+
+def whiten(values: Tensor, mask: Tensor, epsilon: float = 1e-8) -> Tensor:
+    """Masked values with mean 0 and unbiased variance 1 over the whole batch, 0 outside the mask (as trl.core.masked_whiten).
+
+    The caller holds the global batch, so the result does not depend on ranks.
+    """
+    count = mask.sum()
+    if count < 2:
+        return torch.zeros_like(values)
+    mean = masked_sum(values, mask) / count
+    variance = masked_sum((values - mean) ** 2, mask) / (count - 1)
+    return (values - mean) * torch.rsqrt(variance + epsilon) * mask
+
+
+def masked_sum(values: Tensor, mask: Tensor) -> Tensor:
+    """The sum over the mask, a scalar; what stands outside, even NaN, does not count."""
+    return torch.where(mask, values, 0.0).sum()
+
+
+def log_ratio(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
+    """log π(a|s) - log π_old(a|s), bounded so that its exponential is finite."""
+    return (logprobs - old_logprobs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
+
+
+def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
+    """max(-A r, -A clamp(r, 1-clip, 1+clip)), the token losses of PPO (arXiv 1707.06347, equation 7)."""
+    return torch.maximum(-advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + clip))
+
+
+def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float) -> Tensor:
+    """½ max((V-R)², (V_old + clamp(V-V_old, ±clip) - R)²), a token's."""
+    near = old_values + (values - old_values).clamp(-clip, clip)
+    return 0.5 * torch.maximum((values - returns) ** 2, (near - returns) ** 2)
+
+
+def aggregate(mask: Tensor, aggregation: Aggregation) -> tuple[Tensor, Tensor]:
+    """Weights (B, T-1) of the token losses, and counts (B,): the loss is Σ weight·token loss / Σ counts, whichever way
+    rows are spread. Rows without actions count nothing."""
+    lengths = mask.sum(1)
+    if aggregation == "token-mean":
+        return mask.float(), lengths.float()
+    return mask / lengths.clamp(min=1)[:, None], (lengths > 0).float()
+
+
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
+    """1 - Var(R-V)/Var(R) over the mask: 1 is perfect, 0 no better than a constant; 0 where returns do not vary."""
+    spread = returns[mask].var()
+    if not spread > 0:
+        return 0.0
+    return float(1 - (returns - values)[mask].var() / spread)

@@ -1,0 +1,97 @@
+"""The arithmetic of a run: what a config means in problems, steps, tokens and bytes, before anything is started."""
+
+from reft.model import parameter_count
+from reft.prepare import Prepared
+from reft.warmup import Schedule, schedule, tokenize
+
+STATE_BYTES = {"float32": 4 + 4 + 8, "bfloat16": 2 + 4 + 4 + 8}
+"""Bytes a weight of the learner takes: the weight, its gradient, Adam's two moments, and a float32 master of a bfloat16 one."""
+
+
+def headline(prepared: Prepared) -> str:
+    """The inputs of a run in one line."""
+    splits, task = prepared.splits, prepared.composed.settings["task"]["use"]
+    model = prepared.config.model.path or f"fresh {prepared.config.model.architecture}"
+    counts = f"{len(splits.train):,} train, {len(splits.dev):,} dev, {len(splits.test):,} test problems"
+    left_out = f" ({prepared.too_long:,} left out: longer than {prepared.context} positions)" if prepared.too_long else ""
+    return f"task {task}: {counts}{left_out}; {model}, {_count(parameter_count(prepared.model_config))} weights"
+
+
+def arithmetic(prepared: Prepared) -> str:
+    """The plan of a run, a line a fact."""
+    config = prepared.config
+    lines = [headline(prepared), ""]
+    if config.warmup.epochs:
+        corpus, dropped = tokenize(prepared.demonstrations, prepared.codec, prepared.context)
+        lines += _warmup_lines(schedule(config.warmup, len(corpus), config.learner.ranks), len(corpus), dropped, prepared)
+        lines.append(f"           {corpus.lengths.mean():.1f} tokens each, {int(corpus.lengths.max())} the longest")
+    else:
+        lines.append("warm-up    none")
+    lines += [*_reinforce_lines(prepared), *_evaluate_lines(prepared), *_memory_lines(prepared), ""]
+    lines.append(f"config hash {prepared.composed.hash()}")
+    return "\n".join(lines)
+
+
+def _warmup_lines(shape: Schedule, rows: int, dropped: int, prepared: Prepared) -> list[str]:
+    config = prepared.config.warmup
+    left_out = f" ({dropped:,} left out as too long)" if dropped else ""
+    return [
+        f"warm-up    {rows:,} demonstrations{left_out} × {config.epochs:g} epochs, {config.batch_size} a step "
+        f"→ {shape.steps:,} optimizer steps",
+        f"           learning rate laid out for {shape.horizon:,} steps, peak {config.lr:g}",
+    ]
+
+
+def _reinforce_lines(prepared: Prepared) -> list[str]:
+    config = prepared.config
+    train, algorithm = config.train, config.algorithm
+    chains = train.prompts * train.samples_per_prompt
+    updates = train.steps * algorithm.epochs * algorithm.minibatches
+    passes = train.steps * train.prompts / len(prepared.splits.train)
+    return [
+        f"reinforce  {train.steps} steps × {train.prompts} prompts × {train.samples_per_prompt} samples "
+        f"→ {train.steps * chains:,} chains ({passes:.1f} passes over the problems)",
+        f"           at most {train.steps * chains * config.sampling.max_tokens:,} tokens sampled",
+        f"           × {algorithm.epochs} epochs × {algorithm.minibatches} minibatches → {updates:,} optimizer steps "
+        f"of {chains // algorithm.minibatches:,} chains, peak learning rate {config.learner.lr:g}",
+    ]
+
+
+def _evaluate_lines(prepared: Prepared) -> list[str]:
+    config, splits = prepared.config, prepared.splits
+    test, dev = splits.test[: config.evaluate.limit], splits.dev[: config.evaluate.dev_limit]
+    times = -(-config.train.steps // config.train.eval_every)
+    return [
+        f"evaluate   {len(test):,} test problems × (1 greedy + {config.evaluate.samples} sampled), before and after",
+        f"           {len(dev):,} dev problems × 2, {times} times on the way",
+    ]
+
+
+def _memory_lines(prepared: Prepared) -> list[str]:
+    config = prepared.config
+    weights = parameter_count(prepared.model_config)
+    copies = 2 if config.model.critic == "separate" else 1
+    divided = config.learner.ranks if config.learner.zero else 1
+    state = weights * copies * STATE_BYTES[config.model.dtype]
+    plain = weights * (4 if config.model.dtype == "float32" else 2)
+    return [
+        f"memory     weights, gradients and optimizer {_bytes(state)} over {divided} rank{'s' * (divided > 1)}"
+        + (f" (ZeRO {config.learner.zero} divides part of it)" if divided > 1 else ""),
+        f"           reference {_bytes(plain)} a rank; sampler {_bytes(plain)} × {config.rollout.workers} workers; "
+        "activations and caches come on top",
+    ]
+
+
+def _count(number: int) -> str:
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def _bytes(number: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"

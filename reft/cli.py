@@ -1,0 +1,102 @@
+"""The command line. Importing it is cheap; each command imports what it needs."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from reft import __version__
+
+COMMANDS = {
+    "run": "warm up, reinforce and evaluate; goes on where it stopped",
+    "warmup": "only imitate the demonstrations, and see whether the policy is ready",
+    "train": "only reinforce, from the run's warm-up or from model.path",
+    "eval": "evaluate a checkpoint of a run, greedy and sampled",
+    "sample": "watch a checkpoint think about problems",
+    "check": "validate a config and print the arithmetic of the run; starts nothing",
+    "doctor": "versions, devices, and what each missing extra would give",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="reft",
+        description="Language models that reason better by learning from their own chains of thought.",
+        epilog="start with: reft run quickstart",
+    )
+    parser.add_argument("--version", action="version", version=f"reft {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+        if name in ("run", "warmup", "train", "check"):
+            optional = "?" if name == "check" else None
+            command.add_argument("config", nargs=optional, help="a YAML file, or the name of a shipped config")
+            command.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. train.steps=20")
+        if name == "check":
+            command.add_argument("--defaults", action="store_true", help="print every setting with its meaning and default")
+        if name == "eval":
+            command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
+            command.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. evaluate.samples=8")
+            command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to evaluate on")
+        if name == "sample":
+            command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
+            command.add_argument("-n", type=int, default=3, help="problems to show")
+            command.add_argument("--samples", type=int, default=2, help="sampled chains of each, besides the greedy one")
+            command.add_argument("--prompt", help="a prompt of your own instead of test problems")
+            command.add_argument("--seed", type=int, default=0, help="of the choice of problems and of sampling")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit status: 0 done, 2 a user's error, 130 interrupted."""
+    options = build_parser().parse_args(arguments)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.path.insert(0, os.getcwd())  # a reward or task of one's own is looked for where the command is typed
+    try:
+        return _dispatch(options)
+    except KeyboardInterrupt:
+        print("\nreft: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if options.debug:
+            raise
+        return _explain(error)
+
+
+def _dispatch(options: argparse.Namespace) -> int:
+    from reft import commands  # heavier than --help may be
+
+    match options.command:
+        case "run" | "warmup" | "train":
+            stages = {"run": ("warmup", "reinforce"), "warmup": ("warmup",), "train": ("reinforce",)}[options.command]
+            return commands.run(options.config, options.overrides, stages)
+        case "check":
+            return commands.check(options.config, options.overrides, options.defaults)
+        case "eval":
+            return commands.evaluate(Path(options.checkpoint), options.overrides, options.split)
+        case "sample":
+            return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
+        case _:
+            return commands.doctor()
+
+
+def _explain(error: Exception) -> int:
+    """One line for what a user can mend; one line and where to look for what is our fault."""
+    from reft.errors import UserError
+    from rewards.scorer import RewardError
+    from rollout.engine import WeightsError
+    from rollout.pool import RolloutError
+
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'a file'}: {error.strerror}"
+    elif not isinstance(error, UserError | RewardError | RolloutError | WeightsError):
+        text = f"{type(error).__name__}: {text}; run again with --debug for the traceback"
+    print(f"reft: {text}", file=sys.stderr)
+    return 2
+
+
+STARTED = time.monotonic()

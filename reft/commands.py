@@ -1,0 +1,143 @@
+"""What each command does. Every function returns the exit status."""
+
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from reft.compose import annotated_defaults, compose, compose_settings
+from reft.errors import ConfigError, RunError
+from reft.progress import Display
+from reft.run import check_directory, default_directory, read_settings
+from reft.summary import print_summary, read_summary
+
+
+def run(config: str, overrides: Sequence[str], stages: Sequence[str]) -> int:
+    """Do the stages of a run and print the table."""
+    composed = compose(config, overrides)
+    directory = default_directory(composed)
+    check_directory(directory, composed)
+    display = Display()
+    display.note(f"{composed.name}, seed {composed.config.seed} → {directory}")
+    if "reinforce" in stages and (finished := read_summary(directory)) and "reinforced" in finished:
+        print_summary(finished)
+        display.note("\nThis run is complete. Change a setting, or run.dir, for another.")
+        return 0
+    _quiet()
+
+    from reft.arithmetic import headline
+    from reft.prepare import prepare
+    from reft.stages import run_stages
+
+    prepared = prepare(composed)
+    display.note(headline(prepared))
+    started = time.time() - psutil.Process().create_time()
+    content = run_stages(prepared, directory, display, stages, started)
+    if content is None:
+        display.note(f"go on with: {' '.join(['reft', 'run', config, *overrides])}")
+        return 130
+    print_summary(content)
+    return 0
+
+
+def check(config: str | None, overrides: Sequence[str], defaults: bool) -> int:
+    """Print the arithmetic of a config, or all defaults."""
+    if defaults:
+        print(annotated_defaults())
+        return 0
+    if config is None:
+        raise ConfigError("check needs a config; name a YAML file or a shipped config")
+    composed = compose(config, overrides)
+    check_directory(default_directory(composed), composed)
+    _quiet()
+
+    from reft.arithmetic import arithmetic
+    from reft.prepare import prepare
+
+    print(arithmetic(prepare(composed)))
+    return 0
+
+
+def evaluate(checkpoint: Path, overrides: Sequence[str], split: str) -> int:
+    """Evaluate a checkpoint as its run does, and print the report."""
+    run_directory = _run_of(checkpoint)
+    settings = read_settings(run_directory)
+    composed = compose_settings(settings.name, _with_overrides(settings.settings, overrides))
+    _quiet()
+
+    from reft.prepare import prepare
+    from reft.stages import evaluate_checkpoint
+    from reft.summary import print_reports
+
+    prepared = prepare(composed)
+    content = evaluate_checkpoint(prepared, checkpoint, Display(), split)
+    print_reports(content)
+    return 0
+
+
+def sample(checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int) -> int:
+    """Print chains of a checkpoint for problems of its test split, or for a prompt of one's own."""
+    if problems < 1 or samples < 0:
+        raise ConfigError(f"-n {problems} --samples {samples} is out of range; choose at least 1 problem and 0 samples")
+    composed = read_settings(_run_of(checkpoint))
+    _quiet()
+
+    from reft.viewer import show
+
+    show(composed.config, checkpoint, problems, samples, prompt, seed)
+    return 0
+
+
+def doctor() -> int:
+    """Print what is there and what is missing."""
+    import torch
+
+    print(f"python        {sys.version.split()[0]}  {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB")
+    wanted = [line.split(";")[0].strip() for line in importlib.metadata.requires("reft-rl") or [] if "extra ==" not in line]
+    for requirement in wanted:
+        name = re.split(r"[<>=!~ ]", requirement)[0]
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            version = "MISSING"
+        print(f"{name:13} {version:14} needs {requirement.removeprefix(name) or 'any'}")
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    print(f"GPUs          {', '.join(gpus) if gpus else 'none: learner and workers run on the CPU'}")
+    extras = {
+        "vllm": ("vllm", "fast sampling on GPUs: pip install 'reft-rl[vllm]'"),
+        "gym": ("reasoning_gym", "reasoning-gym's problems: pip install 'reft-rl[gym]'"),
+        "test": ("pytest", "the tests: pip install 'reft-rl[test]'"),
+    }
+    for extra, (module, gives) in extras.items():
+        there = importlib.util.find_spec(module) is not None
+        print(f"extra {extra:7} {'installed' if there else f'missing; would give {gives}'}")
+    return 0
+
+
+def _run_of(checkpoint: Path) -> Path:
+    """The run directory that a checkpoint lies in."""
+    if not (checkpoint / "config.json").is_file():
+        raise RunError(f"{checkpoint} is no checkpoint: it has no config.json; name a folder in RUN/checkpoints")
+    return checkpoint.absolute().parent.parent
+
+
+def _with_overrides(settings: dict[str, object], overrides: Sequence[str]) -> object:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.merge(OmegaConf.create(settings), OmegaConf.from_dotlist(list(overrides)))
+
+
+def _quiet() -> None:
+    """Libraries speak when something is wrong."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logging.getLogger("ray").setLevel(logging.ERROR)

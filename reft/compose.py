@@ -1,0 +1,245 @@
+"""From a YAML file and `key=value` overrides to a validated `Config`, and back to the text that a run keeps.
+
+OmegaConf's structured merge does the work: an unknown key or a wrong type is an error that names the key and its nearest
+neighbour. `task` and `algorithm` are merged into the dataclass that their `use` names.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import json
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reft import config as sections
+from reft.config import Config, validate
+from reft.errors import ConfigError
+
+DEFAULT_REWARDS = {"correct": {"use": "correct"}}
+
+HELPER_MODULES = {"records", "ops"}
+"""Modules of `reft.tasks` and `reft.algorithms` that others share; no config can name them."""
+
+PLACE_KEYS = ("run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "train.samples_logged", "warmup.force")
+"""Settings of where and how fast a run happens, not of what it computes: they may change when it is resumed."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a YAML file may say, before `task` and `algorithm` are resolved."""
+
+    task: dict[str, Any] = field(default_factory=dict)
+    algorithm: dict[str, Any] = field(default_factory=dict)
+    rewards: dict[str, sections.RewardConfig] = field(default_factory=dict)
+    seed: int = 0
+    model: sections.ModelConfig = field(default_factory=sections.ModelConfig)
+    warmup: sections.WarmupConfig = field(default_factory=sections.WarmupConfig)
+    sampling: sections.SamplingConfig = field(default_factory=sections.SamplingConfig)
+    train: sections.TrainConfig = field(default_factory=sections.TrainConfig)
+    learner: sections.LearnerConfig = field(default_factory=sections.LearnerConfig)
+    rollout: sections.RolloutConfig = field(default_factory=sections.RolloutConfig)
+    checker: sections.CheckerConfig = field(default_factory=sections.CheckerConfig)
+    evaluate: sections.EvaluateConfig = field(default_factory=sections.EvaluateConfig)
+    run: sections.RunConfig = field(default_factory=sections.RunConfig)
+    ray: sections.RayConfig = field(default_factory=sections.RayConfig)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A validated config, the name of its file, and the settings as plain data."""
+
+    name: str
+    config: Config
+    settings: dict[str, Any]
+
+    def yaml(self) -> str:
+        return str(OmegaConf.to_yaml(OmegaConf.create(self.settings)))
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what a run computes, flat, by dotted key."""
+        flat = dict(_flatten(self.settings))
+        return {
+            key: value
+            for key, value in flat.items()
+            if not any(key == place or key.startswith(f"{place}.") for place in PLACE_KEYS)
+        }
+
+    def hash(self) -> str:
+        """Twelve hexadecimal digits of the identity."""
+        text = json.dumps(self.identity(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def shipped_configs() -> Path:
+    """The folder of configs that come with the project: inside the package where it is installed, beside it in a checkout."""
+    inside = Path(__file__).parent / "configs"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs"
+
+
+def find_config(name: str) -> Path:
+    """The file that `name` means: a path, or the bare name of a shipped config.
+
+    Raises:
+        ConfigError: where there is neither.
+    """
+    if (path := Path(name)).is_file():
+        return path
+    bare = path.name.removesuffix(".yaml")
+    if (shipped := shipped_configs() / f"{bare}.yaml").is_file() and path.parent in (Path(), Path("configs")):
+        return shipped
+    known = ", ".join(sorted(file.stem for file in shipped_configs().glob("*.yaml")))
+    raise ConfigError(f"config {name!r} is no file; name a YAML file or a shipped config: {known}")
+
+
+def compose(name: str, overrides: Sequence[str] = ()) -> Composed:
+    """The validated config of a file (or shipped name) with `key=value` overrides.
+
+    Raises:
+        ConfigError: for whatever is wrong with it, in one line.
+    """
+    path = find_config(name)
+    for override in overrides:
+        key, separator, _ = override.partition("=")
+        if not separator or not key or key.startswith("-"):
+            raise ConfigError(f"argument {override!r} is no setting; write key=value, e.g. train.steps=20")
+    try:
+        written = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
+    except (OmegaConfBaseException, OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {_first_line(error)}") from error
+    except Exception as error:  # the YAML parser has a family of its own that OmegaConf does not wrap
+        if type(error).__module__.startswith("yaml"):
+            raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise
+    return compose_settings(path.stem, written)
+
+
+def compose_settings(name: str, written: Any) -> Composed:
+    """The validated config of settings that are already read."""
+    draft = _merge(Draft, written, "")
+    task = _resolve("task", "reft.tasks", draft.task)
+    algorithm = _resolve("algorithm", "reft.algorithms", {"use": "ppo", **draft.algorithm})
+    rewards = draft.rewards or {
+        key: _merge(sections.RewardConfig, value, f"rewards.{key}.") for key, value in DEFAULT_REWARDS.items()
+    }
+    for key, reward in rewards.items():
+        if not reward.use:
+            raise ConfigError(f"rewards.{key}.use is missing; name a function, module:function or a built-in")
+    parts = {item.name: getattr(draft, item.name) for item in dataclasses.fields(Draft)}
+    config = Config(**{**parts, "task": task.settings, "algorithm": algorithm.settings, "rewards": rewards})
+    validate(config)
+    settings = {key: _plain(value) for key, value in vars(config).items()}
+    settings["task"] = {"use": task.use, **settings["task"]}
+    settings["algorithm"] = {"use": algorithm.use, **settings["algorithm"]}
+    return Composed(name, config, settings)
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    use: str
+    settings: Any
+
+
+def _resolve(section: str, package: str, written: dict[str, Any]) -> _Resolved:
+    """The dataclass that `written["use"]` names, filled with the rest of `written`."""
+    rest = dict(written)
+    use = rest.pop("use", None)
+    if not isinstance(use, str) or not use:
+        raise ConfigError(f"{section}.use is missing; name one of {', '.join(_names(package))} or module:Class")
+    kind = _find_class(section, package, use)
+    return _Resolved(use, _merge(kind, rest, f"{section}."))
+
+
+def _find_class(section: str, package: str, use: str) -> type:
+    module_name, separator, class_name = use.partition(":")
+    if not separator and use not in _names(package):
+        raise ConfigError(f"{section}.use={use!r} is unknown; choose from {', '.join(_names(package))} or module:Class")
+    try:
+        module = importlib.import_module(module_name if separator else f"{package}.{use}")
+    except Exception as error:  # somebody else's module may fail in any way while it is imported
+        raise ConfigError(f"{section}.use={use!r} cannot be imported: {error!r}") from error
+    if separator:
+        kind = vars(module).get(class_name)
+    else:
+        own = [item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__]
+        kind = next((item for item in own if "validate" in vars(item)), None)
+    if not (inspect.isclass(kind) and dataclasses.is_dataclass(kind)):
+        raise ConfigError(f"{section}.use={use!r} names no dataclass; write module:Class")
+    return kind
+
+
+def _names(package: str) -> list[str]:
+    """The modules of a package that define something to `use`."""
+    folder = Path(importlib.import_module(package).__path__[0])
+    stems = {file.stem for file in folder.glob("*.py")}
+    return sorted(stems - {"__init__"} - HELPER_MODULES)
+
+
+def _merge(kind: type, written: Any, prefix: str) -> Any:
+    """An instance of the dataclass `kind` with what is written put over its defaults."""
+    try:
+        schema = OmegaConf.structured(kind)
+        OmegaConf.set_readonly(schema, False)
+        return OmegaConf.to_object(OmegaConf.merge(schema, written))
+    except OmegaConfBaseException as error:
+        key = f"{prefix}{error.full_key}" if error.full_key else prefix.rstrip(".")
+        raise ConfigError(f"{key}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: _plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _flatten(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if isinstance(settings, dict) and settings:
+        return [pair for key, value in settings.items() for pair in _flatten(value, f"{prefix}{key}.")]
+    return [(prefix.rstrip("."), settings)]
+
+
+def annotated_defaults() -> str:
+    """All settings with their defaults as YAML, the docstring of each above it."""
+    lines = ["seed: 0  # every random number of the run follows from it", ""]
+    for item in dataclasses.fields(Draft):
+        if item.name in ("task", "algorithm", "rewards", "seed"):
+            continue
+        kind = typing.get_type_hints(Draft)[item.name]
+        lines += [f"{item.name}:  # {inspect.getdoc(kind)}", *_annotated_fields(kind), ""]
+    return "\n".join(lines)
+
+
+def _annotated_fields(kind: type) -> list[str]:
+    documented = field_docstrings(kind)
+    values = _plain(kind())
+    lines: list[str] = []
+    for name, value in values.items():
+        lines += [f"  # {line}".rstrip() for line in documented.get(name, "").splitlines()]
+        lines.append(f"  {name}: {json.dumps(value)}")
+    return lines
+
+
+def field_docstrings(kind: type) -> dict[str, str]:
+    """The string under each field of a dataclass, read from its source."""
+    body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for statement, following in zip(body.body, body.body[1:], strict=False):
+        match (statement, following):
+            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
+                found[name] = inspect.cleandoc(text)
+    return found
+

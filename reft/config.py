@@ -1,0 +1,275 @@
+"""The settings of a run: frozen dataclasses, a docstring under each field with its unit, range and source.
+
+`reft.compose` fills them from a YAML file and `key=value` overrides. Each part of the system gets its own section;
+below the command line nobody sees the whole.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from reft.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The policy: weights from the hub or a folder, or fresh ones of any `transformers` architecture."""
+
+    path: str | None = None
+    """Hub id or folder of a causal LM with its tokenizer; null makes fresh weights from the fields below."""
+    architecture: str = "gpt2"
+    """Model type as `transformers` names it (gpt2, llama, qwen2, qwen3, ...), for fresh weights."""
+    layers: int = 2
+    width: int = 64
+    heads: int = 4
+    context: int = 128
+    """Blocks, hidden size, attention heads and positions of fresh weights."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the architecture's config, such as `num_key_value_heads`."""
+    vocabulary: int = 2_000
+    """Tokens of the byte-level BPE learnt from the training text, where the task has no closed vocabulary."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of weights in engines and in the learner's forward pass; bfloat16 keeps float32 master weights, and logits are float32."""
+    critic: Literal["shared", "separate"] = "shared"
+    """Whether the value head sits on the policy's trunk (ReFT, section 3.2) or on a trunk of its own."""
+    value_head: Literal["zero", "uniform"] = "zero"
+    """Start of the value head: zero (as in OpenAI's lm-human-preferences), or torch's U(±1/√width) (as ReFT's code)."""
+
+
+@dataclass(frozen=True)
+class WarmupConfig:
+    """Imitation of demonstrations before reinforcement, by TRL's SFTTrainer."""
+
+    epochs: float = 2.0
+    """Passes over the demonstrations; 0 skips the warm-up."""
+    schedule_epochs: float | None = None
+    """Passes the learning-rate schedule is laid out for; null means `epochs`. ReFT lays out 40 and stops at 2 (reft.md 2.2)."""
+    batch_size: int = 48
+    """Demonstrations an optimizer step, over all ranks (ReFT: 48)."""
+    micro_batch: int = 64
+    """Demonstrations a forward pass, a rank, at most."""
+    lr: float = 1e-5
+    """Peak learning rate (ReFT: 1e-5)."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Shape of the learning rate after its rise."""
+    warmup_share: float = 0.1
+    """Share of the schedule over which the learning rate rises (ReFT: 0.1); 0 to 1."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's betas."""
+    weight_decay: float = 0.0
+    """AdamW's weight decay (ReFT: 0)."""
+    grad_clip: float = 1.0
+    """Largest gradient norm (ReFT: 1)."""
+    ready_at: float | None = None
+    """Share of sampled dev chains that must be valid (see README, glossary) for reinforcement to start; null asks nothing.
+
+    Below it the run stops: reinforcement of a policy without a working way to answer only makes its chains shorter.
+    """
+    force: bool = False
+    """Reinforce even if the warm-up is not ready."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How chains are drawn for training, and for sampled evaluation."""
+
+    temperature: float = 1.0
+    """Logits are divided by it, in the sampler and in the learner; above 0 (ReFT: 1)."""
+    max_tokens: int = 256
+    """Longest chain in tokens."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Reinforcement: how much is sampled, how often it is looked at."""
+
+    steps: int = 100
+    """Rounds of sample, credit, update, publish; 0 skips reinforcement."""
+    prompts: int = 256
+    """Problems a step."""
+    samples_per_prompt: int = 1
+    """Chains per problem a step (ReFT: 1)."""
+    eval_every: int = 10
+    """Steps between evaluations on the dev split; the best of them is the checkpoint reported."""
+    save_every: int = 10
+    """Steps between checkpoints; a run resumes from the last one."""
+    samples_logged: int = 32
+    """Chains a step written to `samples/`."""
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """DeepSpeed ranks and their optimizer."""
+
+    ranks: int = 1
+    """Processes that share each update."""
+    threads: int = 2
+    """CPU threads of each rank."""
+    cpus: float = 1.0
+    """CPUs that Ray reserves for a rank. Ranks and rollout workers take turns, so their sum may exceed the cores."""
+    gpus: float = 0.0
+    """GPUs of a rank, 0 or 1."""
+    zero: Literal[0, 1, 2, 3] = 0
+    """DeepSpeed ZeRO stage: what is divided over ranks (1 optimizer state, 2 also gradients, 3 also parameters)."""
+    micro_batch: int = 128
+    """Sequences a forward pass, a rank, at most. Changes memory and speed, not results."""
+    lr: float = 3e-7
+    """Peak learning rate (ReFT: 3e-7 for 7B parameters, 3e-6 for 125M)."""
+    critic_lr: float | None = None
+    """Learning rate of a separate critic; null means `lr`."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Shape of the learning rate over the steps of the run (ReFT: constant)."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's betas (ReFT: torch's)."""
+    eps: float = 1e-8
+    """AdamW's epsilon (ReFT: 1e-8)."""
+    weight_decay: float = 0.0
+    """AdamW's weight decay (ReFT: 0)."""
+    grad_clip: float = 1.0
+    """Largest gradient norm (ReFT: 1); 0 does not clip."""
+
+
+@dataclass(frozen=True)
+class RolloutConfig:
+    """Ray workers that sample and score."""
+
+    engine: Literal["hf"] = "hf"
+    """What samples: `hf` is torch on any Hugging Face causal LM."""
+    workers: int = 2
+    """Worker processes. More workers change the speed, not the samples."""
+    threads: int = 1
+    """CPU threads of each worker."""
+    cpus: float = 0.5
+    """CPUs that Ray reserves for a worker."""
+    gpus: float = 0.0
+    """GPUs that Ray reserves for a worker; a fraction shares one with the learner."""
+    shard_size: int = 64
+    """Problems a piece of work. Part of the run's identity: seeds belong to shards."""
+    max_rows: int = 256
+    """Chains decoded at once in one worker."""
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """One reward: which function, its weight in the sum, and keywords it is called with."""
+
+    use: str = ""
+    """`module:function` in TRL's signature, or the name of one in `rewards.builtin`."""
+    weight: float = 1.0
+    """Factor in the weighted sum that is the reward."""
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    """Keywords handed to the function at each call."""
+
+
+@dataclass(frozen=True)
+class CheckerConfig:
+    """The answer checker."""
+
+    tolerance: float = 0.0
+    """Two numbers at most this far apart are equal (ReFT's code: 0.01); 0 is exact."""
+    seconds: float = 2.0
+    """Wall seconds of one symbolic comparison until its process is killed."""
+    memory_mb: int = 1_024
+    """Address space of that process."""
+    processes: int = 1
+    """Such processes a worker keeps."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Evaluation before and after reinforcement, on the test split, and of checkpoints on the dev split."""
+
+    limit: int | None = None
+    """Problems at most; null takes the whole split."""
+    dev_limit: int | None = None
+    """Problems at most of the dev split."""
+    samples: int = 1
+    """Sampled chains a problem."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Where a run leaves its files."""
+
+    dir: str | None = None
+    """The run directory; null makes `runs/NAME-HASH`. With several nodes it must be on a file system that all of them see."""
+    keep_last: int = 2
+    """Checkpoints kept besides the best and the warm-up's."""
+
+
+@dataclass(frozen=True)
+class RayConfig:
+    """The Ray cluster."""
+
+    address: str | None = None
+    """`host:port` or `auto` for a cluster that is up; null starts one for this run (or takes RAY_ADDRESS, where it is set)."""
+    deadline: float = 1_800.0
+    """Seconds that any one wait for a process may take before the run stops and says which."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run. `task` and `algorithm` are the settings of whatever their `use` names."""
+
+    task: Any
+    algorithm: Any
+    rewards: dict[str, RewardConfig]
+    seed: int
+    model: ModelConfig
+    warmup: WarmupConfig
+    sampling: SamplingConfig
+    train: TrainConfig
+    learner: LearnerConfig
+    rollout: RolloutConfig
+    checker: CheckerConfig
+    evaluate: EvaluateConfig
+    run: RunConfig
+    ray: RayConfig
+
+
+AT_LEAST = {
+    "model.layers": 1, "model.width": 1, "model.heads": 1, "model.context": 2, "model.vocabulary": 260,
+    "warmup.epochs": 0, "warmup.batch_size": 1, "warmup.micro_batch": 1, "warmup.lr": 0, "warmup.warmup_share": 0,
+    "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
+    "train.samples_per_prompt": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
+    "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
+    "learner.lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0, "learner.grad_clip": 0, "rollout.workers": 1,
+    "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0, "rollout.shard_size": 1, "rollout.max_rows": 1,
+    "checker.tolerance": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
+    "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
+}  # fmt: skip
+AT_MOST = {"warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
+ABOVE = {"sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "ray.deadline": 0, "warmup.ready_at": 0}
+
+
+def validate(config: Config) -> None:
+    """Raise `ConfigError` for the first value that is out of range, by name, before any process starts."""
+    for key, bound in AT_LEAST.items():
+        _bound(config, key, lambda value, bound=bound: value >= bound, f"{bound} or more")
+    for key, bound in AT_MOST.items():
+        _bound(config, key, lambda value, bound=bound: value <= bound, f"{bound} or less")
+    for key, bound in ABOVE.items():
+        _bound(config, key, lambda value, bound=bound: value > bound, f"more than {bound}")
+    for key in ("warmup.betas", "learner.betas"):
+        _bound(config, key, lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1")
+    if config.model.path is None and config.model.width % config.model.heads:
+        raise ConfigError(f"model.width={config.model.width} is no multiple of model.heads={config.model.heads}")
+    horizon = config.warmup.schedule_epochs
+    if horizon is not None and horizon < config.warmup.epochs:
+        raise ConfigError(f"warmup.schedule_epochs={horizon} is less than warmup.epochs={config.warmup.epochs}; raise it")
+    if config.learner.gpus not in (0, 1):
+        raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
+    if not config.rewards:
+        raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
+    config.task.validate()
+    config.algorithm.validate()
+
+
+def _bound(config: Config, key: str, holds: Any, remedy: str) -> None:
+    value: Any = config
+    for part in key.split("."):
+        value = vars(value)[part]
+    # A NaN compares false with everything, so it is out of every range.
+    if value is not None and not holds(value):
+        raise ConfigError(f"{key}={value} is out of range; choose {remedy}")

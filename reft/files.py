@@ -1,0 +1,55 @@
+"""Files that are whole or not there: written aside, flushed to disk, renamed into place."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file; a reader sees the old content or the new, and a failure leaves no part of it behind."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder with what `fill` writes into it, in place of an earlier one; a failure leaves no part of it behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        aside.mkdir()
+        fill(aside)
+        for file in aside.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        if path.exists():
+            shutil.rmtree(path)
+        aside.rename(path)
+        _flush(path.parent)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what writers that were killed have left aside in `folder`."""
+    for path in folder.glob(".*"):
+        if path.name.rpartition(".")[2].isdigit():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,99 @@
+"""The loop's surroundings in a real run: resume, times, progress, evaluation on dev, checkpoints, and the wish to stop."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from reft.config import TrainConfig
+from reft.interrupt import StopRequest
+from reft.learner.driver import Learner
+from reft.progress import Bar, Display
+from reft.run import RunDirectory, step_name
+from rollout.pool import Pool
+from rollout.types import Sample
+
+Evaluation = Callable[[Pool], Mapping[str, float]]
+"""Evaluates the pool's policy on the dev split; must give `dev/greedy` and `dev/sampled`."""
+
+
+class RunJournal:
+    """Writes a run directory and shows a bar.
+
+    Args:
+        run: where to write.
+        display: where to show.
+        settings: how often.
+        keep_last: checkpoints kept.
+        evaluation: of the current policy on the dev split.
+    """
+
+    def __init__(
+        self, run: RunDirectory, display: Display, settings: TrainConfig, keep_last: int, evaluation: Evaluation
+    ) -> None:
+        self.run, self.display, self.settings, self.keep_last = run, display, settings, keep_last
+        self.evaluation = evaluation
+        self.stopped_at: int | None = None
+        """The step behind which somebody asked to stop; None if the loop ran to its end."""
+        self._times: dict[str, float] = {}
+        self._bar: Bar | None = None
+        self._stop: StopRequest | None = None
+
+    def steps(self, learner: Learner, steps: int) -> Iterator[int]:
+        saved = self.run.steps_saved()
+        start = saved[-1] if saved else 0
+        if start:
+            learner.load(self.run.checkpoint(step_name(start)))
+        self.run.forget_after("reinforce", start)
+        note = "finishing this step and saving; Ctrl-C again stops at once"
+        with (
+            StopRequest(lambda: self.display.note(note)) as self._stop,
+            self.display.bar("reinforce", steps, "step", start) as self._bar,
+        ):
+            for step in range(start, steps):
+                self._times = {}
+                yield step
+                if self._stop.requested:
+                    self.stopped_at = step + 1
+                    return
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self._times[name] = self._times.get(name, 0.0) + time.monotonic() - start
+
+    def evaluate(self, step: int, pool: Pool) -> Mapping[str, float]:
+        if step % self.settings.eval_every and step != self.settings.steps:
+            return {}
+        with self.run.phase("evaluate"):
+            metrics = self.evaluation(pool)
+        value = (metrics["dev/greedy"] + metrics["dev/sampled"]) / 2
+        if value >= self.run.state.best_value:
+            self.run.state.best_step, self.run.state.best_value = step, value
+        self.display.note(
+            f"step {step:4d}  dev greedy {metrics['dev/greedy']:.3f}  sampled {metrics['dev/sampled']:.3f}  "
+            f"tokens/chain {metrics['dev/tokens_per_chain']:.1f}"
+        )
+        return metrics
+
+    def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:
+        times = {f"time/{name}": seconds for name, seconds in self._times.items()}
+        speed = {"samples/tokens_per_second": metrics["samples/tokens"] / max(self._times["sample"], 1e-9)}
+        self.run.state.tokens_sampled += int(metrics["samples/tokens"])
+        self.run.log("reinforce", step, {**metrics, **times, **speed})
+        self.run.write_samples(step, samples[: self.settings.samples_logged])
+        if self._bar is not None:
+            self._bar.update(
+                step,
+                f"reward {metrics['reward/mean']:.3f}  correct {metrics['answer/correct']:.3f}  "
+                f"tokens {metrics['chain/tokens_mean']:.1f}  kl {metrics.get('kl/reference', 0.0):.3f}",
+            )
+
+    def save(self, step: int, learner: Learner) -> None:
+        best = self.run.state.best_step == step
+        stopping = self._stop is not None and self._stop.requested
+        if step % self.settings.save_every and step != self.settings.steps and not best and not stopping:
+            return
+        self.run.write_checkpoint(step_name(step), learner.save)
+        self.run.save_state()
+        self.run.prune(self.keep_last)

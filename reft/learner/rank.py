@@ -1,0 +1,177 @@
+"""One process of the learner: forward passes and updates on its share of the rows."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reft.algorithms import Algorithm, Outputs
+from reft.batch import Batch, take, trim
+from reft.config import LearnerConfig, ModelConfig
+from reft.learner.optimization import Optimization, TorchOptimization
+from reft.learner.plan import MicroBatch, Minibatch
+from reft.model import PolicyModel, load_tokenizer, save_value
+from rollout.engine import checksum, untied
+
+
+@dataclass(frozen=True)
+class RankSettings:
+    """All that a rank needs to know."""
+
+    policy: str
+    """Folder or hub id of the policy."""
+    reference: str
+    """Folder or hub id of the frozen policy that reinforcement started from."""
+    model: ModelConfig
+    learner: LearnerConfig
+    algorithm: Algorithm
+    temperature: float
+    seed: int
+    deepspeed: bool = True
+    """False steps with plain torch in one process."""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One optimizer step as one rank saw it: metric sums over its rows, maxima, the loss's part, the gradient norm."""
+
+    loss: float
+    sums: Mapping[str, float]
+    highest: Mapping[str, float]
+    actions: int
+    grad_norm: float
+
+
+class Rank:
+    """Holds the policy's weights (or its partition of them) and the optimizer.
+
+    Args:
+        rank, world: this process among its peers; the environment must describe the process group.
+        settings: what to load and how to learn.
+    """
+
+    def __init__(self, rank: int, world: int, settings: RankSettings) -> None:
+        torch.set_num_threads(settings.learner.threads)
+        self.rank, self.settings = rank, settings
+        self.device = torch.device("cuda" if settings.learner.gpus else "cpu")
+        torch.manual_seed(settings.seed)
+        model = self._load(settings.policy)
+        self.model = model
+        self.optimization: Optimization
+        if settings.deepspeed:
+            from reft.learner import zero  # slow to import, and plain torch does without
+
+            zero.join("nccl" if settings.learner.gpus else "gloo")
+            bfloat16 = settings.model.dtype == "bfloat16"
+            self.optimization = zero.DeepSpeedOptimization(model, settings.learner, bfloat16)
+        elif world == 1 and settings.model.dtype == "float32":
+            self.optimization = TorchOptimization(model, settings.learner)
+        else:
+            raise ValueError(f"{world} ranks in {settings.model.dtype} need DeepSpeed")
+        self._reference: torch.nn.Module | None = None
+        self._checksum: int | None = None
+
+    @torch.no_grad()
+    def forward(self, batch: Batch, plan: Sequence[Minibatch]) -> list[tuple[Tensor, Outputs]]:
+        """Row numbers and the policy's outputs for this rank's share of the plan."""
+        return self._score(self.optimization.module, batch, plan)
+
+    @torch.no_grad()
+    def reference(self, batch: Batch, plan: Sequence[Minibatch]) -> list[tuple[Tensor, Outputs]]:
+        """The same of the reference policy, which is loaded when it is first asked."""
+        if self._reference is None:
+            self._reference = self._load(self.settings.reference).requires_grad_(False)
+            if self.settings.deepspeed and self.settings.learner.zero == 3:
+                from reft.learner import zero
+
+                self._reference = zero.partition_frozen(self._reference)
+        return self._score(self._reference, batch, plan)
+
+    def update(self, experience: Any, epochs: Sequence[Sequence[Minibatch]], factor: float) -> list[StepRecord]:
+        """One optimizer step a minibatch, with `factor` times the peak learning rate."""
+        return [self._step(experience, minibatch, factor) for plan in epochs for minibatch in plan]
+
+    def weights(self) -> dict[str, Tensor] | None:
+        """The causal LM's weights on rank 0, tied ones once; None on other ranks, which take part in gathering them."""
+        with self.optimization.gathered():
+            if self.rank != 0:
+                return None
+            state = {name: tensor.detach().cpu().clone() for name, tensor in untied(self.model.lm.state_dict()).items()}
+        self._checksum = checksum(state)
+        return state
+
+    def checksum(self) -> int | None:
+        """Of what `weights` gave last; None on other ranks than 0."""
+        return self._checksum
+
+    def save(self, folder: str) -> None:
+        """Write a folder that `transformers` loads, the critic beside it, and the optimizer's state in `trainer/`."""
+        target = Path(folder)
+        with self.optimization.gathered():
+            if self.rank == 0:
+                self.model.lm.save_pretrained(target)
+                load_tokenizer(self.settings.policy).save_pretrained(target)
+                save_value(self.model.value_state(), target)
+        self.optimization.save(target / "trainer")
+
+    def load(self, folder: str) -> None:
+        """Take up the weights and optimizer state that `save` wrote."""
+        self.optimization.load(Path(folder) / "trainer")
+
+    def process(self) -> int:
+        """This process's id."""
+        return os.getpid()
+
+    def _load(self, path: str) -> PolicyModel:
+        model = self.settings.model
+        dtype = getattr(torch, model.dtype)
+        return PolicyModel(path, dtype, model.critic, model.value_head, self.settings.temperature).eval().to(self.device)
+
+    def _score(
+        self, module: torch.nn.Module, batch: Batch, plan: Sequence[Minibatch]
+    ) -> list[tuple[Tensor, Outputs]]:
+        scored = []
+        for minibatch in plan:
+            for micro in minibatch.shares[self.rank]:
+                piece = self._piece(batch, batch, micro)
+                outputs = module(piece.tokens, piece.lengths)
+                if micro.real:
+                    scored.append((micro.rows, Outputs(*(tensor.cpu() for tensor in vars(outputs).values()))))
+        return scored
+
+    def _step(self, experience: Any, minibatch: Minibatch, factor: float) -> StepRecord:
+        count = float(experience.counts[minibatch.rows].sum())
+        loss, actions = 0.0, 0
+        sums: dict[str, float] = {}
+        highest: dict[str, float] = {}
+        for micro in minibatch.shares[self.rank]:
+            piece = self._piece(experience, experience.batch, micro)
+            result = self.settings.algorithm.loss(self.optimization.module(piece.batch.tokens, piece.batch.lengths), piece)
+            self.optimization.backward(result.total * (float(micro.real) / max(count, 1.0)))
+            if micro.real:
+                loss += float(result.total.detach()) / max(count, 1.0)
+                actions += int(piece.batch.action_mask.sum())
+                for name, value in result.sums.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                for name, value in result.highest.items():
+                    highest[name] = max(highest.get(name, -float("inf")), float(value))
+        return StepRecord(loss, sums, highest, actions, self.optimization.step(factor))
+
+    def _piece(self, record: Any, batch: Batch, micro: MicroBatch) -> Any:
+        """The rows of a micro-batch on this rank's device, without columns that are padding for all of them."""
+        width = int(batch.lengths[micro.rows].max())
+        return _to(trim(take(record, micro.rows), width), self.device)
+
+
+def _to(record: Any, device: torch.device) -> Any:
+    if device.type == "cpu":
+        return record
+    moved = {
+        name: value.to(device) if isinstance(value, Tensor) else _to(value, device) if isinstance(value, Batch) else value
+        for name, value in vars(record).items()
+    }
+    return type(record)(**moved)

@@ -1,0 +1,122 @@
+"""What must be known before any process starts: problems, demonstrations, tokenizer, and whether they fit the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from reft.compose import Composed
+from reft.config import Config
+from reft.errors import ConfigError, DataError, RunError
+from reft.model import check_model, fresh_config, load_tokenizer, make_fresh
+from reft.rollouts import try_rewards
+from reft.tasks import Demonstration, Splits
+from reft.tokenizer import bpe_tokenizer, word_tokenizer
+from rollout.codec import Codec
+from rollout.types import Problem
+from rollout.worker import derive_seed
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The inputs of a run, checked against each other."""
+
+    composed: Composed
+    splits: Splits
+    demonstrations: Sequence[Demonstration]
+    tokenizer: PreTrainedTokenizerBase
+    model_config: Any
+    """The `transformers` config of the policy."""
+    context: int
+    """Positions of the policy, prompt and chain together."""
+    too_long: int
+    """Problems left out because prompt and longest chain do not fit into the context."""
+
+    @property
+    def config(self) -> Config:
+        return self.composed.config
+
+    @property
+    def codec(self) -> Codec:
+        return Codec(self.tokenizer)
+
+
+def prepare(composed: Composed) -> Prepared:
+    """Load and check everything that can be checked without starting a process.
+
+    Raises:
+        UserError: in one line, for what is missing, empty, too long or not there.
+    """
+    config = composed.config
+    _check_devices(config)
+    splits = config.task.splits()
+    for name, problems in vars(splits).items():
+        if not problems:
+            raise DataError(f"the {name} split of task {composed.settings['task']['use']!r} is empty; give it problems")
+    demonstrations: Sequence[Demonstration] = []
+    if config.warmup.epochs > 0:
+        demonstrations = config.task.demonstrations(splits.train, derive_seed(config.seed, "demonstrations"))
+    tokenizer = _tokenizer(config, demonstrations, splits)
+    if config.model.path is None:
+        model_config = fresh_config(config.model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    else:
+        model_config = check_model(config.model.path)
+    context = int(model_config.max_position_embeddings)
+    fitting, too_long = _fit(splits, Codec(tokenizer), context, config.sampling.max_tokens)
+    try_rewards(config, (demonstrations or [Demonstration(fitting.train[0], "")])[0])
+    return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long)
+
+
+def materialise(prepared: Prepared, folder: Path) -> None:
+    """Write the fresh model to `folder`."""
+    config = prepared.config
+    texts = _texts(prepared.demonstrations, prepared.splits)
+    make_fresh(config.model, config.task.words(), texts, derive_seed(config.seed, "weights"), folder)
+
+
+def _tokenizer(
+    config: Config, demonstrations: Sequence[Demonstration], splits: Splits
+) -> PreTrainedTokenizerBase:
+    if config.model.path is not None:
+        return load_tokenizer(config.model.path)
+    words = config.task.words()
+    if words is not None:
+        return word_tokenizer(words, config.model.context)
+    return bpe_tokenizer(_texts(demonstrations, splits), config.model.vocabulary, config.model.context)
+
+
+def _texts(demonstrations: Sequence[Demonstration], splits: Splits) -> list[str]:
+    """What a tokenizer may learn from: training text only."""
+    chains = [demonstration.chain for demonstration in demonstrations]
+    return [*(problem.prompt for problem in splits.train), *chains]
+
+
+def _check_devices(config: Config) -> None:
+    """A GPU that is asked for on this machine must be there; on a cluster, Ray is asked when it is reached."""
+    if config.ray.address is not None:
+        return
+    there = torch.cuda.device_count()
+    for key, count in (("learner.gpus", config.learner.gpus * config.learner.ranks),
+                       ("rollout.gpus", config.rollout.gpus * config.rollout.workers)):  # fmt: skip
+        if count > there:
+            raise ConfigError(f"{key} asks for {count:g} GPUs and this machine has {there}; set {key}=0 or use a cluster")
+
+
+def _fit(splits: Splits, codec: Codec, context: int, max_tokens: int) -> tuple[Splits, int]:
+    """The problems whose prompt leaves room for the longest chain. A prompt is never cut."""
+    kept: dict[str, list[Problem]] = {}
+    dropped = 0
+    for name, problems in vars(splits).items():
+        lengths = map(len, codec.prompts([problem.prompt for problem in problems]))
+        fits = [problem for problem, length in zip(problems, lengths, strict=True) if 0 < length <= context - max_tokens]
+        if not fits:
+            raise RunError(
+                f"no prompt of the {name} split leaves room for sampling.max_tokens={max_tokens} in the model's "
+                f"{context} positions; lower it or use a model with a longer context"
+            )
+        kept[name] = fits
+        dropped += len(problems) - len(fits)
+    return replace(splits, **kept), dropped

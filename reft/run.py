@@ -1,0 +1,272 @@
+"""The run directory: all that a run leaves behind, and all that it needs to go on.
+
+    config.yaml  environment.json      the resolved settings; versions, revision, machine
+    metrics.jsonl  tensorboard/        every metric by phase and step
+    samples/step_*.jsonl               chains with rewards and verdicts, to be read by people
+    checkpoints/NAME/                  folders that `transformers` loads, `trainer/` in them for resuming
+    eval/NAME.json, NAME.jsonl         reports and the samples behind them
+    state.json  summary.json           counters; the result
+"""
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from omegaconf import OmegaConf
+
+from reft.compose import Composed, compose_settings
+from reft.errors import RunError
+from reft.files import build_folder, remove_leftovers, write_atomically
+from rollout.types import Sample
+
+
+@dataclass
+class RunState:
+    """Counters that outlive the process."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall seconds by phase."""
+    tokens_sampled: int = 0
+    """By reinforcement."""
+    best_step: int | None = None
+    best_value: float = -1.0
+    """Step and dev accuracy (mean of greedy and sampled) of the best checkpoint so far."""
+    peak_memory_bytes: int = 0
+
+
+def default_directory(composed: Composed) -> Path:
+    """`runs/NAME-HASH`: the same settings go on where they stopped, other settings get a folder of their own."""
+    return Path(composed.config.run.dir or f"runs/{composed.name}-{composed.hash()[:6]}")
+
+
+def check_directory(path: Path, composed: Composed) -> None:
+    """Raise `RunError` if `path` cannot hold this run: it is a file, or holds another run."""
+    if path.exists() and not path.is_dir():
+        raise RunError(f"run.dir={path} is a file; name a folder")
+    file = path / "config.yaml"
+    if not file.is_file():
+        if path.is_dir() and any(path.iterdir()):
+            raise RunError(f"run.dir={path} has files but no run in it; name a new or empty folder")
+        return
+    earlier, now = read_settings(path).identity(), composed.identity()
+    for key in sorted(earlier.keys() | now.keys()):
+        if earlier.get(key) != now.get(key):
+            raise RunError(
+                f"run.dir={path} holds a run with {key}={earlier.get(key)}, not {now.get(key)}; "
+                "name another run.dir, or repeat its settings to go on"
+            )
+
+
+def read_settings(path: Path) -> Composed:
+    """The settings of the run in a directory.
+
+    Raises:
+        RunError: if there is none.
+    """
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise RunError(f"{path} is no run directory: it has no config.yaml")
+    return compose_settings(path.name, OmegaConf.load(file))
+
+
+class RunDirectory:
+    """An open run directory. One process holds it at a time.
+
+    Args:
+        path: made if it is not there.
+        composed: the run's settings.
+
+    Raises:
+        RunError: if another run has it open.
+    """
+
+    def __init__(self, path: Path, composed: Composed) -> None:
+        self.path = path
+        for folder in ("samples", "checkpoints", "eval"):
+            (path / folder).mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path / ".lock")
+        for folder in (path, path / "checkpoints", path / "eval"):
+            remove_leftovers(folder)
+        if not (path / "config.yaml").exists():
+            write_atomically(path / "config.yaml", composed.yaml())
+            write_atomically(path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        self.state = self._read_state()
+        self._metrics: IO[str] | None = None
+        self._board: Any = None
+        self._phases: list[tuple[str, float]] = []
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.save_state()
+        if self._metrics is not None:
+            self._metrics.close()
+        if self._board is not None:
+            self._board.close()
+        self._lock.close()
+
+    # Phases
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count wall time to `name`; a phase inside another takes its time from it."""
+        self._book()
+        self._phases.append((name, time.monotonic()))
+        try:
+            yield
+        finally:
+            self._book()
+            self._phases.pop()
+            if self._phases:
+                self._phases[-1] = (self._phases[-1][0], time.monotonic())
+
+    def _book(self) -> None:
+        if self._phases:
+            name, since = self._phases[-1]
+            now = time.monotonic()
+            self.state.seconds[name] = self.state.seconds.get(name, 0.0) + now - since
+            self._phases[-1] = (name, now)
+
+    # Checkpoints
+
+    def checkpoint(self, name: str) -> Path:
+        return self.path / "checkpoints" / name
+
+    def has_checkpoint(self, name: str) -> bool:
+        return (self.checkpoint(name) / "config.json").is_file()
+
+    def write_checkpoint(self, name: str, fill: Callable[[Path], None]) -> Path:
+        """Write a checkpoint, whole or not at all."""
+        build_folder(self.checkpoint(name), fill)
+        return self.checkpoint(name)
+
+    def steps_saved(self) -> list[int]:
+        """Steps of the checkpoints of reinforcement, oldest first."""
+        return sorted(int(folder.name.removeprefix("step_")) for folder in self.path.glob("checkpoints/step_*"))
+
+    def prune(self, keep_last: int) -> None:
+        """Delete all checkpoints of reinforcement but the last few and the best."""
+        for step in self.steps_saved()[:-keep_last]:
+            if step != self.state.best_step:
+                shutil.rmtree(self.checkpoint(step_name(step)))
+
+    # Records
+
+    def log(self, phase: str, step: int, metrics: Mapping[str, float]) -> None:
+        """Append metrics to `metrics.jsonl` and TensorBoard."""
+        if self._metrics is None:
+            self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8", buffering=1)
+        self._metrics.write(json.dumps({"phase": phase, "step": step, **metrics}) + "\n")
+        if self._board is None:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+            self._board = SummaryWriter(str(self.path / "tensorboard"))
+        for name, value in metrics.items():
+            self._board.add_scalar(name, value, step)
+
+    def forget_after(self, phase: str, step: int) -> None:
+        """Drop metrics and samples behind `step` that a killed process wrote; the steps will be done again."""
+        file = self.path / "metrics.jsonl"
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
+        if file.exists():
+            rows = [line for line in file.read_text(encoding="utf-8").splitlines() if _is_whole(line)]
+            kept = [line for line in rows if (row := json.loads(line))["phase"] != phase or row["step"] <= step]
+            write_atomically(file, "".join(line + "\n" for line in kept))
+        for path in self.path.glob("samples/step_*.jsonl"):
+            if int(path.stem.removeprefix("step_")) > step:
+                path.unlink()
+
+    def write_samples(self, step: int, samples: Sequence[Sample]) -> None:
+        self.write_rows(self.path / "samples" / f"{step_name(step)}.jsonl", samples)
+
+    def write_rows(self, path: Path, samples: Sequence[Sample]) -> None:
+        write_atomically(path, "".join(json.dumps(row(sample), ensure_ascii=False) + "\n" for sample in samples))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        path = self.path / name
+        write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        return path
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        path = self.path / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def save_state(self) -> None:
+        self.write_json("state.json", asdict(self.state))
+
+    def _read_state(self) -> RunState:
+        content = self.read_json("state.json")
+        return RunState(**content) if content else RunState()
+
+
+def step_name(step: int) -> str:
+    return f"step_{step:06d}"
+
+
+def row(sample: Sample) -> dict[str, Any]:
+    """A sample as a person reads it."""
+    return {
+        "problem": sample.problem.id,
+        "prompt": sample.problem.prompt,
+        "chain": sample.completion.text,
+        "answer": sample.problem.answer,
+        "extracted": sample.extracted,
+        "verdict": sample.verdict.outcome,
+        "why": sample.verdict.reason,
+        "reward": sample.reward,
+        "rewards": dict(sample.rewards),
+        "tokens": len(sample.completion.tokens),
+        "finish": sample.completion.finish,
+        "policy_version": sample.policy_version,
+    }
+
+
+def environment() -> dict[str, Any]:
+    """What a result depends on besides its settings."""
+    names = ("reft-rl", "torch", "transformers", "deepspeed", "ray", "trl", "datasets", "sympy", "omegaconf")
+    found = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
+    revision = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return {
+        "packages": {name: found.get(name) for name in names},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "git_revision": revision.stdout.strip() or None,
+        "command": sys.argv,
+    }
+
+
+def _lock(path: Path) -> IO[str]:
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise RunError(f"run.dir={path.parent} is in use by another run; wait for it or name another folder") from error
+    return file
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except json.JSONDecodeError:  # the last line of a process that was killed
+        return False

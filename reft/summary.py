@@ -1,0 +1,103 @@
+"""The result of a run: `summary.json`, and the table that a person sees."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from reft.compose import Composed
+from reft.run import RunDirectory
+
+PHASES = ("startup", "warmup", "reinforce", "evaluate")
+
+
+def summarise_run(run: RunDirectory, composed: Composed) -> dict[str, Any]:
+    """Write and return `summary.json` from the reports and counters of a run."""
+    seconds = {phase: run.state.seconds.get(phase, 0.0) for phase in PHASES}
+    content: dict[str, Any] = {"name": composed.name, "seed": composed.config.seed, "config_hash": composed.hash()}
+    for name in ("warmup", "reinforced"):
+        report = run.read_json(f"eval/{name}.json")
+        if report is not None:
+            content[name] = {
+                "greedy": report["greedy"]["accuracy"],
+                "sampled": report["sampled"]["accuracy"],
+                **{key: value for key, value in report["sampled"].items() if key not in ("accuracy", "tokens")},
+            }
+    content |= {
+        "best_step": run.state.best_step,
+        "steps": composed.config.train.steps,
+        "tokens_sampled": run.state.tokens_sampled,
+        "seconds": {**seconds, "total": sum(seconds.values())},
+        "peak_memory_bytes": run.state.peak_memory_bytes,
+        "run_dir": str(run.path),
+    }
+    run.write_json("summary.json", content)
+    return content
+
+
+def read_summary(directory: Path) -> dict[str, Any] | None:
+    """The summary of a run that is done, or None."""
+    file = directory / "summary.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def print_summary(content: dict[str, Any]) -> None:
+    """The table of a finished run, and what to do next, on standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    stages = [name for name in ("warmup", "reinforced") if name in content]
+    n = content[stages[0]]["greedy"]["n"]
+    table = Table(title=f"{content['name']}, seed {content['seed']}: test split, n = {n}, 95% intervals", title_justify="left")
+    table.add_column("")
+    for name in stages:
+        heading = "warm-up" if name == "warmup" else f"reinforced (step {content['best_step']} of {content['steps']})"
+        table.add_column(heading, justify="right")
+    for mode in ("greedy", "sampled"):
+        table.add_row(f"accuracy, {mode}", *(_estimate(content[name][mode]) for name in stages))
+    _add_rates(table, [content[name] for name in stages])
+    console.print(table)
+    seconds = content["seconds"]
+    phases = ", ".join(f"{phase} {seconds[phase]:.0f} s" for phase in PHASES)
+    console.print(f"wall time {seconds['total']:.0f} s: {phases}")
+    console.print(
+        f"{content['tokens_sampled']:,} tokens sampled for reinforcement; "
+        f"peak memory of all processes {content['peak_memory_bytes'] / 2**30:.1f} GiB"
+    )
+    run = content["run_dir"]
+    checkpoint = f"{run}/checkpoints/step_{content['best_step']:06d}" if content["best_step"] else f"{run}/checkpoints/warmup"
+    console.print(f"\nEverything is in {run}. Next:")
+    console.print(f"  reft sample {checkpoint}                watch it think")
+    console.print(f"  tensorboard --logdir {run}/tensorboard  the curves")
+    console.print(f"  less {run}/eval/reinforced.jsonl        every chain of the evaluation, with its verdict")
+
+
+def print_reports(content: dict[str, Any]) -> None:
+    """The table of one evaluation, its modes side by side, on standard output."""
+    modes = {mode: report for mode, report in content.items() if mode in ("greedy", "sampled")}
+    n = content["greedy"]["accuracy"]["n"]
+    table = Table(title=f"{content['checkpoint']}, {content['split']} split, n = {n}, 95% intervals", title_justify="left")
+    table.add_column("")
+    for mode in modes:
+        table.add_column(mode, justify="right")
+    table.add_row("accuracy", *(_estimate(report["accuracy"]) for report in modes.values()))
+    _add_rates(table, list(modes.values()))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(f"written to {content['file']}")
+
+
+def _add_rates(table: Table, columns: list[dict[str, Any]]) -> None:
+    rows = {
+        "tokens per chain": "tokens_per_chain", "tries per chain": "tries_per_chain",
+        "repeated tries per chain": "repeated_tries", "valid chains": "valid", "false verdicts": "verdict_error",
+        "right answer, wrong step": "trace_error", "no final answer": "no_answer", "cut at the longest": "truncated",
+    }  # fmt: skip
+    for label, key in rows.items():
+        values = [column[key] for column in columns]
+        if any(value is not None for value in values):
+            table.add_row(label, *("–" if value is None else f"{value:.2f}" for value in values))
+
+
+def _estimate(content: dict[str, Any]) -> str:
+    return f"{content['value']:.3f} [{content['low']:.3f}, {content['high']:.3f}]"

@@ -1,0 +1,88 @@
+"""Where problems come from. A task is one frozen dataclass, its settings, in one module; naming it in a config suffices.
+
+`use: signed_sum` takes the only task class of `reft.tasks.signed_sum`; `use: module:Class` takes anybody's.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from rollout.types import Problem
+
+SplitName = Literal["train", "dev", "test"]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Problems to learn from, to choose by, and to report on; no problem is in two of them."""
+
+    train: Sequence[Problem]
+    dev: Sequence[Problem]
+    test: Sequence[Problem]
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A problem with a chain that solves it, or tries to, for imitation."""
+
+    problem: Problem
+    chain: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What an exact reader finds in a chain."""
+
+    well_formed: bool
+    """The chain keeps the form of the demonstrations to its end."""
+    steps: int
+    wrong_steps: int
+    """Steps whose value does not follow from the problem and the step before."""
+    tries: int = 1
+    repeated_tries: int = 0
+    """Tries that an earlier part of the chain has already made."""
+    verdicts: int = 0
+    wrong_verdicts: int = 0
+    """Judgements of the chain on itself that are false."""
+
+    @property
+    def valid(self) -> bool:
+        return self.well_formed and not self.wrong_steps and not self.wrong_verdicts
+
+
+class Task(Protocol):
+    """A source of problems with known answers, and the reader of their chains."""
+
+    def validate(self) -> None:
+        """Raise `ConfigError` where a setting is out of range."""
+        ...
+
+    def splits(self) -> Splits:
+        """All problems, the same at every call. Raises `DataError` where the data are not as described."""
+        ...
+
+    def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
+        """Chains to imitate for `problems`."""
+        ...
+
+    def words(self) -> list[str] | None:
+        """The closed vocabulary, words separated by spaces; None where a tokenizer must be learnt from the text."""
+        ...
+
+    def read(self, problem: Problem, text: str) -> str | None:
+        """The final answer in a chain, or None."""
+        ...
+
+    def trace(self, problem: Problem, text: str) -> Trace | None:
+        """What the chain does step by step; None where the task cannot tell."""
+        ...
+
+
+DEV_SHARE, TEST_SHARE = 0.1, 0.2
+
+
+def split_of(text: str) -> SplitName:
+    """The split that a problem belongs to, by its text alone: the same problem can never be in two."""
+    place = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64
+    return "test" if place < TEST_SHARE else "dev" if place < TEST_SHARE + DEV_SHARE else "train"

@@ -1,0 +1,146 @@
+"""Records of a data set to problems, demonstrations and answers, by templates named in the config.
+
+Shared by the `jsonl` and `hub` tasks. A template is text with a record's fields in braces, e.g. `{Body} {Question}`.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reft.errors import ConfigError, DataError
+from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from rewards.answer import STYLES
+from rewards.parse import number
+from rollout.types import Problem
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordTask(ABC):
+    """How a record becomes a problem. The defaults are the ReFT paper's (mwp_ReFT train_rl_reft.py:49-51, 142-145)."""
+
+    question: str = "{question}"
+    """Template of the question."""
+    chain: str | None = "{answer_cot}"
+    """Template of the worked solution; null where the data set has none (then there is nothing to warm up on)."""
+    answer: str = "{answer_value}"
+    """Template of the answer."""
+    answer_after: str | None = None
+    """A marker inside `chain` and `answer`, such as `####`: the solution stands before its last place, the answer behind."""
+    remove: str | None = None
+    """Regular expression of what to delete from solutions, such as GSM8K's `<<[^>]*>>`."""
+    numeric: bool = False
+    """Whether every answer must be a number: a record whose answer is none is then an error."""
+    prompt: str = "Question:\n{question}\nAnswer reasoning:\n"
+    """Template of the prompt."""
+    closing: str = "\nTherefore, the answer is: {answer}"
+    """Template of what ends a demonstration; the answer is read back from this form."""
+    style: str = "reft"
+    """How the answer is read from a chain: reft, hashes, boxed or last_number."""
+    limit: int | None = None
+    """Records read at most from each split, for a quick try."""
+
+    @abstractmethod
+    def records(self, split: SplitName) -> Sequence[tuple[str, Record]] | None:
+        """The records of a split, each with a name for error messages; None where the data set has no such split.
+
+        Raises:
+            DataError: if they cannot be had.
+        """
+
+    def validate(self) -> None:
+        if self.style not in STYLES:
+            raise ConfigError(f"task.style={self.style!r} is unknown; choose from {', '.join(STYLES)}")
+        for name, field in (("prompt", "question"), ("closing", "answer")):
+            if f"{{{field}}}" not in vars(self)[name]:
+                raise ConfigError(f"task.{name}={vars(self)[name]!r} has no {{{field}}}; add it")
+        if self.remove is not None:
+            try:
+                re.compile(self.remove)
+            except re.error as error:
+                raise ConfigError(f"task.remove={self.remove!r} is no regular expression: {error}") from error
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"task.limit={self.limit} is out of range; choose 1 or more, or null")
+
+    def splits(self) -> Splits:
+        train = self._problems("train")
+        if not train:
+            raise DataError("the training split is empty; give it at least one record")
+        return split_problems(train, self._problems("dev"), self._problems("test"))
+
+    def words(self) -> None:
+        return None
+
+    def read(self, problem: Problem, text: str) -> str | None:
+        return STYLES[self.style](text)
+
+    def trace(self, problem: Problem, text: str) -> Trace | None:
+        return None
+
+    def _problems(self, split: SplitName) -> list[Problem] | None:
+        records = self.records(split)
+        return None if records is None else [self._problem(record, name) for name, record in records]
+
+    def _problem(self, record: Record, name: str) -> Problem:
+        answer = _fill(self.answer, record, name)
+        if self.answer_after is not None:
+            _, found, answer = answer.rpartition(self.answer_after)
+            if not found:
+                raise DataError(f"{name}: the answer has no {self.answer_after!r}; set task.answer_after to its marker")
+        answer = answer.strip()
+        if not answer:
+            raise DataError(f"{name}: the answer is empty; give one or remove the record")
+        if self.numeric and number(answer) is None:
+            raise DataError(f"{name}: the answer {answer[:60]!r} is no number; mend it or set task.numeric=false")
+        prompt = self.prompt.replace("{question}", _fill(self.question, record, name).strip())
+        columns = {"chain": self._chain(record, answer, name)}
+        return Problem(name, prompt, answer, columns)
+
+    def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
+        missing = next((problem.id for problem in problems if problem.columns["chain"] is None), None)
+        if missing is not None:
+            raise DataError(f"{missing}: there is no solution to imitate; set task.chain to its field")
+        return [Demonstration(problem, problem.columns["chain"]) for problem in problems]
+
+    def _chain(self, record: Record, answer: str, name: str) -> str | None:
+        # Test files of several data sets come without solutions, which is no error until one is to be imitated.
+        if self.chain is None or any(field not in record for field in _fields(self.chain)):
+            return None
+        text = _fill(self.chain, record, name)
+        if self.answer_after is not None:
+            text = text.rpartition(self.answer_after)[0] or text
+        if self.remove is not None:
+            text = re.sub(self.remove, "", text)
+        return text.strip() + self.closing.replace("{answer}", answer)
+
+
+def split_problems(train: list[Problem], dev: list[Problem] | None, test: list[Problem] | None) -> Splits:
+    """Splits that share no prompt: what is missing is carved out of `train` by the text's hash, and what `train` has in
+    common with a given split leaves `train`; the same holds between `dev` and `test`."""
+    unique = list({problem.prompt: problem for problem in train}.values())
+    if test is None:
+        test = [problem for problem in unique if split_of(problem.prompt) == "test"]
+    seen = {problem.prompt for problem in test}
+    unique = [problem for problem in unique if problem.prompt not in seen]
+    if dev is None:
+        dev = [problem for problem in unique if split_of(problem.prompt) == "dev"]
+    dev = [problem for problem in dev if problem.prompt not in seen]
+    seen |= {problem.prompt for problem in dev}
+    return Splits([problem for problem in unique if problem.prompt not in seen], dev, test)
+
+
+def _fields(template: str) -> list[str]:
+    return re.findall(r"\{(\w+)\}", template)
+
+
+def _fill(template: str, record: Record, name: str) -> str:
+    """`template` with the record's fields put in; only plain `{field}`, so no format trick reads anything else."""
+    for field in _fields(template):
+        if field not in record:
+            raise DataError(f"{name}: there is no field {field!r}; the record has {', '.join(map(str, record))}")
+        if record[field] is None:
+            raise DataError(f"{name}: the field {field!r} is empty")
+    return re.sub(r"\{(\w+)\}", lambda match: str(record[match[1]]), template)

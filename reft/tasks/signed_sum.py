@@ -1,0 +1,167 @@
+"""T2, signed sum: choose signs so that the digits reach the target. A search written out as a chain of tries.
+
+Prompt   `a 5 b 3 c 4 > 4 ?`                          find signs with 5 ± 3 ± 4 = 4
+Chain    `b - 3 2 c + 4 6 x b + 3 8 c - 4 4 ok`        a try names each operand, its sign, its digit again, the sum so far,
+                                                      and ends in its verdict: `x` (wrong) or `ok`
+
+The answer is the last try. Demonstrations search without repeating themselves but often give up after a wrong try:
+they think too briefly on purpose, so that reinforcement has persistence to find.
+"""
+
+import itertools
+import random
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reft.errors import ConfigError
+from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from rollout.types import Problem
+
+VERDICTS = ("x", "ok")
+
+
+@dataclass(frozen=True)
+class SignedSum:
+    """Settings of the task."""
+
+    operands: int = 3
+    """Digits a problem, K; 2 to 7. There are 2^(K-1) ways to choose the signs."""
+    tries: int = 6
+    """Tries at most in a demonstration; 1 or more."""
+    give_up: float = 0.45
+    """Probability that a demonstration stops after a wrong try; 0 to 1."""
+    patient_share: float = 0.05
+    """Share of demonstrations that never give up, so that late positions are seen too; 0 to 1."""
+    demonstrations_size: int = 16_000
+    """Chains to imitate."""
+    problems_size: int = 20_000
+    """Problems at most, over all splits; with three operands there are 2,835 in all."""
+
+    def validate(self) -> None:
+        if not 2 <= self.operands <= 7:
+            raise ConfigError(f"task.operands={self.operands} is out of range; choose 2 to 7")
+        for name in ("give_up", "patient_share"):
+            if not 0 <= vars(self)[name] <= 1:
+                raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 0 to 1")
+        for name in ("tries", "demonstrations_size", "problems_size"):
+            if vars(self)[name] < 1:
+                raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 1 or more")
+
+    def splits(self) -> Splits:
+        found: dict[SplitName, list[Problem]] = {"train": [], "dev": [], "test": []}
+        for problem in self._problems():
+            found[split_of(problem.prompt)].append(problem)
+        return Splits(found["train"], found["dev"], found["test"])
+
+    def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
+        generator = random.Random(f"signed_sum/demonstrations/{seed}")
+        return [
+            Demonstration(problem, self._chain(problem, generator))
+            for problem in (generator.choice(problems) for _ in range(self.demonstrations_size))
+        ]
+
+    def words(self) -> list[str]:
+        largest = 9 * self.operands
+        numbers = [str(number) for number in range(-largest, largest + 1)]
+        return [*numbers, *string.ascii_lowercase[: self.operands], "+", "-", ">", "?", *VERDICTS]
+
+    def read(self, problem: Problem, text: str) -> str | None:
+        """The last try as an expression such as `5 + 3 - 4`; None unless it is whole and uses the problem's digits."""
+        tries, rest = _tries(text)
+        if rest or not tries or (signs := self._signs(problem, tries[-1])) is None:
+            return None
+        first, *others = problem.columns["digits"]
+        return " ".join([str(first), *(f"{sign} {digit}" for sign, digit in zip(signs, others, strict=True))])
+
+    def trace(self, problem: Problem, text: str) -> Trace:
+        tries, rest = _tries(text)
+        target, seen = int(problem.answer), set()
+        steps = wrong_steps = verdicts = wrong_verdicts = repeated = 0
+        well_formed = bool(tries) and not rest
+        for words in tries:
+            signs = self._signs(problem, words)
+            if signs is None:
+                well_formed = False
+                continue
+            sums = _sums(problem.columns["digits"], signs)
+            steps += len(sums)
+            wrong_steps += sum(str(right) != written for right, written in zip(sums, words[3::4], strict=False))
+            verdicts += 1
+            wrong_verdicts += (words[-1] == "ok") != (sums[-1] == target)
+            repeated += signs in seen
+            seen.add(signs)
+        return Trace(well_formed, steps, wrong_steps, len(tries), repeated, verdicts, wrong_verdicts)
+
+    def _signs(self, problem: Problem, words: Sequence[str]) -> tuple[str, ...] | None:
+        """The signs of one try; None if it does not name every operand in order with its own digit."""
+        digits = problem.columns["digits"]
+        if len(words) != 4 * (len(digits) - 1) + 1:
+            return None
+        for place, digit in enumerate(digits[1:]):
+            letter, sign, echo, _ = words[4 * place : 4 * place + 4]
+            if letter != string.ascii_lowercase[place + 1] or echo != str(digit) or sign not in ("+", "-"):
+                return None
+        return tuple(words[1::4])
+
+    def _problems(self) -> list[Problem]:
+        """Every solvable (digits, target), or `problems_size` of them drawn at random without repetition."""
+        if 9**self.operands * 2 ** (self.operands - 1) <= 20 * self.problems_size:
+            rows = [
+                (digits, target)
+                for digits in itertools.product(range(1, 10), repeat=self.operands)
+                for target in sorted({_sums(digits, signs)[-1] for signs in _leaves(self.operands)})
+            ]
+            random.Random("signed_sum").shuffle(rows)
+            rows = rows[: self.problems_size]
+        else:
+            generator, drawn = random.Random("signed_sum"), {}
+            while len(drawn) < self.problems_size:
+                digits = tuple(generator.randint(1, 9) for _ in range(self.operands))
+                target = _sums(digits, generator.choice(_leaves(self.operands)))[-1]
+                drawn[digits, target] = None
+            rows = list(drawn)
+        return [_problem(digits, target) for digits, target in rows]
+
+    def _chain(self, problem: Problem, generator: random.Random) -> str:
+        digits, target = problem.columns["digits"], int(problem.answer)
+        patient = generator.random() < self.patient_share
+        leaves = _leaves(self.operands)
+        generator.shuffle(leaves)
+        words: list[str] = []
+        for signs in leaves[: self.tries]:
+            sums = _sums(digits, signs)
+            for place, sign in enumerate(signs):
+                words += [string.ascii_lowercase[place + 1], sign, str(digits[place + 1]), str(sums[place])]
+            words.append("ok" if sums[-1] == target else "x")
+            if sums[-1] == target or (not patient and generator.random() < self.give_up):
+                break
+        return " ".join(words)
+
+
+def _problem(digits: tuple[int, ...], target: int) -> Problem:
+    operands = " ".join(f"{letter} {digit}" for letter, digit in zip(string.ascii_lowercase, digits, strict=False))
+    prompt = f"{operands} > {target} ?"
+    return Problem(prompt, prompt, str(target), {"digits": digits})
+
+
+def _leaves(operands: int) -> list[tuple[str, ...]]:
+    return list(itertools.product("+-", repeat=operands - 1))
+
+
+def _sums(digits: Sequence[int], signs: Sequence[str]) -> list[int]:
+    """The sum after each operand from the second on."""
+    signed = [digit if sign == "+" else -digit for sign, digit in zip(signs, digits[1:], strict=True)]
+    return list(itertools.accumulate(signed, initial=digits[0]))[1:]
+
+
+def _tries(text: str) -> tuple[list[list[str]], list[str]]:
+    """The words of each try, its verdict last, and what is left behind the last verdict."""
+    tries: list[list[str]] = []
+    words: list[str] = []
+    for word in text.split():
+        words.append(word)
+        if word in VERDICTS:
+            tries.append(words)
+            words = []
+    return tries, words

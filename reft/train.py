@@ -1,0 +1,125 @@
+"""The loop of reinforcement: sample, select, credit, update, publish; evaluate, log, save."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import torch
+
+from reft.algorithms import Algorithm
+from reft.batch import collate
+from reft.config import SamplingConfig, TrainConfig
+from reft.learner.driver import Learner
+from reft.tasks import Task
+from rollout.pool import Pool
+from rollout.types import Problem, Sample, SamplingParams
+from rollout.worker import derive_seed
+
+
+class Stream:
+    """Problems for each step: shuffled passes over a list, a pure function of seed and step, so resuming needs no cursor.
+
+    Args:
+        problems: the training split.
+        size: problems a step.
+        seed: of the shuffling.
+    """
+
+    def __init__(self, problems: Sequence[Problem], size: int, seed: int) -> None:
+        self.problems, self.size, self.seed = problems, size, seed
+
+    def batch(self, step: int) -> list[Problem]:
+        """The `size` problems of a step; a step may span two passes."""
+        places = range(step * self.size, (step + 1) * self.size)
+        orders = {number: self._order(number) for number in {place // len(self.problems) for place in places}}
+        return [self.problems[orders[place // len(self.problems)][place % len(self.problems)]] for place in places]
+
+    def _order(self, number: int) -> list[int]:
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "pass", number))
+        return torch.randperm(len(self.problems), generator=generator).tolist()
+
+
+class Journal(Protocol):
+    """What the loop tells its surroundings, and what it asks them."""
+
+    def steps(self, learner: Learner, steps: int) -> Iterator[int]:
+        """The steps still to do, from the last checkpoint on; ends early when somebody asks for it."""
+        ...
+
+    def timed(self, name: str) -> AbstractContextManager[None]:
+        """Time a part of the step."""
+        ...
+
+    def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:
+        """Note what happened in a step, with the parts' times."""
+        ...
+
+    def evaluate(self, step: int, pool: Pool) -> Mapping[str, float]:
+        """Metrics on the dev split, if they are due behind `step` steps."""
+        ...
+
+    def save(self, step: int, learner: Learner) -> None:
+        """Write a checkpoint, if it is due behind `step` steps."""
+        ...
+
+
+def train(
+    problems: Stream,
+    task: Task,
+    algorithm: Algorithm,
+    learner: Learner,
+    pool: Pool,
+    journal: Journal,
+    settings: TrainConfig,
+    sampling: SamplingConfig,
+    seed: int,
+) -> None:
+    """Reinforce the learner's policy until the journal says that it is enough."""
+    params = SamplingParams(sampling.temperature, sampling.max_tokens)
+    for step in journal.steps(learner, settings.steps):
+        with journal.timed("sample"):
+            shard_seed = derive_seed(seed, "train", step)
+            samples = pool.sample(problems.batch(step), settings.samples_per_prompt, params, shard_seed)
+        kept = algorithm.select(samples)
+        metrics = summarise(samples, len(kept), task)
+        if kept:
+            with journal.timed("credit"):
+                experience, credit = algorithm.credit(collate(kept, pad=0), learner)
+            with journal.timed("update"):
+                metrics |= credit | learner.update(experience)
+            with journal.timed("publish"):
+                pool.publish(learner.weights(), version=step + 1)
+        metrics |= journal.evaluate(step + 1, pool)
+        journal.record(step + 1, metrics, samples)
+        journal.save(step + 1, learner)
+
+
+def summarise(samples: Sequence[Sample], kept: int, task: Task) -> dict[str, float]:
+    """Metrics of a step's samples, before anything is learnt from them."""
+    count = len(samples)
+    rewards = torch.tensor([sample.reward for sample in samples if sample.reward is not None] or [0.0])
+    lengths = torch.tensor([float(len(sample.completion.tokens)) for sample in samples])
+    outcomes = [sample.verdict.outcome for sample in samples]
+    metrics: dict[str, Any] = {
+        "reward/mean": float(rewards.mean()),
+        "reward/std": float(rewards.std(correction=0)),
+        "answer/correct": outcomes.count("equal") / count,
+        "answer/wrong": outcomes.count("different") / count,
+        "answer/none": outcomes.count("no_answer") / count,
+        "answer/undecided": outcomes.count("undecided") / count,
+        "samples/count": float(count),
+        "samples/kept": float(kept),
+        "samples/tokens": float(lengths.sum()),
+        "chain/tokens_mean": float(lengths.mean()),
+        "chain/tokens_max": float(lengths.max()),
+        "chain/truncated": sum(sample.completion.finish == "length" for sample in samples) / count,
+    }
+    for name in samples[0].rewards:
+        values = [value for sample in samples if (value := sample.rewards[name]) is not None]
+        metrics[f"reward/{name}"] = sum(values) / len(values) if values else 0.0
+    traces = [trace for sample in samples if (trace := task.trace(sample.problem, sample.completion.text)) is not None]
+    if traces:
+        metrics["chain/tries"] = sum(trace.tries for trace in traces) / len(traces)
+        metrics["chain/repeated_tries"] = sum(trace.repeated_tries for trace in traces) / len(traces)
+        metrics["chain/valid"] = sum(trace.valid for trace in traces) / len(traces)
+    return metrics

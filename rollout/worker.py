@@ -1,0 +1,82 @@
+"""What one rollout worker does: sample a shard of problems, read the answers, score the chains."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rewards.scorer import Scorer
+from rollout.engine import Engine, Weights, WeightsError
+from rollout.types import Problem, Reader, Sample, SamplingParams
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of work that any worker does alike: its seed belongs to it, not to the worker."""
+
+    problems: Sequence[Problem]
+    n: int
+    params: SamplingParams
+    seed: int
+
+
+def derive_seed(*parts: object) -> int:
+    """A 63-bit seed from what it is for, e.g. `derive_seed(run_seed, "train", step)`."""
+    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def split(problems: Sequence[Problem], n: int, params: SamplingParams, seed: int, size: int) -> list[Shard]:
+    """Shards of at most `size` problems. The size is the run's, not the pool's, so more workers change no sample."""
+    starts = range(0, len(problems), size)
+    return [Shard(problems[at : at + size], n, params, derive_seed(seed, at)) for at in starts]
+
+
+class Worker:
+    """An engine and a scorer in one process. Stateless but for the weights.
+
+    Args:
+        engine: samples the chains.
+        scorer: turns them into rewards.
+        reader: finds the final answer in a chain.
+    """
+
+    def __init__(self, engine: Engine, scorer: Scorer, reader: Reader) -> None:
+        self.engine = engine
+        self.scorer = scorer
+        self.reader = reader
+        self.version = 0
+
+    def load(self, weights: Weights, version: int, checksum: int) -> None:
+        """Take new weights.
+
+        Raises:
+            WeightsError: if what is loaded is not what was sent.
+        """
+        loaded = self.engine.load_weights(weights)
+        if loaded != checksum:
+            raise WeightsError(f"weights of version {version} arrived with checksum {loaded:08x}, not {checksum:08x}")
+        self.version = version
+
+    def work(self, shard: Shard) -> list[Sample]:
+        """`n` scored samples for each problem of the shard, in the problems' order."""
+        groups = self.engine.generate([problem.prompt for problem in shard.problems], shard.n, shard.params, shard.seed)
+        pairs = [
+            (problem, completion)
+            for problem, group in zip(shard.problems, groups, strict=True)
+            for completion in group
+        ]
+        scores = self.scorer.score(
+            prompts=[problem.prompt for problem, _ in pairs],
+            completions=[completion.text for _, completion in pairs],
+            completion_ids=[completion.tokens.tolist() for _, completion in pairs],
+            extracted=[self.reader(problem, completion.text) for problem, completion in pairs],
+            answers=[problem.answer for problem, _ in pairs],
+            columns=[problem.columns for problem, _ in pairs],
+        )
+        return [
+            Sample(problem, completion, score.extracted, score.verdict, score.parts, score.reward, self.version)
+            for (problem, completion), score in zip(pairs, scores, strict=True)
+        ]
+
+    def close(self) -> None:
+        self.scorer.close()
