@@ -49,11 +49,11 @@ def collate(samples: Sequence[Sample], pad: int) -> Batch:
     logprobs = torch.zeros(len(samples), width - 1)
     rewards = torch.zeros(len(samples))
     for row, (sample, prompt, chain) in enumerate(zip(samples, prompts, chains, strict=True)):
-        tokens[row, :prompt] = torch.from_numpy(sample.completion.prompt_tokens).long()
-        tokens[row, prompt : prompt + chain] = torch.from_numpy(sample.completion.tokens).long()
+        tokens[row, :prompt] = torch.tensor(sample.completion.prompt_tokens)
+        tokens[row, prompt : prompt + chain] = torch.tensor(sample.completion.tokens)
         actions = slice(prompt - 1, prompt + chain - 1)
         mask[row, actions] = True
-        logprobs[row, actions] = torch.from_numpy(sample.completion.logprobs)
+        logprobs[row, actions] = torch.tensor(sample.completion.logprobs)
         if sample.reward is None:
             raise ValueError(f"sample of {sample.problem.id} has no reward; select it away before collating")
         rewards[row] = sample.reward

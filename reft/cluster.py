@@ -105,13 +105,12 @@ class RayGang:
         self.name = name
         self.deadline = deadline
         self._group: PlacementGroup = placement_group([{"CPU": cpus, "GPU": gpus}] * world, strategy="PACK")
-        actor = ray.remote(_Member)
+        # One thread works, call by call; another answers when asked how far it is.
+        actor = ray.remote(concurrency_groups={"watch": 1})(_Member)
         self._members = [
-            # Two threads: one works, the other answers when asked how far it is.
             actor.options(
                 num_cpus=cpus,
                 num_gpus=gpus,
-                max_concurrency=2,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=rank),
             ).remote(rank, world, list(preload))
             for rank in range(world)
@@ -140,7 +139,8 @@ class RayGang:
             _, left = ray.wait(left, num_returns=len(left), timeout=seconds)
             if any(reference not in left for reference in running):
                 self._wait([reference for reference in running if reference not in left], method)
-            report(self._wait([self._members[0].call.remote(poll)], poll)[0])
+            asked = self._members[0].call.options(concurrency_group="watch").remote(poll)
+            report(self._wait([asked], poll)[0])
         return self._wait(running, method)
 
     def close(self) -> None:

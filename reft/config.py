@@ -115,7 +115,8 @@ class LearnerConfig:
     lr: float = 3e-7
     """Peak learning rate (ReFT: 3e-7 for 7B parameters, 3e-6 for 125M)."""
     critic_lr: float | None = None
-    """Learning rate of a separate critic; null means `lr`."""
+    """Peak learning rate of the value head, and of a separate critic's trunk; null means `lr`. Adam's steps do not grow with a
+    loss's weight, so a head that starts at zero needs this to keep up with the policy."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Shape of the learning rate over the steps of the run (ReFT: constant)."""
     warmup_steps: int = 0
@@ -234,7 +235,7 @@ AT_LEAST = {
     "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
     "train.samples_per_prompt": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
-    "learner.lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0, "learner.grad_clip": 0, "rollout.workers": 1,
+    "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0, "learner.grad_clip": 0, "rollout.workers": 1,
     "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0, "rollout.shard_size": 1, "rollout.max_rows": 1,
     "checker.tolerance": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,

@@ -23,6 +23,7 @@ from reft.rollouts import ray_pool
 from reft.run import RunDirectory, step_name
 from reft.summary import summarise_run
 from reft.train import Stream, train
+from reft.warmup import ImitatorSettings, make_imitator, schedule, tokenize
 from rollout.engine import checksum, untied
 from rollout.pool import Pool, Progress, Publication, RayPool
 from rollout.types import Problem, Sample, SamplingParams
@@ -71,7 +72,7 @@ class Session:
         """The processes of warm-up and learner."""
         if self._gang is None:
             learner = self.config.learner
-            preload = ["reft.warmup", "reft.learner.zero"]
+            preload = ["reft.imitator", "reft.learner.zero"]
             self._gang = RayGang(learner.ranks, learner.cpus, learner.gpus, self.config.ray.deadline, "learner", preload)
         return self._gang
 
@@ -155,8 +156,6 @@ def warm_up(session: Session) -> None:
     config, run = session.config, session.run
     if run.has_checkpoint(WARMUP) or config.warmup.epochs == 0:
         return
-    from reft.warmup import Imitator, ImitatorSettings, schedule, tokenize  # slow to import
-
     with run.phase("startup"):
         corpus, dropped = tokenize(session.prepared.demonstrations, session.prepared.codec, session.prepared.context)
         if not len(corpus):
@@ -178,7 +177,7 @@ def warm_up(session: Session) -> None:
             bfloat16=config.model.dtype == "bfloat16",
             seed=derive_seed(config.seed, "warmup"),
         )
-        session.gang().build(partial(Imitator, settings=settings))
+        session.gang().build(partial(make_imitator, settings=settings))
     with run.phase("warmup"), session.display.bar("warm-up", shape.steps, "step") as bar:
 
         def show(progress: tuple[int, list[dict[str, float]]]) -> None:

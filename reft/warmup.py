@@ -1,28 +1,20 @@
-"""Warm-up: imitation of demonstrations by TRL's SFTTrainer. The only module that knows TRL.
+"""Warm-up by imitation: demonstrations as tokens, and how many steps of which size go over them.
 
 The loss is on the chain alone and the end token is learnt. As in ReFT's scripts, the learning rate is laid out for more
-epochs than are run (reft.md 2.2), so it is still near its peak where reinforcement starts.
+epochs than are run (mwp_ReFT exps/paper_exps/SFT), so it is still near its peak where reinforcement starts. The work itself
+is done by TRL, in `reft.imitator`; this module stays light.
 """
 
 import math
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy
-import torch
-from datasets import Dataset
 from numpy.typing import NDArray
-from transformers import PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
-from trl import SFTConfig, SFTTrainer
 
 from reft.config import WarmupConfig
 from reft.errors import ConfigError
-from reft.model import load_causal_lm, load_tokenizer
 from reft.tasks import Demonstration
 from rollout.codec import Codec
 
@@ -107,118 +99,8 @@ class ImitatorSettings:
     seed: int
 
 
-class Imitator:
-    """One process of the warm-up. `run` works; `progress` may be asked meanwhile from another thread.
+def make_imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:
+    """The `Imitator` of one process; TRL is imported there and not where the run is directed."""
+    from reft.imitator import Imitator
 
-    Args:
-        rank, world: this process among its peers.
-        settings: what to imitate and how.
-    """
-
-    def __init__(self, rank: int, world: int, settings: ImitatorSettings) -> None:
-        torch.set_num_threads(settings.threads)
-        self.rank, self.settings = rank, settings
-        self.schedule = schedule(settings.config, len(settings.corpus), world)
-        self._log = _Log(self.schedule.steps)
-
-    def progress(self) -> tuple[int, list[dict[str, float]]]:
-        """Steps done, and the metrics logged since the last call."""
-        return self._log.drain()
-
-    def run(self) -> None:
-        """Imitate, then write the folder that `transformers` loads."""
-        settings = self.settings
-        model = load_causal_lm(settings.source, torch.float32)
-        tokenizer = load_tokenizer(settings.source)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token  # attention masks and labels hide it
-        trainer = SFTTrainer(
-            model=model,
-            args=self._arguments(),
-            train_dataset=_dataset(settings.corpus),
-            processing_class=tokenizer,
-            callbacks=[self._log],
-        )
-        trainer.remove_callback(PrinterCallback)
-        scratch = Path(settings.scratch)
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(scratch)) if scratch.is_dir() else None)
-        if self.rank == 0:
-            trained = trainer.accelerator.unwrap_model(trainer.model)
-            trained.config.use_cache = True
-            trained.save_pretrained(settings.target)
-            load_tokenizer(settings.source).save_pretrained(settings.target)
-
-    def _arguments(self) -> SFTConfig:
-        settings, config, shape = self.settings, self.settings.config, self.schedule
-        return SFTConfig(
-            output_dir=settings.scratch,
-            max_steps=shape.horizon,
-            per_device_train_batch_size=shape.per_device,
-            gradient_accumulation_steps=shape.accumulation,
-            learning_rate=config.lr,
-            lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
-            warmup_steps=round(config.warmup_share * shape.horizon),
-            adam_beta1=config.betas[0],
-            adam_beta2=config.betas[1],
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.grad_clip,
-            logging_steps=max(1, min(25, shape.steps // 4)),
-            save_strategy="steps",
-            save_steps=shape.steps_per_epoch,
-            save_total_limit=1,
-            report_to=[],
-            disable_tqdm=True,
-            use_cpu=not settings.gpu,
-            ddp_backend=None if settings.gpu else "gloo",
-            bf16=settings.gpu and settings.bfloat16,
-            gradient_checkpointing=False,
-            dataloader_pin_memory=settings.gpu,
-            max_length=None,  # `tokenize` has left out what is too long; nothing is cut
-            dataset_kwargs={"skip_prepare_dataset": True},
-            seed=settings.seed % 2**32,
-        )
-
-
-class _Log(TrainerCallback):
-    """Counts steps, keeps metrics until they are asked for, ends the training where the run ends and not its schedule."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.done = 0
-        self.records: list[dict[str, float]] = []
-        self.lock = threading.Lock()
-        self.start = time.monotonic()
-
-    def drain(self) -> tuple[int, list[dict[str, float]]]:
-        with self.lock:
-            records, self.records = self.records, []
-            return self.done, records
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.done = state.global_step
-        if state.global_step >= self.steps:
-            control.should_training_stop = True
-            control.should_log = True
-            control.should_save = False
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            record = {
-                "step": float(state.global_step),
-                "warmup/loss": float(logs["loss"]),
-                "warmup/lr": float(logs["learning_rate"]),
-                "warmup/grad_norm": float(logs["grad_norm"]),
-                "warmup/token_accuracy": float(logs["mean_token_accuracy"]),
-            }
-            with self.lock:
-                self.records.append(record)
-
-
-def _dataset(corpus: Corpus) -> Dataset:
-    """Rows of `input_ids` and `labels`; labels hide the prompt."""
-    ends = numpy.cumsum(corpus.lengths)
-    rows = []
-    for end, length, prompt in zip(ends.tolist(), corpus.lengths.tolist(), corpus.prompt_lengths.tolist(), strict=True):
-        ids = corpus.tokens[end - length : end].tolist()
-        rows.append({"input_ids": ids, "labels": [-100] * prompt + ids[prompt:]})
-    return Dataset.from_list(rows)
+    return Imitator(rank, world, settings)

@@ -42,10 +42,11 @@ class Optimization(Protocol):
 
 
 def make_optimizer(model: PolicyModel, config: LearnerConfig) -> torch.optim.AdamW:
-    """AdamW over the policy and, with a learning rate of its own, a separate critic. Groups carry their `peak` rate."""
+    """AdamW over the policy and, with a learning rate of their own, value head and separate critic. Groups carry their `peak`
+    rate."""
     policy = list(model.lm.parameters())
     rest = [*model.value_head.parameters(), *(model.critic.parameters() if model.critic is not None else ())]
-    critic_lr = config.lr if model.critic is None or config.critic_lr is None else config.critic_lr
+    critic_lr = config.lr if config.critic_lr is None else config.critic_lr
     groups = [
         {"params": policy, "lr": config.lr, "peak": config.lr},
         {"params": rest, "lr": critic_lr, "peak": critic_lr},
