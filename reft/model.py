@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from reft.algorithms import Outputs
 from reft.config import ModelConfig
 from reft.errors import ConfigError, RunError
 from reft.tokenizer import bpe_tokenizer, word_tokenizer
@@ -140,8 +139,9 @@ class PolicyModel(nn.Module):
         if (saved := Path(path) / VALUE_FILE).is_file():
             self.load_value(saved)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Outputs:
-        """Log-probs of tokens 1..T-1 given what stands before them, with values and entropies, all (B, T-1) float32.
+    def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probs of tokens 1..T-1 given what stands before them, values, and entropies: the fields of `Outputs`, all
+        (B, T-1) float32. A plain tuple, because ZeRO-3 must find the tensors in it.
 
         Args:
             tokens: (B, T) int64, padded on the right.
@@ -162,7 +162,7 @@ class PolicyModel(nn.Module):
             entropies = -(distribution.exp() * distribution).sum(-1)
         head = self.value_head
         values = nn.functional.linear(hidden[:, :-1].float(), head.weight.float(), head.bias.float()).squeeze(-1)
-        return Outputs(logprobs, values, entropies)
+        return logprobs, values, entropies
 
     def value_state(self) -> dict[str, Tensor]:
         """What the causal LM's own folder does not hold: the value head, and the critic's trunk if there is one."""

@@ -69,7 +69,7 @@ def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any]) -> 
         raise RewardError(f"rewards.{name}.kwargs: {sorted(unfit)} are filled from the samples; choose other names")
     try:
         inspect.signature(function).bind(**given, **kwargs)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # ValueError: a function in C whose signature cannot be known
         raise RewardError(
             f"rewards.{name}: {use} does not fit: {error}; "
             "it is called with keywords prompts, completions, completion_ids, answer, extracted, verdict "

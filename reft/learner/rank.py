@@ -140,7 +140,7 @@ class Rank:
                 piece = self._piece(batch, batch, micro)
                 outputs = module(piece.tokens, piece.lengths)
                 if micro.real:
-                    scored.append((micro.rows, Outputs(*(tensor.cpu() for tensor in vars(outputs).values()))))
+                    scored.append((micro.rows, Outputs(*(tensor.cpu() for tensor in outputs))))
         return scored
 
     def _step(self, experience: Any, minibatch: Minibatch, factor: float) -> StepRecord:
@@ -150,7 +150,8 @@ class Rank:
         highest: dict[str, float] = {}
         for micro in minibatch.shares[self.rank]:
             piece = self._piece(experience, experience.batch, micro)
-            result = self.settings.algorithm.loss(self.optimization.module(piece.batch.tokens, piece.batch.lengths), piece)
+            outputs = Outputs(*self.optimization.module(piece.batch.tokens, piece.batch.lengths))
+            result = self.settings.algorithm.loss(outputs, piece)
             self.optimization.backward(result.total * (float(micro.real) / max(count, 1.0)))
             if micro.real:
                 loss += float(result.total.detach()) / max(count, 1.0)

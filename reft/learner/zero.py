@@ -83,7 +83,8 @@ def partition_frozen(model: nn.Module) -> nn.Module:
     engine, *_ = deepspeed.initialize(
         model=model, config={"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 3}}
     )
-    return engine.eval()
+    engine.eval()
+    return engine
 
 
 def _settings(config: LearnerConfig, bfloat16: bool, own_clip: bool) -> dict[str, Any]:

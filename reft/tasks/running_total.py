@@ -51,14 +51,14 @@ class RunningTotal:
         wanted: dict[SplitName, int] = {"train": self.train_size, "dev": self.dev_size, "test": self.test_size}
         found: dict[SplitName, dict[str, Problem]] = {"train": {}, "dev": {}, "test": {}}
         misses = 0
-        while any(len(found[name]) < wanted[name] for name in found):
+        while short := [name for name in found if len(found[name]) < wanted[name]]:
             problem = self._problem(generator)
-            split = found[name := split_of(problem.prompt)]
-            misses = misses + 1 if problem.prompt in split else 0
-            if misses > 1_000:
-                raise ConfigError(f"task.{name}_size={wanted[name]} is more than there are problems; lower it")
-            if len(split) < wanted[name]:
-                split[problem.prompt] = problem
+            split = split_of(problem.prompt)
+            misses = 0 if split in short and problem.prompt not in found[split] else misses + 1
+            if misses == 0:
+                found[split][problem.prompt] = problem
+            elif misses > 20_000:
+                raise ConfigError(f"task.{short[0]}_size={wanted[short[0]]} is more than there are problems; lower it")
         return Splits(*(list(split.values()) for split in found.values()))
 
     def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
@@ -73,7 +73,7 @@ class RunningTotal:
 
     def read(self, problem: Problem, text: str) -> str | None:
         words = text.split()
-        ends = len(words) >= 2 and words[-2] == "#" and words.count("#") == 1 and words[-1] in string.digits
+        ends = len(words) >= 2 and words[-2] == "#" and words.count("#") == 1 and words[-1] in set(string.digits)
         return words[-1] if ends else None
 
     def trace(self, problem: Problem, text: str) -> Trace:

@@ -1,0 +1,31 @@
+"""What several tests need: small models made fresh, and the folder of shared data where there is one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("DS_ACCELERATOR", "cpu")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data sets; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("REFT_SHARED", Path(__file__).parent.parent.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; set REFT_SHARED")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a GPT-2 of some ten thousand weights and a tokenizer for the signed-sum task."""
+    from reft.config import ModelConfig
+    from reft.model import make_fresh
+    from reft.tasks.signed_sum import SignedSum
+
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    make_fresh(ModelConfig(layers=2, width=16, heads=2, context=80), SignedSum().words(), [], 0, folder)
+    return folder

@@ -1,0 +1,124 @@
+"""Settings: strict, typed, checked in one place, each error one line with the name, the value and the remedy."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from reft import config as sections
+from reft.compose import Draft, annotated_defaults, compose, field_docstrings, find_config, shipped_configs
+from reft.config import ABOVE, AT_LEAST, AT_MOST
+from reft.errors import ConfigError
+from reft.tasks.signed_sum import SignedSum
+
+
+def test_file_and_overrides(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("task: {use: signed_sum, operands: 4}\nlearner: {lr: 1e-4}\n")
+    composed = compose(str(file), ["train.steps=7", "learner.betas=[0.8,0.9]", "task.tries=3", "seed=5"])
+    assert composed.name == "mine"
+    assert composed.config.task == SignedSum(operands=4, tries=3)
+    assert (composed.config.train.steps, composed.config.seed) == (7, 5)
+    assert (composed.config.learner.lr, composed.config.learner.betas) == (1e-4, (0.8, 0.9))
+    assert composed.config.rewards["correct"].use == "correct"
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.stepz=3", r"train.stepz.*Did you mean: 'steps'"),
+        ("trian.steps=3", r"trian.*Did you mean: 'train'"),
+        ("train.steps=many", r"train.steps.*'many'.*Integer"),
+        ("train.steps=1.5", r"train.steps.*1.5"),
+        ("train.steps=null", r"train.steps.*None"),
+        ("train.steps=-1", r"train.steps=-1 is out of range; choose 0 or more"),
+        ("learner.zero=4", r"learner.zero.*4"),
+        ("learner.lr=nan", r"learner.lr=nan is out of range"),
+        ("learner.betas=[0.9,1.0]", r"learner.betas.*out of range"),
+        ("learner.gpus=0.5", r"learner.gpus=0.5"),
+        ("sampling.temperature=0", r"sampling.temperature=0.0 is out of range; choose more than 0"),
+        ("model.heads=7", r"model.width=128 is no multiple of model.heads=7"),
+        ("warmup.schedule_epochs=1", r"warmup.schedule_epochs=1.0 is less"),
+        ("warmup.ready_at=2", r"warmup.ready_at=2.0 is out of range"),
+        ("task.operandz=3", r"task.operandz.*Did you mean: 'operands'"),
+        ("task.operands=99", r"task.operands=99 is out of range"),
+        ("task.use=sudoku", r"task.use='sudoku' is unknown; choose from .*signed_sum"),
+        ("task.use=records", r"task.use='records' is unknown"),
+        ("task.use=no.such:Task", r"task.use='no.such:Task' cannot be imported"),
+        ("task.use=math:pi", r"names no dataclass"),
+        ("algorithm.lam=2", r"algorithm.lam=2.0 is out of range"),
+        ("algorithm.lamda=1", r"algorithm.lamda.*Did you mean: 'lam'"),
+        ("rewards.mine.weight=2", r"rewards.mine.use is missing"),
+        ("steps", r"'steps' is no setting; write key=value"),
+    ],
+)
+def test_wrong_settings(override: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        compose("quickstart", [override])
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no file.*quickstart"):
+        compose("quickstrat")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("task: {use: [")
+    with pytest.raises(ConfigError, match="broken.yaml"):
+        compose(str(broken))
+    broken.write_text("{}")
+    with pytest.raises(ConfigError, match=r"task.use is missing; name one of .*jsonl"):
+        compose(str(broken))
+
+
+def test_shipped_configs_go_by_name_and_by_path() -> None:
+    assert find_config("quickstart") == find_config("configs/quickstart.yaml") or find_config(
+        "configs/quickstart.yaml"
+    ) == Path("configs/quickstart.yaml")
+    assert (shipped_configs() / "quickstart.yaml").is_file()
+
+
+def test_identity_leaves_out_place_and_speed() -> None:
+    base = compose("quickstart").hash()
+    same = ("run.dir=x", "rollout.workers=1", "rollout.threads=2", "ray.address=auto", "warmup.force=true", "ray.deadline=9")
+    for override in same:
+        assert compose("quickstart", [override]).hash() == base, override
+    for override in ("seed=1", "train.steps=3", "rollout.shard_size=3", "learner.ranks=2", "task.tries=2"):
+        assert compose("quickstart", [override]).hash() != base, override
+
+
+def test_resolved_settings_come_back_the_same(tmp_path: Path) -> None:
+    composed = compose("quickstart", ["seed=3", "rewards.x.use=answered"])
+    file = tmp_path / "again.yaml"
+    file.write_text(composed.yaml())
+    assert compose(str(file)).config == composed.config
+    assert compose(str(file)).hash() == composed.hash()
+
+
+def test_every_field_is_documented() -> None:
+    kinds = [kind for kind in vars(sections).values() if dataclasses.is_dataclass(kind) and kind is not sections.Config]
+    for kind in kinds:
+        documented = field_docstrings(kind)
+        names = [item.name for item in dataclasses.fields(kind)]
+        # One docstring may close a block of fields that belong together.
+        assert documented, kind
+        assert names[-1] in documented, f"{kind.__name__}.{names[-1]} has no docstring"
+        undocumented = [name for name in names if name not in documented]
+        assert len(undocumented) <= 3, f"{kind.__name__}: {undocumented}"
+
+
+def test_bounds_name_real_fields() -> None:
+    drafted = {item.name: item for item in dataclasses.fields(Draft)}
+    for key in [*AT_LEAST, *AT_MOST, *ABOVE]:
+        section, _, name = key.partition(".")
+        assert section in drafted
+        if name:
+            kind = drafted[section].default_factory()
+            assert name in {item.name for item in dataclasses.fields(kind)}, key
+
+
+def test_annotated_defaults_are_a_valid_config(tmp_path: Path) -> None:
+    text = annotated_defaults()
+    assert "# Logits are divided by it" in text
+    file = tmp_path / "defaults.yaml"
+    file.write_text(text + "\ntask: {use: signed_sum}\n")
+    assert compose(str(file)).config.train == sections.TrainConfig()

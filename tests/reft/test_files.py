@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from reft.files import build_folder, remove_leftovers, write_atomically
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "file"
+    write_atomically(target, "old")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            write_atomically(target, "new")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    def half(folder: Path) -> None:
+        (folder / "one").write_text("1")
+        raise RuntimeError("died")
+
+    def whole(folder: Path) -> None:
+        (folder / "one").write_text("1")
+        (folder / "two").mkdir()
+        (folder / "two" / "three").write_text("3")
+
+    with pytest.raises(RuntimeError):
+        build_folder(tmp_path / "made", half)
+    assert list(tmp_path.iterdir()) == []
+    build_folder(tmp_path / "made", whole)
+    with pytest.raises(RuntimeError):
+        build_folder(tmp_path / "made", half)
+    assert (tmp_path / "made" / "two" / "three").read_text() == "3"
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".step_1.4711").mkdir()
+    (tmp_path / ".file.12").write_text("")
+    (tmp_path / ".lock").write_text("")
+    remove_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]

@@ -1,0 +1,99 @@
+"""The run directory keeps what it is told, for one run at a time, and forgets what will be done again."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from reft.compose import compose
+from reft.errors import RunError
+from reft.run import RunDirectory, check_directory, default_directory, read_settings, step_name
+from tests.reft.test_batch import sample
+
+
+@pytest.fixture
+def composed():
+    return compose("quickstart")
+
+
+def test_settings_and_environment_are_kept(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed):
+        pass
+    assert read_settings(tmp_path / "run").hash() == composed.hash()
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["packages"]["torch"].startswith("2.13")
+
+
+def test_two_runs_cannot_share_a_directory(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed), pytest.raises(RunError, match="in use"):
+        RunDirectory(tmp_path / "run", composed)
+    with RunDirectory(tmp_path / "run", composed):
+        pass
+
+
+def test_another_run_s_directory_is_refused_by_the_key_that_differs(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed):
+        pass
+    check_directory(tmp_path / "run", composed)
+    check_directory(tmp_path / "run", compose("quickstart", ["rollout.workers=1"]))
+    with pytest.raises(RunError, match=r"train.steps=50, not 7"):
+        check_directory(tmp_path / "run", compose("quickstart", ["train.steps=7"]))
+
+
+def test_other_files_are_not_touched(tmp_path: Path, composed) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(RunError, match="files but no run"):
+        check_directory(tmp_path, composed)
+    with pytest.raises(RunError, match="is a file"):
+        check_directory(tmp_path / "thesis.tex", composed)
+    check_directory(tmp_path / "new", composed)
+
+
+def test_the_default_directory_follows_the_settings(composed) -> None:
+    assert default_directory(composed) == default_directory(compose("quickstart"))
+    assert default_directory(composed) != default_directory(compose("quickstart", ["seed=1"]))
+    assert default_directory(compose("quickstart", ["run.dir=here"])) == Path("here")
+
+
+def test_metrics_behind_the_checkpoint_are_forgotten(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed) as run:
+        run.log("warmup", 9, {"a": 1.0})
+        for step in (1, 2, 3):
+            run.log("reinforce", step, {"b": float(step)})
+            run.write_samples(step, [sample([1], [2])])
+        with (run.path / "metrics.jsonl").open("a") as file:
+            file.write('{"phase": "reinforce", "st')  # killed while writing
+        run.forget_after("reinforce", 2)
+        run.log("reinforce", 3, {"b": 30.0})
+        rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+        assert [(row["phase"], row["step"]) for row in rows] == [
+            ("warmup", 9), ("reinforce", 1), ("reinforce", 2), ("reinforce", 3),
+        ]  # fmt: skip
+        assert rows[-1]["b"] == 30.0
+        assert sorted(path.stem for path in run.path.glob("samples/*.jsonl")) == ["step_000001", "step_000002"]
+
+
+def test_phases_share_wall_time(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed) as run:
+        with run.phase("reinforce"):
+            time.sleep(0.05)
+            with run.phase("evaluate"):
+                time.sleep(0.1)
+            time.sleep(0.05)
+        seconds = run.state.seconds
+    assert 0.08 < seconds["reinforce"] < 0.2
+    assert 0.08 < seconds["evaluate"] < 0.2
+    with RunDirectory(tmp_path / "run", composed) as run:
+        assert run.state.seconds == seconds
+
+
+def test_the_best_checkpoint_is_kept(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed) as run:
+        for step in (10, 20, 30, 40):
+            run.write_checkpoint(step_name(step), lambda folder: (folder / "config.json").write_text("{}") and None)
+        run.state.best_step = 10
+        run.prune(keep_last=2)
+        assert run.steps_saved() == [10, 30, 40]
+        assert run.has_checkpoint("step_000040")
+        assert not run.has_checkpoint("step_000020")

@@ -1,0 +1,117 @@
+"""The loop on real parts, small: a policy learns, whatever the seed; problems come in passes; steps without signal pass."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from reft.algorithms.ppo import PPO
+from reft.config import LearnerConfig, ModelConfig, SamplingConfig, TrainConfig
+from reft.learner.driver import Learner, LocalGang, UpdateShape
+from reft.learner.rank import Rank, RankSettings
+from reft.model import make_fresh
+from reft.tasks import Trace
+from reft.train import Stream, train
+from rewards.equal import Checker
+from rewards.scorer import RewardTerm, Scorer, load_term
+from rollout.engines.hf import HFEngineFactory
+from rollout.pool import LocalPool, Pool
+from rollout.types import Problem, Sample
+from rollout.worker import Worker
+
+LETTERS = "abcdefgh"
+PROBLEMS = [Problem(letter, f"{letter} ?", LETTERS[(n + 1) % 8]) for n, letter in enumerate(LETTERS)]
+
+
+@dataclass(frozen=True)
+class NextLetter:
+    """After `c ?` comes `d`, and the end."""
+
+    def read(self, problem: Problem, text: str) -> str | None:
+        return text if len(text) == 1 else None
+
+    def trace(self, problem: Problem, text: str) -> Trace | None:
+        return None
+
+
+class Notes:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.metrics: list[Mapping[str, float]] = []
+
+    def steps(self, learner: Learner, steps: int) -> Iterator[int]:
+        yield from range(steps)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        yield
+
+    def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:
+        assert all(sample.policy_version == step - 1 for sample in samples)
+        self.metrics.append(metrics)
+
+    def evaluate(self, step: int, pool: Pool) -> Mapping[str, float]:
+        return {}
+
+    def save(self, step: int, learner: Learner) -> None:
+        pass
+
+
+def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean") -> Notes:
+    make_fresh(ModelConfig(layers=1, width=16, heads=2, context=8), [*LETTERS, "?"], [], seed, folder)
+    algorithm = PPO(kl_coef=0.0, vf_coef=0.5, minibatches=2, aggregation=aggregation)
+    settings = RankSettings(
+        str(folder), str(folder), ModelConfig(), LearnerConfig(threads=1, lr=2e-2), algorithm, 1.0, seed, deepspeed=False
+    )
+    shape = UpdateShape(2, 2, 1000, "constant", 0, steps, 2e-2, "float32", seed)
+    learner = Learner(LocalGang(partial(Rank, settings=settings)), shape)
+    task = NextLetter()
+    pool = LocalPool(Worker(HFEngineFactory(str(folder))(), Scorer(terms, Checker()), task.read))
+    notes = Notes()
+    config = TrainConfig(steps=steps, prompts=32, samples_per_prompt=4)
+    train(Stream(PROBLEMS, 32, seed), task, algorithm, learner, pool, notes, config, SamplingConfig(max_tokens=3), seed)
+    return notes
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("aggregation", ["token-mean", "seq-mean-token-mean"])
+def test_learns(tmp_path: Path, seed: int, aggregation: str) -> None:
+    notes = run(tmp_path / "model", seed, 40, [load_term("correct", "correct", 1.0, {})], aggregation)
+    start = sum(metrics["answer/correct"] for metrics in notes.metrics[:2]) / 2
+    end = sum(metrics["answer/correct"] for metrics in notes.metrics[-5:]) / 5
+    assert start < 0.1
+    assert end > 0.9
+
+
+def test_samples_and_learner_agree_on_log_probs(tmp_path: Path) -> None:
+    notes = run(tmp_path / "model", 0, 5, [load_term("correct", "correct", 1.0, {})])
+    assert max(metrics["sampler/logprob_gap_max"] for metrics in notes.metrics) < 1e-5
+    assert max(metrics["policy/ratio_deviation_first"] for metrics in notes.metrics) == 0
+
+
+def test_a_step_without_rewards_updates_nothing(tmp_path: Path) -> None:
+    never = RewardTerm("never", lambda completions, **columns: [None] * len(completions), 1.0, {})
+    notes = run(tmp_path / "model", 0, 2, [never])
+    assert [metrics["samples/kept"] for metrics in notes.metrics] == [0, 0]
+    assert "loss/total" not in notes.metrics[0]
+
+
+def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
+    term = [load_term("correct", "correct", 1.0, {})]
+    runs = [run(tmp_path / name, seed, 3, term).metrics for name, seed in (("a", 5), ("b", 5), ("c", 6))]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_stream_visits_every_problem_once_a_pass() -> None:
+    stream = Stream(PROBLEMS, 3, seed=1)
+    ids = [problem.id for step in range(16) for problem in stream.batch(step)]
+    passes = [ids[at : at + 8] for at in range(0, 48, 8)]
+    assert all(sorted(part) == sorted(LETTERS) for part in passes)
+    assert len({tuple(part) for part in passes}) > 1, "each pass has an order of its own"
+    assert [problem.id for problem in stream.batch(5)] == ids[15:18], "any step can be asked for on its own"
+    assert [problem.id for problem in Stream(PROBLEMS, 20, 1).batch(0)][:8] == passes[0]
+
