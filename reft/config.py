@@ -259,6 +259,10 @@ def validate(config: Config) -> None:
     horizon = config.warmup.schedule_epochs
     if horizon is not None and horizon < config.warmup.epochs:
         raise ConfigError(f"warmup.schedule_epochs={horizon} is less than warmup.epochs={config.warmup.epochs}; raise it")
+    if config.warmup.batch_size % config.learner.ranks:
+        raise ConfigError(
+            f"warmup.batch_size={config.warmup.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
+        )
     if config.learner.gpus not in (0, 1):
         raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
     if not config.rewards:

@@ -52,6 +52,7 @@ def prepare(composed: Composed) -> Prepared:
     """
     config = composed.config
     _check_devices(config)
+    model_config = None if config.model.path is None else check_model(config.model.path)
     splits = config.task.splits()
     for name, problems in vars(splits).items():
         if not problems:
@@ -60,10 +61,8 @@ def prepare(composed: Composed) -> Prepared:
     if config.warmup.epochs > 0:
         demonstrations = config.task.demonstrations(splits.train, derive_seed(config.seed, "demonstrations"))
     tokenizer = _tokenizer(config, demonstrations, splits)
-    if config.model.path is None:
+    if model_config is None:
         model_config = fresh_config(config.model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
-    else:
-        model_config = check_model(config.model.path)
     context = int(model_config.max_position_embeddings)
     fitting, too_long = _fit(splits, Codec(tokenizer), context, config.sampling.max_tokens)
     try_rewards(config, (demonstrations or [Demonstration(fitting.train[0], "")])[0])

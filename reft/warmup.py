@@ -14,7 +14,6 @@ import numpy
 from numpy.typing import NDArray
 
 from reft.config import WarmupConfig
-from reft.errors import ConfigError
 from reft.tasks import Demonstration
 from rollout.codec import Codec
 
@@ -65,14 +64,8 @@ class Schedule:
 
 
 def schedule(config: WarmupConfig, rows: int, ranks: int) -> Schedule:
-    """How many steps of which size `config` means for `rows` demonstrations.
-
-    Raises:
-        ConfigError: if the batch cannot be divided over the ranks.
-    """
-    share, rest = divmod(config.batch_size, ranks)
-    if rest:
-        raise ConfigError(f"warmup.batch_size={config.batch_size} is no multiple of learner.ranks={ranks}")
+    """How many steps of which size `config` means for `rows` demonstrations; `ranks` divide its batch."""
+    share = config.batch_size // ranks
     accumulation = next(parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= config.micro_batch)
     steps_per_epoch = math.ceil(rows / config.batch_size)
     steps = max(1, round(config.epochs * steps_per_epoch))

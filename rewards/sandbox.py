@@ -8,14 +8,15 @@ What it does not do: it limits time and memory, not the file system or the netwo
 inside, on data; it is no place for a model's programs.
 """
 
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import sys
-import threading
 import time
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -100,7 +101,6 @@ class _Child:
         self.limits = limits
         self.started = False
         self.buffer = b""
-        self.lock = threading.Lock()
         arguments = [str(limits.memory_bytes), str(max(1, round(limits.seconds))), *modules]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "rewards.sandbox_child", *arguments],
@@ -110,6 +110,8 @@ class _Child:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
+        self.kill = weakref.finalize(self, _kill, self.process)
+        """Ends the process group; also called when this object is forgotten, and when the interpreter ends."""
 
     def call(self, function: str, arguments: tuple[Any, ...]) -> Outcome:
         request = json.dumps([function, list(arguments)]).encode() + b"\n"
@@ -145,14 +147,12 @@ class _Child:
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line
 
-    def kill(self) -> None:
-        with self.lock:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout):
-                if pipe is not None and not pipe.closed:
-                    try:
-                        pipe.close()
-                    except BrokenPipeError:  # a request was still in the buffer of a dead child's pipe
-                        continue
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):  # a request may still stand in the buffer of a dead child's pipe
+                pipe.close()

@@ -47,7 +47,7 @@ def test_file_and_overrides(tmp_path: Path) -> None:
         ("task.use=no.such:Task", r"task.use='no.such:Task' cannot be imported"),
         ("task.use=math:pi", r"names no dataclass"),
         ("algorithm.lam=2", r"algorithm.lam=2.0 is out of range"),
-        ("algorithm.lamda=1", r"algorithm.lamda.*Did you mean: 'lam'"),
+        ("algorithm.lamda=1", r"algorithm.lamda.*Did you mean.*'lam'"),
         ("rewards.mine.weight=2", r"rewards.mine.use is missing"),
         ("steps", r"'steps' is no setting; write key=value"),
     ],

@@ -22,8 +22,9 @@ from rollout.pool import LocalPool, Pool
 from rollout.types import Problem, Sample
 from rollout.worker import Worker
 
-LETTERS = "abcdefgh"
-PROBLEMS = [Problem(letter, f"{letter} ?", LETTERS[(n + 1) % 8]) for n, letter in enumerate(LETTERS)]
+LETTERS = "abcd"
+LEARNING_RATE = 3e-3
+PROBLEMS = [Problem(letter, f"{letter} ?", LETTERS[(n + 1) % 4]) for n, letter in enumerate(LETTERS)]
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,13 @@ class Notes:
 
 
 def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean") -> Notes:
-    make_fresh(ModelConfig(layers=1, width=16, heads=2, context=8), [*LETTERS, "?"], [], seed, folder)
-    algorithm = PPO(kl_coef=0.0, vf_coef=0.5, minibatches=2, aggregation=aggregation)
+    make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), [*LETTERS, "?"], [], seed, folder)
+    # The penalty keeps a policy that starts from noise exploring; without it some letters are never tried (ReFT: β=0 collapses).
+    algorithm = PPO(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation=aggregation)
     settings = RankSettings(
-        str(folder), str(folder), ModelConfig(), LearnerConfig(threads=1, lr=2e-2), algorithm, 1.0, seed, deepspeed=False
+        str(folder), str(folder), ModelConfig(), LearnerConfig(threads=1, lr=LEARNING_RATE), algorithm, 1.0, seed, deepspeed=False
     )
-    shape = UpdateShape(2, 2, 1000, "constant", 0, steps, 2e-2, "float32", seed)
+    shape = UpdateShape(2, 2, 1000, "linear", 0, steps, LEARNING_RATE, "float32", seed)
     learner = Learner(LocalGang(partial(Rank, settings=settings)), shape)
     task = NextLetter()
     pool = LocalPool(Worker(HFEngineFactory(str(folder))(), Scorer(terms, Checker()), task.read))
@@ -80,7 +82,7 @@ def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggreg
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("aggregation", ["token-mean", "seq-mean-token-mean"])
 def test_learns(tmp_path: Path, seed: int, aggregation: str) -> None:
-    notes = run(tmp_path / "model", seed, 40, [load_term("correct", "correct", 1.0, {})], aggregation)
+    notes = run(tmp_path / "model", seed, 60, [load_term("correct", "correct", 1.0, {})], aggregation)
     start = sum(metrics["answer/correct"] for metrics in notes.metrics[:2]) / 2
     end = sum(metrics["answer/correct"] for metrics in notes.metrics[-5:]) / 5
     assert start < 0.1
@@ -109,9 +111,9 @@ def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
 def test_stream_visits_every_problem_once_a_pass() -> None:
     stream = Stream(PROBLEMS, 3, seed=1)
     ids = [problem.id for step in range(16) for problem in stream.batch(step)]
-    passes = [ids[at : at + 8] for at in range(0, 48, 8)]
+    passes = [ids[at : at + 4] for at in range(0, 48, 4)]
     assert all(sorted(part) == sorted(LETTERS) for part in passes)
     assert len({tuple(part) for part in passes}) > 1, "each pass has an order of its own"
     assert [problem.id for problem in stream.batch(5)] == ids[15:18], "any step can be asked for on its own"
-    assert [problem.id for problem in Stream(PROBLEMS, 20, 1).batch(0)][:8] == passes[0]
+    assert [problem.id for problem in Stream(PROBLEMS, 20, 1).batch(0)][:4] == passes[0]
 

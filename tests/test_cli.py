@@ -1,0 +1,148 @@
+"""The command line as its users meet it: cheap help, one line for an error, status 2, nothing left behind."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reft.cli import COMMANDS, main
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Each test types its commands in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    return tmp_path
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        text = subprocess.run([sys.executable, "-m", "reft", "--help"], capture_output=True, text=True, check=True).stdout
+        times.append(time.perf_counter() - begun)
+    assert all(command in text for command in COMMANDS)
+    assert min(times) < 0.5
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line that a command ends with, after checking that it is one line, status 2, and nothing written."""
+    before = set(Path().rglob("*"))
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = [line for line in captured.err.splitlines() if not line.startswith(("quickstart,", "mine,", "task "))]
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("reft: ")
+    assert "Traceback" not in captured.err
+    assert {path for path in set(Path().rglob("*")) - before if path.name != "__pycache__" and path.suffix != ".pyc"} == set()
+    return lines[0]
+
+
+REFT_RECORD = {"question": "one?", "answer_cot": "one", "answer_value": "1"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["train.stepz=3"], r"Did you mean: 'steps'"),
+        (["train.steps=lots"], r"train.steps"),
+        (["sampling.temperature=-1"], r"sampling.temperature=-1.0 is out of range"),
+        (["task.operands=50"], r"task.operands=50 is out of range"),
+        (["sampling.max_tokens=500"], r"sampling.max_tokens=500.*80 positions"),
+        (["learner.gpus=1"], r"learner.gpus asks for 1 GPUs and this machine has 0; set learner.gpus=0"),
+        (["rollout.gpus=1"], r"rollout.gpus asks for 2 GPUs"),
+        (["model.path=no/such/model"], r"'no/such/model' is neither a checkpoint folder nor a hub model"),
+        (["model.path=."], r"no checkpoint: it has no config.json"),
+        (["model.architecture=gpt9"], r"model.architecture='gpt9' is unknown"),
+        (["ray.address=127.0.0.1:1"], r"ray.address=127.0.0.1:1 does not answer"),
+        (["ray.address=nonsense"], r"ray.address='nonsense' is no address"),
+        (["rewards.mine.use=no_such_module:f"], r"rewards.mine.use: cannot import 'no_such_module'"),
+        (["rewards.mine.use=plug_in:absent"], r"names no function"),
+        (["rewards.mine.use=plug_in:narrow"], r"rewards.mine: plug_in:narrow does not fit"),
+        (["rewards.mine.use=plug_in:short"], r"rewards.mine returned 0 values for 1"),
+        (["rewards.mine.use=plug_in:broken"], r"rewards.mine raised ZeroDivisionError"),
+        (["run.dir=plug_in.py"], r"run.dir=plug_in.py is a file"),
+        (["run.dir=."], r"has files but no run in it"),
+        (["warmup.batch_size=63", "learner.ranks=2"], r"warmup.batch_size=63 is no multiple of learner.ranks=2"),
+    ],
+)
+def test_wrong_runs(capsys, here: Path, overrides: list[str], told: str) -> None:
+    (here / "plug_in.py").write_text(
+        "def narrow(completions): return [0.0]\ndef short(**columns): return []\ndef broken(**columns): return 1 / 0\n"
+    )
+    line = failing(capsys, "run", "quickstart", *overrides)
+    assert re.search(told, line), line
+
+
+@pytest.mark.parametrize(
+    ("record", "settings", "told"),
+    [
+        ({"question": "x"}, [], r"data.jsonl:1: there is no field 'answer_value'; the record has question"),
+        ({"question": "x", "answer_cot": "y", "answer_value": "one"}, ["task.numeric=true"], r"'one' is no number"),
+        (None, [], r"data.jsonl is empty"),
+        (REFT_RECORD, ["task.train=absent.jsonl"], r"absent.jsonl: No such file"),
+        (REFT_RECORD, [], r"the (dev|test) split of task 'jsonl' is empty"),
+    ],
+)
+def test_wrong_data(capsys, here: Path, record: dict | None, settings: list[str], told: str) -> None:
+    (here / "data.jsonl").write_text("" if record is None else json.dumps(record))
+    (here / "mine.yaml").write_text("task: {use: jsonl, train: data.jsonl}\nmodel: {context: 512}\n")
+    line = failing(capsys, "run", "mine.yaml", *settings)
+    assert re.search(told, line), line
+
+
+def test_wrong_words(capsys) -> None:
+    assert "no file" in failing(capsys, "run", "quickstrat")
+    assert "no checkpoint" in failing(capsys, "sample", "nowhere")
+    assert "no checkpoint" in failing(capsys, "eval", "nowhere")
+    assert "needs a config" in failing(capsys, "check")
+    with pytest.raises(SystemExit) as caught:
+        main(["fly"])
+    assert caught.value.code == 2
+
+
+def test_debug_shows_the_traceback() -> None:
+    from reft.errors import ConfigError
+
+    with pytest.raises(ConfigError):
+        main(["check", "quickstrat", "--debug"])
+
+
+def test_a_bug_says_how_to_see_more(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> int:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr("reft.commands.doctor", broken)
+    assert "RuntimeError: surprise; run again with --debug" in failing(capsys, "doctor")
+
+
+def test_a_full_disk_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> int:
+        raise OSError(28, "No space left on device", "runs/x/metrics.jsonl")
+
+    monkeypatch.setattr("reft.commands.doctor", full)
+    assert failing(capsys, "doctor") == "reft: runs/x/metrics.jsonl: No space left on device"
+
+
+def test_check_prints_the_arithmetic(capsys) -> None:
+    assert main(["check", "quickstart", "train.steps=3", "train.prompts=10", "train.samples_per_prompt=4"]) == 0
+    text = capsys.readouterr().out
+    assert "3 steps × 10 prompts × 4 samples → 120 chains" in text
+    assert "12 optimizer steps of 20 chains" in text
+    assert "config hash" in text
+
+
+def test_check_defaults_and_doctor(capsys) -> None:
+    assert main(["check", "--defaults"]) == 0
+    assert "temperature: 1.0" in capsys.readouterr().out
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "torch" in text
+    assert "MISSING" not in text

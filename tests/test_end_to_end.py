@@ -1,0 +1,182 @@
+"""Whole runs on Ray and DeepSpeed, small: what they leave, that workers change nothing, that they stop and go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+SMALL = """
+task: {use: signed_sum, demonstrations_size: 640}
+model: {layers: 1, width: 32, heads: 2, context: 80}
+warmup: {epochs: 3, batch_size: 64, lr: 3.0e-3}
+sampling: {max_tokens: 30}
+algorithm: {use: ppo, minibatches: 2}
+train: {steps: 4, prompts: 32, samples_per_prompt: 2, eval_every: 2, save_every: 2}
+learner: {lr: 1.0e-4, threads: 1}
+rollout: {shard_size: 8}
+evaluate: {limit: 40, dev_limit: 20, samples: 2}
+"""
+
+
+def command(folder: Path, *words: str) -> list[str]:
+    (folder / "small.yaml").write_text(SMALL)
+    return [sys.executable, "-m", "reft", *words]
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    return subprocess.run(
+        command(folder, *words), cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
+    )
+
+
+def samples(folder: Path, name: str) -> dict[str, list[dict]]:
+    return {
+        path.stem: [json.loads(line) for line in path.read_text().splitlines()]
+        for path in sorted((folder / name / "samples").glob("*.jsonl"))
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def one(folder: Path) -> Path:
+    """A complete run with one worker."""
+    done = run(folder, "run", "small.yaml", "run.dir=one", "rollout.workers=1")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder / "one.out").write_text(done.stdout)
+    return folder / "one"
+
+
+def test_the_table_and_the_summary(one: Path) -> None:
+    text = (one.parent / "one.out").read_text()
+    for words in ("accuracy, greedy", "accuracy, sampled", "tokens per chain", "wall time", "Everything is in one", "reft sample one/"):
+        assert words in text
+    summary = json.loads((one / "summary.json").read_text())
+    for stage in ("warmup", "reinforced"):
+        for mode in ("greedy", "sampled"):
+            estimate = summary[stage][mode]
+            assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+            assert estimate["n"] == 40
+        assert summary[stage]["tokens_per_chain"] > 1
+    seconds = summary["seconds"]
+    assert set(seconds) == {"startup", "warmup", "reinforce", "evaluate", "total"}
+    assert all(value > 0 for value in seconds.values())
+    assert seconds["total"] == pytest.approx(sum(value for name, value in seconds.items() if name != "total"))
+    assert 10**8 < summary["peak_memory_bytes"] < 6 * 2**30
+    assert summary["tokens_sampled"] > 0
+    assert summary["seed"] == 0
+    assert len(summary["config_hash"]) == 12
+
+
+def test_the_files(one: Path) -> None:
+    rows = [json.loads(line) for line in (one / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if row["phase"] == "reinforce"]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4]
+    assert any(row["phase"] == "warmup" for row in rows)
+    assert all(row["policy/ratio_deviation_first"] <= 1e-4 for row in steps)
+    assert all(row["sampler/logprob_gap_max"] < 1e-4 for row in steps)
+    assert all("dev/greedy" in row for row in steps if row["step"] % 2 == 0)
+    assert list((one / "tensorboard").glob("events*"))
+    (record, *_) = samples(one.parent, "one")["step_000001"]
+    assert record["prompt"].endswith("?")
+    assert record["verdict"] in ("equal", "different", "undecided", "no_answer")
+    assert json.loads((one / "environment.json").read_text())["packages"]["ray"]
+
+
+def test_checkpoints_are_what_transformers_loads(one: Path) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    for name in ("warmup", "step_000004"):
+        model = AutoModelForCausalLM.from_pretrained(one / "checkpoints" / name)
+        tokens = AutoTokenizer.from_pretrained(one / "checkpoints" / name)("a 5 b 3 c 4 > 4 ?", return_tensors="pt")
+        assert model.generate(**tokens, max_new_tokens=3, do_sample=False).shape[1] == 12
+
+
+def test_a_second_run_on_the_same_folder_shows_the_result(one: Path) -> None:
+    begun = time.monotonic()
+    again = run(one.parent, "run", "small.yaml", "run.dir=one", "rollout.workers=1")
+    assert again.returncode == 0
+    assert "This run is complete" in again.stderr
+    assert again.stdout == (one.parent / "one.out").read_text()
+    assert time.monotonic() - begun < 10, "nothing is started for it"
+
+
+def test_another_config_on_the_same_folder_is_refused(one: Path) -> None:
+    other = run(one.parent, "run", "small.yaml", "run.dir=one", "train.steps=9")
+    assert other.returncode == 2
+    assert "train.steps=4, not 9" in other.stderr
+
+
+def test_two_workers_draw_the_same_samples(one: Path) -> None:
+    done = run(one.parent, "run", "small.yaml", "run.dir=two", "rollout.workers=2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert samples(one.parent, "two") == samples(one.parent, "one")
+    left, right = (json.loads((one.parent / name / "summary.json").read_text()) for name in ("one", "two"))
+    assert left["reinforced"] == right["reinforced"]
+
+
+def test_two_ranks_with_partitioned_state(one: Path) -> None:
+    done = run(one.parent, "run", "small.yaml", "run.dir=ranks", "rollout.workers=1", "learner.ranks=2", "learner.zero=2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = [json.loads(line) for line in (one.parent / "ranks" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if row["phase"] == "reinforce"] == [1, 2, 3, 4]
+
+
+def test_eval_and_sample(one: Path) -> None:
+    done = run(one.parent, "eval", "one/checkpoints/step_000004", "evaluate.limit=10", "--split", "dev")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "n = 10" in done.stdout
+    content = json.loads((one / "eval" / "step_000004-dev.json").read_text())
+    assert content["greedy"]["accuracy"]["n"] == 10
+    shown = run(one.parent, "sample", "one/checkpoints/step_000004", "-n", "2", "--samples", "1")
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    assert shown.stdout.count("greedy") == shown.stdout.count("sampled") == 2
+    own = run(one.parent, "sample", "one/checkpoints/step_000004", "--prompt", "a 1 b 1 c 1 > 1 ?", "--samples", "1")
+    assert own.returncode == 0, own.stderr[-3000:]
+    wrong = run(one.parent, "sample", "one/checkpoints/step_000004", "--prompt", "what is love ?")
+    assert wrong.returncode == 2
+    assert "vocabulary" in wrong.stderr
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(folder: Path) -> None:
+    words = command(folder, "run", "small.yaml", "run.dir=stopped", "train.steps=60", "train.eval_every=60", "train.save_every=60")
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    metrics = folder / "stopped" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and '"reinforce"' in metrics.read_text()):
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 130, text[-3000:]
+    assert "go on with: reft run small.yaml run.dir=stopped" in text
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive, "processes were left running"
+    done_steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if '"reinforce"' in line]
+    assert (folder / "stopped" / "checkpoints" / f"step_{done_steps[-1]:06d}" / "config.json").is_file()
+    assert done_steps[-1] < 60
+    again = run(folder, *words[3:])
+    assert again.returncode == 0, again.stderr[-3000:]
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if '"reinforce"' in line]
+    assert steps == list(range(1, 61)), "each step stands once"
+
+
+def test_a_warm_up_that_is_not_ready_stops_the_run(folder: Path) -> None:
+    done = run(folder, "run", "small.yaml", "run.dir=unready", "warmup.ready_at=0.99", "warmup.epochs=0.2")
+    assert done.returncode == 2
+    assert "the warm-up is not ready" in done.stderr
+    assert "warmup.force=true" in done.stderr
+    forced = run(folder, "run", "small.yaml", "run.dir=unready", "warmup.ready_at=0.99", "warmup.epochs=0.2", "warmup.force=true", "train.steps=4")
+    assert forced.returncode == 0, forced.stderr[-3000:]
