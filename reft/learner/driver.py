@@ -125,12 +125,12 @@ class Learner:
 
     def save(self, folder: Path) -> None:
         """Write a checkpoint into `folder`, which every rank must see."""
-        self.gang.call("save", str(folder))
+        self.gang.call("save", str(folder.absolute()))  # ranks may stand in other folders
         torch.save({"updates": self.updates}, folder / "trainer" / "learner.pt")
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint."""
-        self.gang.call("load", str(folder))
+        self.gang.call("load", str(folder.absolute()))
         self.updates = torch.load(folder / "trainer" / "learner.pt", weights_only=True)["updates"]
 
     def close(self) -> None:
