@@ -8,7 +8,7 @@ the end token is an action like any other.
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ def collate(samples: Sequence[Sample], pad: int) -> Batch:
 
 def take(record: Record, rows: Tensor) -> Record:
     """The given rows of a frozen dataclass of tensors whose first dimension is B, nested ones included."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for item in dataclasses.fields(record):  # type: ignore[arg-type]
         value = getattr(record, item.name)
         if isinstance(value, Tensor):
@@ -81,7 +81,7 @@ def take(record: Record, rows: Tensor) -> Record:
 
 def trim(record: Record, width: int) -> Record:
     """The first `width` token columns of a frozen dataclass of tensors: T becomes `width`, T-1 becomes `width` - 1."""
-    changed = {}
+    changed: dict[str, Any] = {}
     for item in dataclasses.fields(record):  # type: ignore[arg-type]
         value = getattr(record, item.name)
         if isinstance(value, Tensor) and value.dim() == 2:

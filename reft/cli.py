@@ -39,7 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--defaults", action="store_true", help="print every setting with its meaning and default")
         if name == "eval":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
-            command.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. evaluate.samples=8")
+            command.add_argument(
+                "overrides", nargs="*", metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
+            )
             command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to evaluate on")
         if name == "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")

@@ -98,9 +98,7 @@ class RayGang:
         preload: modules to import while nothing else is to be done.
     """
 
-    def __init__(
-        self, world: int, cpus: float, gpus: float, deadline: float, name: str, preload: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, world: int, cpus: float, gpus: float, deadline: float, name: str, preload: Sequence[str] = ()) -> None:
         self.world = world
         self.name = name
         self.deadline = deadline
@@ -150,7 +148,7 @@ class RayGang:
         remove_placement_group(self._group)
 
     def _wait(self, references: Sequence[Any], phase: str) -> list[Any]:
-        done, missing = ray.wait(list(references), num_returns=len(references), timeout=self.deadline)
+        _, missing = ray.wait(list(references), num_returns=len(references), timeout=self.deadline)
         if missing:
             raise RunError(f"the {self.name} did not finish {phase!r} on {len(missing)} ranks within {self.deadline:g} s")
         try:

@@ -136,8 +136,11 @@ def _with_overrides(settings: dict[str, object], overrides: Sequence[str]) -> ob
 
 def _quiet() -> None:
     """Libraries speak when something is wrong."""
+    import torch
     import transformers
 
+    if not torch.cuda.is_available():  # DeepSpeed would look for other accelerators, and say so
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     logging.getLogger("ray").setLevel(logging.ERROR)

@@ -242,4 +242,3 @@ def field_docstrings(kind: type) -> dict[str, str]:
             case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
                 found[name] = inspect.cleandoc(text)
     return found
-

@@ -28,7 +28,7 @@ class ModelConfig:
     vocabulary: int = 2_000
     """Tokens of the byte-level BPE learnt from the training text, where the task has no closed vocabulary."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of weights in engines and in the learner's forward pass; bfloat16 keeps float32 master weights, and logits are float32."""
+    """Of weights in engines and in the learner's forward pass; bfloat16 keeps float32 master weights. Logits are float32."""
     critic: Literal["shared", "separate"] = "shared"
     """Whether the value head sits on the policy's trunk (ReFT, section 3.2) or on a trunk of its own."""
     value_head: Literal["zero", "uniform"] = "zero"
@@ -235,8 +235,8 @@ AT_LEAST = {
     "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
     "train.samples_per_prompt": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
-    "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0, "learner.grad_clip": 0, "rollout.workers": 1,
-    "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0, "rollout.shard_size": 1, "rollout.max_rows": 1,
+    "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0,
+    "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0, "rollout.shard_size": 1, "rollout.max_rows": 1,
     "checker.tolerance": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip

@@ -76,9 +76,7 @@ def materialise(prepared: Prepared, folder: Path) -> None:
     make_fresh(config.model, config.task.words(), texts, derive_seed(config.seed, "weights"), folder)
 
 
-def _tokenizer(
-    config: Config, demonstrations: Sequence[Demonstration], splits: Splits
-) -> PreTrainedTokenizerBase:
+def _tokenizer(config: Config, demonstrations: Sequence[Demonstration], splits: Splits) -> PreTrainedTokenizerBase:
     if config.model.path is not None:
         return load_tokenizer(config.model.path)
     words = config.task.words()

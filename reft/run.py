@@ -1,11 +1,11 @@
 """The run directory: all that a run leaves behind, and all that it needs to go on.
 
-    config.yaml  environment.json      the resolved settings; versions, revision, machine
-    metrics.jsonl  tensorboard/        every metric by phase and step
-    samples/step_*.jsonl               chains with rewards and verdicts, to be read by people
-    checkpoints/NAME/                  folders that `transformers` loads, `trainer/` in them for resuming
-    eval/NAME.json, NAME.jsonl         reports and the samples behind them
-    state.json  summary.json           counters; the result
+config.yaml  environment.json      the resolved settings; versions, revision, machine
+metrics.jsonl  tensorboard/        every metric by phase and step
+samples/step_*.jsonl               chains with rewards and verdicts, to be read by people
+checkpoints/NAME/                  folders that `transformers` loads, `trainer/` in them for resuming
+eval/NAME.json, NAME.jsonl         reports and the samples behind them
+state.json  summary.json           counters; the result
 """
 
 import fcntl
@@ -93,8 +93,8 @@ class RunDirectory:
 
     def __init__(self, path: Path, composed: Composed) -> None:
         self.path = path
-        for folder in ("samples", "checkpoints", "eval"):
-            (path / folder).mkdir(parents=True, exist_ok=True)
+        for name in ("samples", "checkpoints", "eval"):
+            (path / name).mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path / ".lock")
         for folder in (path, path / "checkpoints", path / "eval"):
             remove_leftovers(folder)

@@ -251,6 +251,7 @@ def assess_reinforced(session: Session) -> None:
         best = run.state.best_step if run.state.best_step in run.steps_saved() else run.steps_saved()[-1]
         with run.phase("startup"):
             session.publish(str(run.checkpoint(step_name(best))))
+        run.state.best_step = best
         with run.phase("evaluate"):
             _write_report(session, "reinforced", _reports(session, _test(session), "test"))
 
@@ -313,4 +314,3 @@ def _write_report(session: Session, name: str, reports: Mapping[str, tuple[Repor
     content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
     run.write_rows(run.path / "eval" / f"{name}.jsonl", [sample for _, samples in reports.values() for sample in samples])
     run.write_json(f"eval/{name}.json", content)
-

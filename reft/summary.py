@@ -65,11 +65,18 @@ def print_summary(content: dict[str, Any]) -> None:
         f"peak memory of all processes {content['peak_memory_bytes'] / 2**30:.1f} GiB"
     )
     run = content["run_dir"]
-    checkpoint = f"{run}/checkpoints/step_{content['best_step']:06d}" if content["best_step"] else f"{run}/checkpoints/warmup"
+    checkpoint = f"step_{content['best_step']:06d}" if "reinforced" in content else "warmup"
     console.print(f"\nEverything is in {run}. Next:")
-    console.print(f"  reft sample {checkpoint}                watch it think")
-    console.print(f"  tensorboard --logdir {run}/tensorboard  the curves")
-    console.print(f"  less {run}/eval/reinforced.jsonl        every chain of the evaluation, with its verdict")
+    hints = {
+        f"reft sample {run}/checkpoints/{checkpoint}": "watch it think",
+        f"tensorboard --logdir {run}/tensorboard": "the curves",
+        f"less {run}/eval/{stages[-1]}.jsonl": "every chain of the evaluation, with its verdict",
+    }
+    if "reinforced" not in content:
+        hints["reft train CONFIG key=value ..."] = "reinforce it: the words of this command behind `train`"
+    width = max(map(len, hints))
+    for command, gives in hints.items():
+        console.print(f"  {command:{width}}  {gives}")
 
 
 def print_reports(content: dict[str, Any]) -> None:

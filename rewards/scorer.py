@@ -64,7 +64,8 @@ def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any]) -> 
         RewardError: if the function cannot be found or its signature does not fit.
     """
     function = load_function(name, use)
-    given = dict.fromkeys(["prompts", "completions", "completion_ids", "answer", "extracted", "verdict"], [])
+    columns = ("prompts", "completions", "completion_ids", "answer", "extracted", "verdict")
+    given: dict[str, Any] = {column: () for column in columns}
     if unfit := given.keys() & kwargs.keys():
         raise RewardError(f"rewards.{name}.kwargs: {sorted(unfit)} are filled from the samples; choose other names")
     try:

@@ -20,9 +20,7 @@ class WeightsError(Exception):
 class Engine(Protocol):
     """Samples chains from a causal language model."""
 
-    def generate(
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int
-    ) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int) -> list[list[Completion]]:
         """`n` completions for each of P prompts, as a list of P lists.
 
         Every sample has its own random stream, a function of `seed` and its place alone: the same call gives the same

@@ -60,11 +60,7 @@ class Worker:
     def work(self, shard: Shard) -> list[Sample]:
         """`n` scored samples for each problem of the shard, in the problems' order."""
         groups = self.engine.generate([problem.prompt for problem in shard.problems], shard.n, shard.params, shard.seed)
-        pairs = [
-            (problem, completion)
-            for problem, group in zip(shard.problems, groups, strict=True)
-            for completion in group
-        ]
+        pairs = [(problem, completion) for problem, group in zip(shard.problems, groups, strict=True) for completion in group]
         scores = self.scorer.score(
             prompts=[problem.prompt for problem, _ in pairs],
             completions=[completion.text for _, completion in pairs],

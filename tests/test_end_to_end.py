@@ -59,7 +59,14 @@ def one(folder: Path) -> Path:
 
 def test_the_table_and_the_summary(one: Path) -> None:
     text = (one.parent / "one.out").read_text()
-    for words in ("accuracy, greedy", "accuracy, sampled", "tokens per chain", "wall time", "Everything is in one", "reft sample one/"):
+    for words in (
+        "accuracy, greedy",
+        "accuracy, sampled",
+        "tokens per chain",
+        "wall time",
+        "Everything is in one",
+        "reft sample one/",
+    ):
         assert words in text
     summary = json.loads((one / "summary.json").read_text())
     for stage in ("warmup", "reinforced"):
@@ -149,8 +156,12 @@ def test_eval_and_sample(one: Path) -> None:
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(folder: Path) -> None:
-    words = command(folder, "run", "small.yaml", "run.dir=stopped", "train.steps=60", "train.eval_every=60", "train.save_every=60")
-    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    words = command(
+        folder, "run", "small.yaml", "run.dir=stopped", "train.steps=60", "train.eval_every=60", "train.save_every=60"
+    )
+    process = subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     metrics = folder / "stopped" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (metrics.exists() and '"reinforce"' in metrics.read_text()):
@@ -178,5 +189,14 @@ def test_a_warm_up_that_is_not_ready_stops_the_run(folder: Path) -> None:
     assert done.returncode == 2
     assert "the warm-up is not ready" in done.stderr
     assert "warmup.force=true" in done.stderr
-    forced = run(folder, "run", "small.yaml", "run.dir=unready", "warmup.ready_at=0.99", "warmup.epochs=0.2", "warmup.force=true", "train.steps=4")
+    forced = run(
+        folder,
+        "run",
+        "small.yaml",
+        "run.dir=unready",
+        "warmup.ready_at=0.99",
+        "warmup.epochs=0.2",
+        "warmup.force=true",
+        "train.steps=4",
+    )
     assert forced.returncode == 0, forced.stderr[-3000:]

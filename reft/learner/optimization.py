@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,7 @@ class Optimization(Protocol):
         """Update the weights with `factor` times the peak learning rates; returns the gradient norm before clipping."""
         ...
 
-    def gathered(self) -> "contextmanager[None]":
+    def gathered(self) -> AbstractContextManager[None]:
         """A context in which the module's parameters are whole on rank 0."""
         ...
 

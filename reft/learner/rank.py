@@ -131,9 +131,7 @@ class Rank:
         dtype = getattr(torch, model.dtype)
         return PolicyModel(path, dtype, model.critic, model.value_head, self.settings.temperature).eval().to(self.device)
 
-    def _score(
-        self, module: torch.nn.Module, batch: Batch, plan: Sequence[Minibatch]
-    ) -> list[tuple[Tensor, Outputs]]:
+    def _score(self, module: torch.nn.Module, batch: Batch, plan: Sequence[Minibatch]) -> list[tuple[Tensor, Outputs]]:
         scored = []
         for minibatch in plan:
             for micro in minibatch.shares[self.rank]:

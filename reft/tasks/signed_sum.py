@@ -115,7 +115,8 @@ class SignedSum:
             random.Random("signed_sum").shuffle(rows)
             rows = rows[: self.problems_size]
         else:
-            generator, drawn = random.Random("signed_sum"), {}
+            generator = random.Random("signed_sum")
+            drawn: dict[tuple[tuple[int, ...], int], None] = {}
             while len(drawn) < self.problems_size:
                 digits = tuple(generator.randint(1, 9) for _ in range(self.operands))
                 target = _sums(digits, generator.choice(_leaves(self.operands)))[-1]

@@ -8,6 +8,7 @@ cumulative distribution, so a chain does not depend on its neighbours in the bat
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 import torch
@@ -43,7 +44,7 @@ class HFEngine:
         max_rows: chains decoded at once; more are done in turn.
     """
 
-    def __init__(self, model: torch.nn.Module, tokenizer: object, max_rows: int = 256) -> None:
+    def __init__(self, model: Any, tokenizer: Any, max_rows: int = 256) -> None:
         self.model = model.eval()
         stops = model.generation_config.eos_token_id if model.generation_config is not None else None
         self.codec = Codec(tokenizer, [] if stops is None else [stops] if isinstance(stops, int) else stops)
@@ -70,9 +71,7 @@ class HFEngine:
         return checksum(untied(self.model.state_dict()))
 
     @torch.inference_mode()
-    def _decode(
-        self, prompts: Sequence[numpy.ndarray], params: SamplingParams, seeds: Sequence[int]
-    ) -> list[Completion]:
+    def _decode(self, prompts: Sequence[numpy.ndarray], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
         device = next(self.model.parameters()).device
         ids, mask = _pad_left(prompts, self.codec.pad, device)
         uniforms = _uniforms(seeds, params.max_tokens).to(device) if params.temperature > 0 else None
@@ -98,9 +97,7 @@ class HFEngine:
             mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
         return self._completions(prompts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu())
 
-    def _completions(
-        self, prompts: Sequence[numpy.ndarray], tokens: torch.Tensor, logprobs: torch.Tensor
-    ) -> list[Completion]:
+    def _completions(self, prompts: Sequence[numpy.ndarray], tokens: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
         stopped = torch.isin(tokens, torch.tensor(self.codec.stops))
         lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, tokens.shape[1]).tolist()
         ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
@@ -124,9 +121,7 @@ def _stream_seed(seed: int, place: int, sample: int) -> int:
 def _uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
     """Uniform numbers in [0, 1), float64 (B, T), row by row from that row's own stream."""
     generator = torch.Generator()
-    return torch.stack(
-        [torch.rand(count, generator=generator.manual_seed(seed), dtype=torch.float64) for seed in seeds]
-    )
+    return torch.stack([torch.rand(count, generator=generator.manual_seed(seed), dtype=torch.float64) for seed in seeds])
 
 
 def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,9 +135,7 @@ def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) 
     return ids.to(device), mask.to(device)
 
 
-def _choose(
-    logits: torch.Tensor, temperature: float, uniforms: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _choose(logits: torch.Tensor, temperature: float, uniforms: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
     """The chosen tokens (B,) and their log-probs (B,), from float32 logits (B, V) and uniform numbers (B,)."""
     if uniforms is None:
         chosen = logits.argmax(-1)

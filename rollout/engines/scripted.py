@@ -20,9 +20,7 @@ class ScriptedEngine:
         self.loaded: list[int] = []
         """Checksums of the weights received, in order."""
 
-    def generate(
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int
-    ) -> list[list[Completion]]:
+    def generate(self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int) -> list[list[Completion]]:
         return [[self._complete(prompt, sample, params) for sample in range(n)] for prompt in prompts]
 
     def load_weights(self, weights: Weights) -> int:

@@ -63,7 +63,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         compose("quickstrat")
     broken = tmp_path / "broken.yaml"
     broken.write_text("task: {use: [")
-    with pytest.raises(ConfigError, match="broken.yaml"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml"):
         compose(str(broken))
     broken.write_text("{}")
     with pytest.raises(ConfigError, match=r"task.use is missing; name one of .*jsonl"):

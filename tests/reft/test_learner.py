@@ -17,10 +17,10 @@ from reft.errors import RunError
 from reft.learner.driver import Learner, LocalGang, UpdateShape
 from reft.learner.optimization import rate_factor
 from reft.learner.rank import Rank, RankSettings
+from rewards.equal import NO_ANSWER
 from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
 from rollout.types import Problem, Sample, SamplingParams
-from rewards.equal import NO_ANSWER
 
 PROMPTS = ["a 5 b 3 c 4 > 4 ?", "a 1 b 1 c 1 > 1 ?", "a 9 b 2 c 3 > 14 ?", "a 2 b 7 c 7 > 2 ?", "a 6 b 6 c 1 > 1 ?"]
 ALGORITHM = PPO(kl_coef=0.05, epochs=2, minibatches=2)
@@ -98,8 +98,11 @@ def run_ranks(model: Path, tmp_path: Path, world: int, zero: int, dtype: str = "
         processes.append(
             subprocess.Popen(
                 [sys.executable, "-m", "tests.reft.learner_process", *arguments],
-                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            )  # fmt: skip
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         )
     outputs = [process.communicate(timeout=300)[0] for process in processes]
     assert all(process.returncode == 0 for process in processes), "\n".join(output[-3000:] for output in outputs)
@@ -140,9 +143,7 @@ def test_bfloat16_keeps_master_weights(tiny_model, tmp_path) -> None:
 @pytest.mark.parametrize("micro_batch", [1, 4, 100])
 def test_micro_batches_change_nothing(reference, tiny_model, micro_batch: int) -> None:
     history, _, weights = reference
-    learner = Learner(
-        LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(micro_batch=micro_batch)
-    )
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(micro_batch=micro_batch))
     for mine, theirs in zip(five_updates(learner, tiny_model), history, strict=True):
         assert mine["loss/total"] == pytest.approx(theirs["loss/total"], rel=1e-4, abs=1e-6)
     for name, tensor in learner.gang.rank.optimization.module.state_dict().items():
@@ -160,7 +161,7 @@ def test_log_probs_that_disagree_stop_the_run(tiny_model) -> None:
     experience, _ = ALGORITHM.credit(sample_batch(tiny_model, 0), learner)
     with torch.no_grad():
         experience.old_logprobs.sub_(0.01)
-    with pytest.raises(RunError, match="ratio of 1±0.01"):
+    with pytest.raises(RunError, match=r"ratio of 1±0\.01"):
         learner.update(experience)
 
 
@@ -217,5 +218,3 @@ def test_learning_rate_shapes() -> None:
     assert [rate_factor("linear", 0, step, 4) for step in range(4)] == [1, 0.75, 0.5, 0.25]
     assert [rate_factor("linear", 1, step, 5) for step in range(5)] == [0.5, 1, 0.75, 0.5, 0.25]
     assert rate_factor("cosine", 0, 2, 4) == pytest.approx(0.5)
-
-

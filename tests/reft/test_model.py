@@ -6,7 +6,16 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from reft.config import ModelConfig
 from reft.errors import ConfigError, RunError
-from reft.model import PolicyModel, check_model, fresh_config, load_causal_lm, load_tokenizer, make_fresh, parameter_count, save_value
+from reft.model import (
+    PolicyModel,
+    check_model,
+    fresh_config,
+    load_causal_lm,
+    load_tokenizer,
+    make_fresh,
+    parameter_count,
+    save_value,
+)
 
 WORDS = list("abcdefgh")
 

@@ -44,7 +44,9 @@ def random_case(seed: int, rows: int = 6, width: int = 11) -> tuple[Batch, Fixed
     return batch, policy, new
 
 
-def paper_loss(batch: Batch, policy: FixedPolicy, new: Outputs, beta: float, gamma: float, lam: float, vf: float) -> torch.Tensor:
+def paper_loss(
+    batch: Batch, policy: FixedPolicy, new: Outputs, beta: float, gamma: float, lam: float, vf: float
+) -> torch.Tensor:
     """The loss of one pass over a batch, row by row and token by token, as the paper's code computes it."""
     per_row, rows = [], []
     for row in range(len(batch)):

@@ -104,9 +104,9 @@ def test_impatience_makes_chains_short() -> None:
 
     assert tries(SignedSum(give_up=1.0, patient_share=0.0)) == 1
     assert tries(SignedSum(give_up=0.0)) > tries(SignedSum(give_up=0.45)) > 1.3
-    assert max(
-        SignedSum().trace(demo.problem, demo.chain).tries for demo in SignedSum(tries=2).demonstrations([PROBLEM], 0)
-    ) <= 2
+    assert (
+        max(SignedSum().trace(demo.problem, demo.chain).tries for demo in SignedSum(tries=2).demonstrations([PROBLEM], 0)) <= 2
+    )
 
 
 def test_running_total_by_hand() -> None:

@@ -64,10 +64,17 @@ class Notes:
 
 def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean") -> Notes:
     make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), [*LETTERS, "?"], [], seed, folder)
-    # The penalty keeps a policy that starts from noise exploring; without it some letters are never tried (ReFT: β=0 collapses).
+    # The penalty keeps a policy that starts from noise exploring; without it some letters are never tried (as in ReFT).
     algorithm = PPO(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation=aggregation)
     settings = RankSettings(
-        str(folder), str(folder), ModelConfig(), LearnerConfig(threads=1, lr=LEARNING_RATE), algorithm, 1.0, seed, deepspeed=False
+        str(folder),
+        str(folder),
+        ModelConfig(),
+        LearnerConfig(threads=1, lr=LEARNING_RATE),
+        algorithm,
+        1.0,
+        seed,
+        deepspeed=False,
     )
     shape = UpdateShape(2, 2, 1000, "linear", 0, steps, LEARNING_RATE, "float32", seed)
     learner = Learner(LocalGang(partial(Rank, settings=settings)), shape)
@@ -116,4 +123,3 @@ def test_stream_visits_every_problem_once_a_pass() -> None:
     assert len({tuple(part) for part in passes}) > 1, "each pass has an order of its own"
     assert [problem.id for problem in stream.batch(5)] == ids[15:18], "any step can be asked for on its own"
     assert [problem.id for problem in Stream(PROBLEMS, 20, 1).batch(0)][:4] == passes[0]
-

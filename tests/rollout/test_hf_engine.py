@@ -1,6 +1,7 @@
 """The embedded engine samples from the model's own distribution, whatever stands beside a row in the batch."""
 
 import math
+from itertools import chain
 
 import numpy
 import pytest
@@ -48,13 +49,16 @@ def test_a_chain_does_not_depend_on_its_neighbours(engine) -> None:
     together = engine.generate(PROMPTS, 2, SamplingParams(1.0, 12), seed=3)
     engine.max_rows = 1
     alone = engine.generate(PROMPTS, 2, SamplingParams(1.0, 12), seed=3)
-    for left, right in zip(sum(together, []), sum(alone, []), strict=True):
+    for left, right in zip(chain.from_iterable(together), chain.from_iterable(alone), strict=True):
         assert left.tokens.tolist() == right.tokens.tolist()
         numpy.testing.assert_allclose(left.logprobs, right.logprobs, atol=1e-5)
 
 
 def test_seeds_decide(engine) -> None:
-    draw = lambda seed: [c.tokens.tolist() for g in engine.generate(PROMPTS, 4, SamplingParams(1.0, 12), seed) for c in g]  # noqa: E731
+    def draw(seed: int) -> list[list[int]]:
+        groups = engine.generate(PROMPTS, 4, SamplingParams(1.0, 12), seed)
+        return [completion.tokens.tolist() for group in groups for completion in group]
+
     assert draw(1) == draw(1) != draw(2)
     assert len({tuple(tokens) for tokens in draw(1)}) > 6, "samples of one prompt have streams of their own"
 
@@ -80,7 +84,11 @@ def test_a_chain_ends_with_the_end_token_or_at_its_longest(engine) -> None:
 def test_weights_arrive_and_are_checked(folder, engine) -> None:
     other = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
     weights = untied(other.state_dict())
-    assert engine.load_weights(weights) == checksum(weights) != checksum(untied(AutoModelForCausalLM.from_pretrained(folder).state_dict()))
+    assert (
+        engine.load_weights(weights)
+        == checksum(weights)
+        != checksum(untied(AutoModelForCausalLM.from_pretrained(folder).state_dict()))
+    )
     for name, tensor in untied(engine.model.state_dict()).items():
         assert torch.equal(tensor, weights[name]), name
     name = next(iter(weights))
