@@ -1,6 +1,6 @@
 """Samples to tensors. Masks are built here, once, from lengths; nothing downstream looks at token ids to find padding.
 
-Convention (reft.md 2.4): quantities of actions are indexed by the *state* in which the action is taken, so column t speaks of
+Convention: quantities of actions are indexed by the *state* in which the action is taken, so column t speaks of
 token t+1 and has width T-1. A chain of n tokens behind a prompt of p tokens has its actions in columns p-1 ... p+n-2;
 the end token is an action like any other.
 """

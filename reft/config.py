@@ -19,10 +19,13 @@ class ModelConfig:
     architecture: str = "gpt2"
     """Model type as `transformers` names it (gpt2, llama, qwen2, qwen3, ...), for fresh weights."""
     layers: int = 2
+    """Blocks of fresh weights."""
     width: int = 64
+    """Hidden size of fresh weights; a multiple of `heads`."""
     heads: int = 4
+    """Attention heads of fresh weights."""
     context: int = 128
-    """Blocks, hidden size, attention heads and positions of fresh weights."""
+    """Positions of fresh weights, for prompt and chain together."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields of the architecture's config, such as `num_key_value_heads`."""
     vocabulary: int = 2_000
@@ -42,7 +45,7 @@ class WarmupConfig:
     epochs: float = 2.0
     """Passes over the demonstrations; 0 skips the warm-up."""
     schedule_epochs: float | None = None
-    """Passes the learning-rate schedule is laid out for; null means `epochs`. ReFT lays out 40 and stops at 2 (reft.md 2.2)."""
+    """Passes the learning-rate schedule is laid out for; null means `epochs`. ReFT lays out 40 and stops at 2."""
     batch_size: int = 48
     """Demonstrations an optimizer step, over all ranks (ReFT: 48)."""
     micro_batch: int = 64
@@ -236,7 +239,8 @@ AT_LEAST = {
     "train.samples_per_prompt": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0,
-    "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0, "rollout.shard_size": 1, "rollout.max_rows": 1,
+    "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
+    "rollout.shard_size": 1, "rollout.max_rows": 1,
     "checker.tolerance": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip

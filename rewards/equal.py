@@ -36,7 +36,7 @@ class Checker:
     """Compares answers with gold answers. Symmetric, deterministic, safe to call from any thread.
 
     Args:
-        tolerance: two plain numbers at most this far apart are equal. ReFT's code uses 1e-2 (reft.md 2.5); exact by default.
+        tolerance: numbers at most this far apart are equal; exact by default, 1e-2 in ReFT's code (train_rl_reft.py).
         limits: what one symbolic comparison may use.
         processes: symbolic comparisons that run at once.
         remembered: symbolic verdicts kept, so that a repeated wrong answer costs nothing.

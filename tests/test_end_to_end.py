@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.test_readme import glossary
+
 SMALL = """
 task: {use: signed_sum, demonstrations_size: 640}
 model: {layers: 1, width: 32, heads: 2, context: 80}
@@ -98,6 +100,14 @@ def test_the_files(one: Path) -> None:
     assert record["prompt"].endswith("?")
     assert record["verdict"] in ("equal", "different", "undecided", "no_answer")
     assert json.loads((one / "environment.json").read_text())["packages"]["ray"]
+
+
+def test_the_glossary_has_every_metric_and_no_other(one: Path) -> None:
+    rows = [json.loads(line) for line in (one / "metrics.jsonl").read_text().splitlines()]
+    recorded = {name.replace("reward/correct", "reward/NAME") for row in rows for name in row if "/" in name}
+    assert recorded == {name for name in glossary() if "/" in name}
+    report = json.loads((one / "eval" / "reinforced.json").read_text())["sampled"]
+    assert report.keys() - glossary() == {"accuracy", "tokens"}
 
 
 def test_checkpoints_are_what_transformers_loads(one: Path) -> None:

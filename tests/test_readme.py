@@ -1,0 +1,78 @@
+"""What the README says is so: its commands parse, its examples work, its tree and its glossary are complete."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from reft.cli import build_parser
+from reft.compose import compose, find_config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = [line.split("#")[0] for block in blocks("sh") for line in block.splitlines()]
+    found = [part.strip() for line in lines for part in re.split(r"&&|;", line)]
+    assert len(found) > 8
+    return [line for line in found if line.startswith("reft ")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_commands_are_understood(line: str) -> None:
+    options = build_parser().parse_args(shlex.split(line)[1:])
+    if getattr(options, "config", None):
+        compose(str(find_config(options.config)), options.overrides)
+
+
+def test_the_reward_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rewards.scorer import load_term
+
+    (source,) = blocks("python")
+    assert source.startswith("# brevity.py")
+    (tmp_path / "brevity.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings = next(yaml.safe_load(block) for block in blocks("yaml") if block.startswith("rewards:"))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"task": {"use": "signed_sum"}, **settings}))
+    config = compose(str(tmp_path / "mine.yaml")).config
+    assert set(config.rewards) == {"correct", "brevity"}
+    reward = config.rewards["brevity"]
+    term = load_term("brevity", reward.use, reward.weight, reward.kwargs)
+    texts = ["short", "word " * 31, "short"]
+    assert term.function(completions=texts, verdict=["equal", "equal", "different"], **term.kwargs) == [0.5, 0.0, 0.0]
+
+
+def test_the_data_set_example_is_gsm8k(shared: Path, tmp_path: Path) -> None:
+    settings = next(yaml.safe_load(block) for block in blocks("yaml") if block.startswith("task:"))
+    for split in ("train", "test"):
+        settings["task"][split] = str(shared / "data" / "gsm8k" / f"{split}.jsonl")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    task = compose(str(tmp_path / "mine.yaml")).config.task
+    splits = task.splits()
+    assert len(splits.test) == 1319
+    (demonstration,) = task.demonstrations(splits.test[:1], seed=0)
+    assert "<<" not in demonstration.chain
+    assert task.read(splits.test[0], demonstration.chain) == splits.test[0].answer == "18"
+
+
+def test_the_tree_is_complete() -> None:
+    (tree,) = [block for block in blocks("text") if "reft/cli.py" in block]
+    listed = {line.split()[0] for line in tree.splitlines() if line.strip()}
+    patterns = ("reft/**/*.py", "rollout/**/*.py", "rewards/**/*.py", "configs/*.yaml", "launch/*", "tests/test_*.py")
+    files = {str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)}
+    modules = {name for name in files if not name.endswith("__init__.py") or name.count("/") == 2}
+    assert modules - listed == set(), "files that the tree does not show"
+    assert {name for name in listed if not (ROOT / name).exists()} == set(), "shown and not there"
+
+
+def glossary() -> set[str]:
+    """Names in the first column of the README's tables."""
+    rows = [line.split("|")[1] for line in README.splitlines() if line.startswith("| `")]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
