@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,6 +98,3 @@ def _explain(error: Exception) -> int:
         text = f"{type(error).__name__}: {text}; run again with --debug for the traceback"
     print(f"reft: {text}", file=sys.stderr)
     return 2
-
-
-STARTED = time.monotonic()

@@ -8,7 +8,6 @@ import importlib
 import os
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -186,11 +185,6 @@ class _Member:
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self.member, method)(*arguments)
-
-
-def first_traceback(error: BaseException) -> str:
-    """The traceback as text, for `--debug` and the run's log."""
-    return "".join(traceback.format_exception(error))
 
 
 def _first_line(error: BaseException) -> str:

@@ -56,7 +56,7 @@ def check_directory(path: Path, composed: Composed) -> None:
         raise RunError(f"run.dir={path} is a file; name a folder")
     file = path / "config.yaml"
     if not file.is_file():
-        if path.is_dir() and any(path.iterdir()):
+        if any(child.is_file() and child.name != ".lock" for child in path.rglob("*")):
             raise RunError(f"run.dir={path} has files but no run in it; name a new or empty folder")
         return
     earlier, now = read_settings(path).identity(), composed.identity()

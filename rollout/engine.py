@@ -1,7 +1,7 @@
 """The narrow seam for inference: whatever can generate and load weights is an engine."""
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -31,10 +31,6 @@ class Engine(Protocol):
     def load_weights(self, weights: Weights) -> int:
         """Replace the model's weights; returns the `checksum` of what is now loaded."""
         ...
-
-
-EngineFactory = Callable[[], Engine]
-"""Builds an engine in the process that will run it."""
 
 
 def checksum(weights: Weights) -> int:

@@ -48,6 +48,9 @@ def test_other_files_are_not_touched(tmp_path: Path, composed) -> None:
     with pytest.raises(RunError, match="is a file"):
         check_directory(tmp_path / "thesis.tex", composed)
     check_directory(tmp_path / "new", composed)
+    (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "begun" / ".lock").touch()
+    check_directory(tmp_path / "begun", composed)  # what a run leaves that is killed in its first moment
 
 
 def test_the_default_directory_follows_the_settings(composed) -> None:

@@ -1,0 +1,101 @@
+"""Gangs of processes on a real Ray cluster of this machine."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from reft.cluster import RayGang, _check_size, cluster
+from reft.config import RayConfig
+from reft.errors import RunError
+
+
+class Counter:
+    """What a gang may hold."""
+
+    def __init__(self, rank: int, world: int) -> None:
+        self.rank, self.world, self.count = rank, world, 0
+
+    def where(self) -> tuple[int, int, str, int]:
+        return self.rank, self.world, os.environ["RANK"], os.getpid()
+
+    def double(self, value: list[int]) -> list[int]:
+        return [2 * self.rank, *value]
+
+    def work(self) -> str:
+        for self.count in range(1, 6):
+            time.sleep(0.1)
+        return "done"
+
+    def look(self) -> int:
+        return self.count
+
+    def fail(self) -> None:
+        raise RunError("no such luck")
+
+    def die(self) -> None:
+        os._exit(3)
+
+    def hang(self) -> None:
+        time.sleep(60)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    address = os.environ.pop("RAY_ADDRESS", None)
+    with cluster(RayConfig(), cpus=2, gpus=0):
+        yield
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+
+
+@pytest.fixture
+def gang(ray_cluster: None) -> Iterator[RayGang]:
+    gang = RayGang(2, cpus=0.5, gpus=0, deadline=30, name="counter")
+    gang.build(Counter)
+    yield gang
+    gang.close()
+
+
+def test_all_are_called_and_answer_in_order(gang: RayGang) -> None:
+    places = gang.call("where")
+    assert [place[:3] for place in places] == [(0, 2, "0"), (1, 2, "1")]
+    assert len({place[3] for place in places} | {os.getpid()}) == 3, "each is a process of its own"
+    assert gang.call("double", [7]) == [[0, 7], [2, 7]]
+
+
+def test_progress_can_be_watched(gang: RayGang) -> None:
+    seen: list[int] = []
+    assert gang.watch("work", "look", 0.1, seen.append) == ["done", "done"]
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert seen[-1] == 5
+
+
+def test_errors_arrive_as_they_were_raised(gang: RayGang) -> None:
+    with pytest.raises(RunError, match="no such luck"):
+        gang.call("fail")
+    with pytest.raises(RunError, match="no such luck"):
+        gang.watch("fail", "look", 0.1, lambda _: None)
+
+
+def test_a_death_is_named(gang: RayGang) -> None:
+    with pytest.raises(RunError, match=r"a process of the counter died during 'die'"):
+        gang.call("die")
+
+
+def test_a_hang_ends_at_the_deadline(ray_cluster: None) -> None:
+    gang = RayGang(1, cpus=0.5, gpus=0, deadline=20, name="counter")
+    gang.build(Counter)
+    gang.deadline = 0.5
+    try:
+        with pytest.raises(RunError, match=r"did not finish 'hang' on 1 ranks within 0.5 s"):
+            gang.call("hang")
+    finally:
+        gang.close()
+
+
+def test_a_cluster_too_small_is_told_at_once(ray_cluster: None) -> None:
+    with pytest.raises(RunError, match=r"reserves 1000 CPUs and the Ray cluster has"):
+        _check_size(1000, 0)

@@ -1,0 +1,102 @@
+"""Imitation: what is learnt, from which tokens, for how many steps."""
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from reft.config import WarmupConfig
+from reft.tasks import Demonstration
+from reft.warmup import Corpus, ImitatorSettings, make_imitator, schedule, tokenize
+from rollout.codec import Codec
+from rollout.types import Problem
+
+PAIRS = [("a 1 b 2 c 3 > 6 ?", "+ a 1"), ("a 4 b 5 c 6 > 7 ?", "+ a 4 - b 9")]
+
+
+def demonstrations(count: int) -> list[Demonstration]:
+    rows = [PAIRS[number % 2] for number in range(count)]
+    return [Demonstration(Problem(str(number), prompt, "", {}), chain) for number, (prompt, chain) in enumerate(rows)]
+
+
+def test_a_demonstration_is_prompt_and_chain_and_end(tiny_model: Path) -> None:
+    codec = Codec(AutoTokenizer.from_pretrained(tiny_model))
+    corpus, dropped = tokenize(demonstrations(2), codec, longest=100)
+    assert dropped == 0
+    assert corpus.prompt_lengths.tolist() == [9, 9]
+    assert corpus.lengths.tolist() == [9 + 3 + 1, 9 + 6 + 1]
+    first = corpus.tokens[:13]
+    assert codec.text(first) == " ".join(PAIRS[0])
+    assert first[-1] == codec.end
+    shorter, dropped = tokenize(demonstrations(2), codec, longest=14)
+    assert (len(shorter), dropped) == (1, 1)
+    assert len(tokenize(demonstrations(2), codec, longest=3)[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "ranks", "expected"),
+    [
+        (WarmupConfig(epochs=2, batch_size=48, micro_batch=64), 100, 1, (48, 1, 6, 6)),
+        (WarmupConfig(epochs=2, schedule_epochs=40, batch_size=48, micro_batch=64), 100, 1, (48, 1, 6, 120)),
+        (WarmupConfig(epochs=0.5, batch_size=48, micro_batch=10), 480, 2, (8, 3, 5, 5)),
+        (WarmupConfig(epochs=0.01, batch_size=64, micro_batch=64), 64, 1, (64, 1, 1, 1)),
+    ],
+)
+def test_the_schedule(settings: WarmupConfig, rows: int, ranks: int, expected: tuple[int, ...]) -> None:
+    shape = schedule(settings, rows, ranks)
+    assert (shape.per_device, shape.accumulation, shape.steps, shape.horizon) == expected
+    assert shape.per_device * shape.accumulation * ranks == settings.batch_size
+
+
+def imitate(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> list[dict[str, float]]:
+    settings = ImitatorSettings(
+        source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus, config=config,
+        ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
+    )  # fmt: skip
+    imitator = make_imitator(0, 1, settings)
+    imitator.run()
+    done, records = imitator.progress()
+    assert done == imitator.schedule.steps
+    return records
+
+
+def test_chains_and_their_end_are_learnt_and_prompts_are_not(tiny_model: Path, tmp_path: Path) -> None:
+    codec = Codec(AutoTokenizer.from_pretrained(tiny_model))
+    corpus, _ = tokenize(demonstrations(64), codec, longest=100)
+    records = imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=60, batch_size=32, lr=1e-2))
+    assert records[-1]["warmup/loss"] < 0.05 < records[0]["warmup/loss"]
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "target").eval()
+    start = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+    for prompt, chain in PAIRS:
+        (ids,) = codec.prompts([prompt])
+        (wanted,) = codec.chains([chain])
+        made = model.generate(torch.tensor(ids)[None].long(), max_new_tokens=12, do_sample=False, pad_token_id=codec.pad)[0]
+        assert made[len(ids) :].tolist() == wanted.tolist(), "the chain, then the end"
+        # Had prompts been learnt too, there being two of them, their tokens would be nearly certain by now.
+        assert _mean_loss(model, ids) > 0.5 * _mean_loss(start, ids)
+
+
+def _mean_loss(model: torch.nn.Module, ids: numpy.ndarray) -> float:
+    tokens = torch.tensor(ids)[None].long()
+    with torch.no_grad():
+        return float(model(tokens, labels=tokens).loss)
+
+
+def test_the_rate_is_laid_out_for_more_than_is_run(tiny_model: Path, tmp_path: Path) -> None:
+    corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
+    config = WarmupConfig(epochs=2, schedule_epochs=8, batch_size=8, lr=1e-3, warmup_share=0.0)
+    records = imitate(tiny_model, corpus, tmp_path, config)
+    assert records[-1]["step"] == 16
+    assert records[-1]["warmup/lr"] == pytest.approx(1e-3 * (1 - 15 / 64), rel=0.02)
+
+
+def test_a_warm_up_that_was_stopped_goes_on(tiny_model: Path, tmp_path: Path) -> None:
+    corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
+    imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=1.5, schedule_epochs=4, batch_size=8, lr=1e-3))
+    saved = tmp_path / "scratch" / "checkpoint-8"
+    assert json.loads((saved / "trainer_state.json").read_text())["global_step"] == 8
+    records = imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=4, batch_size=8, lr=1e-3))
+    assert min(record["step"] for record in records) > 8, "the steps before the checkpoint are not done again"
