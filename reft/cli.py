@@ -87,6 +87,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 def _explain(error: Exception) -> int:
     """One line for what a user can mend; one line and where to look for what is our fault."""
     from reft.errors import UserError
+    from reft.files import FULL
     from rewards.scorer import RewardError
     from rollout.engine import WeightsError
     from rollout.pool import RolloutError
@@ -94,6 +95,8 @@ def _explain(error: Exception) -> int:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename or 'a file'}: {error.strerror}"
+        if error.errno in FULL:
+            text += "; free some space, then the same command goes on"
     elif not isinstance(error, UserError | RewardError | RolloutError | WeightsError):
         text = f"{type(error).__name__}: {text}; run again with --debug for the traceback"
     print(f"reft: {text}", file=sys.stderr)

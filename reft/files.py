@@ -1,9 +1,32 @@
 """Files that are whole or not there: written aside, flushed to disk, renamed into place."""
 
+import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+SCRAPS = 1 << 16
+"""Bytes left on a disk that is full all the same."""
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises when the disk of `path` is full into an `OSError` that names `path`."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, OSError) and error.errno in FULL
+        if known or os.strerror(errno.ENOSPC) in str(error) or _free(path) < SCRAPS:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+
+
+def _free(path: Path) -> int:
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -27,7 +50,8 @@ def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir()
-        fill(aside)
+        with full_disk_named(path):
+            fill(aside)
         for file in aside.rglob("*"):
             if file.is_file():
                 _flush(file)

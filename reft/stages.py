@@ -12,7 +12,7 @@ from reft.cluster import RayGang, cluster
 from reft.config import Config
 from reft.errors import DataError, RunError
 from reft.evaluate import Report, evaluate
-from reft.files import write_atomically
+from reft.files import full_disk_named, write_atomically
 from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
@@ -23,7 +23,7 @@ from reft.rollouts import ray_pool
 from reft.run import RunDirectory, step_name
 from reft.summary import summarise_run
 from reft.train import Stream, train
-from reft.warmup import ImitatorSettings, make_imitator, schedule, tokenize
+from reft.warmup import ImitatorSettings, schedule, tokenize
 from rollout.engine import checksum, untied
 from rollout.pool import Pool, Progress, Publication, RayPool
 from rollout.types import Problem, Sample, SamplingParams
@@ -113,7 +113,12 @@ def run_stages(
     config = prepared.config
     cpus = config.learner.ranks * config.learner.cpus + config.rollout.workers * config.rollout.cpus
     gpus = config.learner.ranks * config.learner.gpus + config.rollout.workers * config.rollout.gpus
-    with MemoryMeter() as meter, cluster(config.ray, cpus, gpus), RunDirectory(directory, prepared.composed) as run:
+    with (
+        full_disk_named(directory),
+        MemoryMeter() as meter,
+        cluster(config.ray, cpus, gpus),
+        RunDirectory(directory, prepared.composed) as run,
+    ):
         session = Session(prepared, run, display)
         run.state.seconds["startup"] = run.state.seconds.get("startup", 0.0) + started
         try:
@@ -177,7 +182,7 @@ def warm_up(session: Session) -> None:
             bfloat16=config.model.dtype == "bfloat16",
             seed=derive_seed(config.seed, "warmup"),
         )
-        session.gang().build(partial(make_imitator, settings=settings))
+        session.gang().build(partial(_imitator, settings=settings))
     with run.phase("warmup"), session.display.bar("warm-up", shape.steps, "step") as bar:
 
         def show(progress: tuple[int, list[dict[str, float]]]) -> None:
@@ -254,6 +259,12 @@ def assess_reinforced(session: Session) -> None:
         run.state.best_step = best
         with run.phase("evaluate"):
             _write_report(session, "reinforced", _reports(session, _test(session), "test"))
+
+
+def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:
+    from reft.imitator import Imitator  # TRL is imported in the process that works, not where the run is directed
+
+    return Imitator(rank, world, settings)
 
 
 def _update_shape(session: Session) -> UpdateShape:

@@ -8,7 +8,6 @@ is done by TRL, in `reft.imitator`; this module stays light.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -90,10 +89,3 @@ class ImitatorSettings:
     gpu: bool
     bfloat16: bool
     seed: int
-
-
-def make_imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:
-    """The `Imitator` of one process; TRL is imported there and not where the run is directed."""
-    from reft.imitator import Imitator
-
-    return Imitator(rank, world, settings)

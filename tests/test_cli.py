@@ -128,7 +128,10 @@ def test_a_full_disk_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError(28, "No space left on device", "runs/x/metrics.jsonl")
 
     monkeypatch.setattr("reft.commands.doctor", full)
-    assert failing(capsys, "doctor") == "reft: runs/x/metrics.jsonl: No space left on device"
+    assert (
+        failing(capsys, "doctor")
+        == "reft: runs/x/metrics.jsonl: No space left on device; free some space, then the same command goes on"
+    )
 
 
 def test_check_prints_the_arithmetic(capsys) -> None:

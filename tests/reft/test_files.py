@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from reft.files import build_folder, remove_leftovers, write_atomically
+from reft.files import build_folder, full_disk_named, remove_leftovers, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +41,29 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text("")
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+class Usage:
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "told"),
+    [
+        (OSError(28, "No space left on device"), 1 << 40, True),
+        (RuntimeError("basic_ios::clear: iostream error"), 0, True),  # torch.save
+        (RuntimeError("I/O error: No space left on device (os error 28)"), 1 << 40, True),  # safetensors
+        (RuntimeError("basic_ios::clear: iostream error"), 1 << 40, False),
+        (PermissionError(13, "Permission denied"), 1 << 40, False),
+    ],
+)
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, free: int, told: bool) -> None:
+    monkeypatch.setattr("reft.files.shutil.disk_usage", lambda path: Usage(free))
+    path = tmp_path / "not" / "yet"
+    with pytest.raises((OSError, RuntimeError)) as caught, full_disk_named(path):
+        raise error
+    if told:
+        assert (caught.value.errno, caught.value.filename) == (28, str(path))
+    else:
+        assert caught.value is error

@@ -9,8 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from reft.config import WarmupConfig
+from reft.imitator import Imitator
 from reft.tasks import Demonstration
-from reft.warmup import Corpus, ImitatorSettings, make_imitator, schedule, tokenize
+from reft.warmup import Corpus, ImitatorSettings, schedule, tokenize
 from rollout.codec import Codec
 from rollout.types import Problem
 
@@ -56,7 +57,7 @@ def imitate(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> 
         source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus, config=config,
         ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
     )  # fmt: skip
-    imitator = make_imitator(0, 1, settings)
+    imitator = Imitator(0, 1, settings)
     imitator.run()
     done, records = imitator.progress()
     assert done == imitator.schedule.steps
