@@ -142,11 +142,20 @@ def test_two_workers_draw_the_same_samples(one: Path) -> None:
     assert left["reinforced"] == right["reinforced"]
 
 
-def test_two_ranks_with_partitioned_state(one: Path) -> None:
-    done = run(one.parent, "run", "small.yaml", "run.dir=ranks", "rollout.workers=1", "learner.ranks=2", "learner.zero=2")
+@pytest.mark.parametrize(
+    ("name", "settings", "gap"),
+    [
+        ("gradients", ["learner.zero=2"], 1e-4),
+        ("parameters", ["learner.zero=3", "model.critic=separate", "model.dtype=bfloat16"], 0.5),
+    ],
+)
+def test_two_ranks_with_partitioned_state(one: Path, name: str, settings: list[str], gap: float) -> None:
+    done = run(one.parent, "run", "small.yaml", f"run.dir={name}", "rollout.workers=1", "learner.ranks=2", *settings)
     assert done.returncode == 0, done.stderr[-3000:]
-    rows = [json.loads(line) for line in (one.parent / "ranks" / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows if row["phase"] == "reinforce"] == [1, 2, 3, 4]
+    rows = [json.loads(line) for line in (one.parent / name / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if row["phase"] == "reinforce"]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4]
+    assert all(0 <= row["sampler/logprob_gap_max"] < gap for row in steps)
 
 
 def test_eval_and_sample(one: Path) -> None:
