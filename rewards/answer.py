@@ -1,17 +1,245 @@
-"""The final answer in a chain of thought.
+r"""The final answer in a response.
 
-Each style is a function from text to the answer's text, or None where the chain gives none. All of them take the
-*last* answer given, scan linearly, and never repair what they find: a chain without the marker has no answer.
+`extract` looks where answers really stand: the last box; an `<answer>` tag; `####`; "the answer is" and its kin; a
+response that is nothing but an answer. Everything is scanned once, from the end, because the last answer counts. Modes:
+
+strict      for rewards: only the above. A number at the end of a ramble is no answer, or a policy learns to ramble
+            through all numbers.
+lenient     for evaluation: failing those, the last formula, or the last number.
+
+The other functions are the fixed forms of data sets (ReFT's, GSM8K's), which a task names as its `style`.
 """
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["strict", "lenient"]
 
 REFT_MARKER = "Therefore, the answer is:"
 """The phrase that ends a natural-language chain in the ReFT paper's data (arXiv 2401.08967, train_rl_reft.py:66)."""
 
-LONGEST_ANSWER = 2000
+LONGEST_ANSWER = 2_000
 """Characters. No benchmark's answer is longer; a chain that boxes its whole text gives no answer."""
+LONGEST_RESPONSE = 32_000
+"""Characters at a response's end that are looked at."""
+LONGEST_BARE = 300
+"""Characters of a response that may be an answer and nothing else."""
+MOST_MARKERS = 40
+"""Places with "answer" that are tried, from the end."""
+
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>")
+_BOX_GAP = re.compile(
+    r"(?:\s|[$,;.()\[\]&~]|\\[()\[\],;:! ]|\\(?:q?quad|text|textbf|mathrm|mbox|rm)\b|[{}]|\b(?:and|or)\b|\*)*", re.IGNORECASE
+)
+_APPROXIMATE = re.compile(r"\\approx|\\simeq|≈")
+_AFTER_ANSWER = re.compile(
+    r"s?\b[ \t]*(?:to\s+(?:the|this)\s+\w+\s*)?(?:\*\*|__)?[ \t]*"
+    r"(?P<verb>is\b|are\b|:|=|should\s+be\b|would\s+be\b|will\s+be\b|must\s+be\b|equals\b|(?=\s*(?:\$|\\\[|\\\()))\s*"
+    r"(?:\*\*|__)?\s*:?\s*(?P<negated>(?:definitely\s+|clearly\s+)?(?:not\b|n't))?",
+    re.IGNORECASE,
+)
+_DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
+_SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
+_NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
+_FORMULA = re.compile(r"\$\$(?P<a>[^$]+)\$\$|\$(?P<b>[^$\n]+)\$|\\\[(?P<c>(?:[^\\]|\\(?!\]))+)\\\]|\\\((?P<d>(?:[^\\]|\\(?!\)))+)\\\)")
+_PROSE = re.compile(r"(?<![\\\w{])[a-zA-Z]{4,}(?!\s*\()|\b(?:we|the|so|is|are|it|of|to)\b")
+_LETTER = re.compile(r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:is|because|since|as)\b)")
+_CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """An answer's text, None where there is none, and where it was found: box, tag, hashes, marker, bare, formula, number."""
+
+    answer: str | None
+    place: str
+
+
+NOTHING = Extraction(None, "")
+
+
+def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extraction:
+    """The final answer of a response.
+
+    Args:
+        text: the response; of a very long one, its end.
+        mode: how much to take for an answer; see the module.
+        several: whether the known answer has parts, so that boxes in the same line belong together.
+    """
+    if len(text) > LONGEST_RESPONSE:
+        text = text[-LONGEST_RESPONSE:]
+    if "think>" in text:
+        before, closed, after = text.rpartition("</think>")
+        if closed:
+            text = after
+        elif "<think>" in before + after:
+            return NOTHING  # the thought was never ended, so nothing was answered
+    if "<" in text:
+        text = _SPECIAL.sub(" ", text)
+    for find in (_boxes if several else _box, _tag, _hashes, _marked, _bare):
+        if (found := find(text)) is not NOTHING:
+            return found
+    return _lenient(text) if mode == "lenient" else NOTHING
+
+
+def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
+    """The choice made in a response to a multiple-choice question: one capital letter. Several letters are no choice."""
+    found = extract(text, "strict")
+    if found.answer is not None:
+        if match := _LETTER.match(found.answer):
+            return Extraction(match[1], found.place)
+        if found.place in ("box", "tag"):
+            return found
+    if match := _LETTER.match(text):
+        return Extraction(match[1], "bare")
+    if mode == "lenient":
+        scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
+        letters = [match[1] for match in _CAPITAL.finditer(scope) if not _is_word(match, scope)]
+        if letters and (len(set(letters)) == 1 or found.place != "marker"):
+            return Extraction(letters[-1], "letter")
+    return NOTHING
+
+
+def _is_word(match: re.Match[str], text: str) -> bool:
+    """`I` and `A` are words where they stand before one or begin a sentence with one."""
+    return match[1] in "IA" and match[0] == match[1] and re.match(r"\s+[a-z]", text[match.end() :]) is not None
+
+
+def _box(text: str) -> Extraction:
+    """The last box; boxes before it that only a comma or an "and" parts from it belong to it."""
+    return _join_boxes(text, lambda gap: _BOX_GAP.fullmatch(gap) is not None)
+
+
+def _boxes(text: str) -> Extraction:
+    """The same, and all boxes of the last line that has one."""
+    return _join_boxes(text, lambda gap: ("\n" not in gap and len(gap) < 200) or _BOX_GAP.fullmatch(gap) is not None)
+
+
+def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
+    found = _last_box(text, len(text))
+    if found is None:
+        return NOTHING
+    start, _, content = found
+    parts = [content]
+    while (before := _last_box(text, start)) is not None and before[1] <= start and len(parts) < 50:
+        gap = text[before[1] : start]
+        if _APPROXIMATE.search(gap) and len(gap) < 40:
+            parts = [before[2]]  # a box with an approximation of the one before it
+        elif not belongs(gap) or (_is_list(parts[-1]) and not _BOX_GAP.fullmatch(gap)):
+            break
+        else:
+            parts.append(before[2])
+        start = before[0]
+    answer = " , ".join(reversed(parts)).strip()
+    return Extraction(answer, "box") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "box")
+
+
+def _is_list(content: str) -> bool:
+    """Whether a comma stands outside all brackets."""
+    depth = 0
+    for sign in content:
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth <= 0:
+            return True
+    return False
+
+
+def _last_box(text: str, end: int) -> tuple[int, int, str] | None:
+    r"""Start, end and content of the last `\boxed` or `\fbox` that begins before `end`."""
+    start = max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))
+    if start < 0:
+        return None
+    begin = start + (6 if text.startswith("\\boxed", start) else 5)
+    while begin < len(text) and text[begin] in " \t":
+        begin += 1
+    if begin >= len(text) or text[begin] != "{":
+        match = re.compile(r"[^\s$.,;\\}]{1,30}").match(text, begin)  # `\boxed 4`
+        return (start, match.end(), match[0]) if match else (start, begin, "")
+    depth = 0
+    for position in range(begin, min(len(text), begin + LONGEST_ANSWER)):
+        sign = text[position]
+        if sign == "{":
+            depth += 1
+        elif sign == "}":
+            depth -= 1
+            if depth == 0:
+                return start, position + 1, text[begin + 1 : position]
+    if len(text) - begin >= LONGEST_ANSWER:
+        return start, len(text), ""
+    return start, len(text), text[begin + 1 :].split("\n", 1)[0].strip().rstrip("$").rstrip(".")  # cut off
+
+
+def _tag(text: str) -> Extraction:
+    end = text.rfind("</answer>")
+    start = text.rfind("<answer>", 0, end if end >= 0 else len(text))
+    if start < 0:
+        return NOTHING
+    answer = text[start + 8 : end if end >= 0 else len(text)].strip()
+    return Extraction(answer, "tag") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "tag")
+
+
+def _hashes(text: str) -> Extraction:
+    answer = after_marker(text, "####")
+    return NOTHING if answer is None else Extraction(answer, "hashes")
+
+
+def _marked(text: str) -> Extraction:
+    """What stands behind the last "answer is", "answer:", or a line that begins with `A:`."""
+    end = len(text)
+    for _ in range(MOST_MARKERS):
+        at = max(text.rfind("nswer", 0, end), text.rfind("NSWER", 0, end))
+        line = text.rfind("A:", 0, len(text) if end == len(text) else end)
+        if line > at and (line == 0 or text[line - 1] == "\n"):
+            return _first_part(text[line + 2 :])
+        if at < 0:
+            return NOTHING
+        end = at
+        if (match := _AFTER_ANSWER.match(text, at + 5)) is not None:
+            if match["negated"]:
+                continue
+            if (found := _first_part(text[match.end() :])) is not NOTHING:
+                return found
+    return NOTHING
+
+
+def _first_part(tail: str) -> Extraction:
+    """The answer at the start of what follows a marker: a delimited formula, or the rest of the sentence."""
+    tail = tail[: LONGEST_ANSWER + 100].lstrip().removeprefix(":").lstrip()
+    for opening, closing in _DELIMITED:
+        if tail.startswith(opening):
+            end = tail.find(closing, len(opening))
+            rest = tail[end + len(closing) :].split("\n", 1)[0].strip() if end > 0 else ""
+            if end > 0 and (opening in ("**", "`") or not re.match(r"[\w(\\+*/^=<>-]|,\s*\$", rest)):
+                answer = tail[len(opening) : end].strip().strip("$").strip()
+                unit = re.match(r"\s*(?:%|\\%|percent\b|pct\b|degrees\b)", rest)
+                return Extraction(answer + (unit[0] if unit else ""), "marker") if answer else NOTHING
+    match = _SENTENCE_END.search(tail)
+    answer = (tail[: match.start()] if match else tail).strip().strip("*`").strip()
+    if " is " in answer:  # `The answer: the largest n is 34`
+        answer = answer.rpartition(" is ")[2].strip().strip("*`$").strip()
+    return Extraction(answer, "marker") if 0 < len(answer) <= LONGEST_ANSWER else NOTHING
+
+
+def _bare(text: str) -> Extraction:
+    """The whole response, where it is one short line without prose."""
+    answer = text.strip() if len(text) < 4 * LONGEST_BARE else ""
+    if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or len(_PROSE.findall(answer)) > 2 or " is " in answer:
+        return NOTHING
+    return Extraction(answer, "bare")
+
+
+def _lenient(text: str) -> Extraction:
+    formula = number = None
+    tail = text[-4_000:]
+    for match in _FORMULA.finditer(tail):
+        formula = match
+    for match in _NUMBER.finditer(tail):
+        number = match
+    if formula is not None and (number is None or formula.end() >= number.end()):
+        return Extraction(next(part for part in formula.groups() if part is not None).strip(), "formula")
+    return Extraction(number[0].strip(), "number") if number is not None else NOTHING
 
 
 def after_marker(text: str, marker: str) -> str | None:
@@ -34,17 +262,18 @@ def hashes(text: str) -> str | None:
 
 
 def boxed(text: str) -> str | None:
-    """The content of the last `\\boxed{...}` whose braces balance."""
-    end = len(text)
-    while (start := text.rfind("\\boxed{", 0, end)) >= 0:
-        depth = 0
-        begin = start + len("\\boxed")
-        for position in range(begin, min(len(text), begin + LONGEST_ANSWER)):
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return text[begin + 1 : position].strip() or None
-        end = start
-    return None
+    r"""The content of the last `\boxed{...}`."""
+    return _box(text).answer
+
+
+def strict(text: str) -> str | None:
+    """`extract` in strict mode."""
+    return extract(text, "strict").answer
+
+
+def lenient(text: str) -> str | None:
+    """`extract` in lenient mode."""
+    return extract(text, "lenient").answer
 
 
 def last_number(text: str) -> str | None:
@@ -57,6 +286,8 @@ STYLES: dict[str, Callable[[str], str | None]] = {
     "reft": reft,
     "hashes": hashes,
     "boxed": boxed,
+    "strict": strict,
+    "lenient": lenient,
     "last_number": last_number,
 }
 """The styles a config may name."""

@@ -1,24 +1,43 @@
-"""Do two answers have the same value? Equal, different, undecided or no answer, and which stage said so.
+"""Do two answers have the same value? Equal, different, undecided or no answer, which stage said so, and why.
 
-Cheap stages first: text, then exact rationals (no floats, so 0.1 + 0.2 = 0.3 and 20-digit integers differ by one), then
-sympy in a process that is killed when it takes too long. What is not decided is "undecided": it earns nothing and is
-counted, it is never guessed.
+Cheap stages first:
+
+    text        the same text, once what only changes its look is gone
+    number      integers, decimals, fractions, percents, thousands: exact rationals, microseconds, no algebra
+    structure   lists, sets, intervals, equations, matrices, closed forms, functions: parsed, and compared by value at points
+    symbolic    sympy, in a process that is killed when it takes too long: sums and integrals
+
+What is not decided is "undecided": it earns nothing and is counted, it is never guessed. No text is ever evaluated.
 """
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from threading import Lock
 from typing import Literal
 
-from rewards.parse import LONGEST_TEXT, NotAnExpression, expression, normal_form, number
+from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter
+from rewards.compare import same
+from rewards.number import number, percentage
+from rewards.parse import Tree, parse
 from rewards.sandbox import Limits, Sandbox
+from rewards.scalar import Policy
+from rewards.tokens import Unreadable, squash, tidy
 
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
+Form = Literal["answer", "latex", "text"]
+
+_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$)*\s*\(?([A-J])\)?\s*[}$]*\s*")
+
+_NAMED_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\*\*)?\s*\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\s*\S")
+"""A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker found, by which stage ("extract", "text", "number", "symbolic"), and why."""
+    """What the checker found, by which stage ("extract", "text", "number", "structure", "symbolic"), and why."""
 
     outcome: VerdictOutcome
     stage: str
@@ -30,61 +49,150 @@ class Verdict:
 
 
 NO_ANSWER = Verdict("no_answer", "extract", "the chain gives no final answer")
+NO_GOLD = Verdict("undecided", "gold", "the known answer is empty")
 
 
 class Checker:
-    """Compares answers with gold answers. Symmetric, deterministic, safe to call from any thread.
+    """Compares answers with gold answers. Deterministic, safe to call from any thread.
 
     Args:
-        tolerance: numbers at most this far apart are equal; exact by default, 1e-2 in ReFT's code (train_rl_reft.py).
+        policy: what counts as the same where mathematics leaves it open.
         limits: what one symbolic comparison may use.
         processes: symbolic comparisons that run at once.
-        remembered: symbolic verdicts kept, so that a repeated wrong answer costs nothing.
+        remembered: verdicts kept, so that a repeated wrong answer costs nothing.
     """
 
     def __init__(
-        self, tolerance: float = 0.0, limits: Limits | None = None, processes: int = 1, remembered: int = 65_536
+        self, policy: Policy | None = None, limits: Limits | None = None, processes: int = 1, remembered: int = 65_536
     ) -> None:
-        self.tolerance = Fraction(tolerance)
+        self.policy = policy or Policy()
         self.sandbox = Sandbox(limits, processes, modules=["rewards.symbolic"])
         self.remembered = remembered
+        self._tolerance = Fraction(self.policy.tolerance)
         self._verdicts: OrderedDict[tuple[str, str], Verdict] = OrderedDict()
+        self._lock = Lock()
 
     def check(self, answer: str | None, gold: str) -> Verdict:
         """The verdict on `answer`, None meaning that none was given."""
-        if answer is None or not answer.strip():
+        if answer is None:
             return NO_ANSWER
-        if len(answer) > LONGEST_TEXT:
-            return Verdict("different", "text", f"{len(answer)} characters are no answer")
-        mine, known = normal_form(answer), normal_form(gold)
-        if mine == known:
+        if answer == gold and answer.strip():
             return Verdict("equal", "text", "the same text")
-        left, right = number(mine), number(known)
-        if left is not None and right is not None:
-            equal = abs(left - right) <= self.tolerance
-            return Verdict("equal" if equal else "different", "number", f"{left} {'=' if equal else '≠'} {right}")
-        return self._symbolic(mine, known)
+        if len(answer) > LONGEST_ANSWER:
+            return Verdict("different", "text", f"{len(answer)} characters are no answer")
+        left, right = number(answer), _gold_number(gold)
+        if left is not None and right is not None and (left == right or not self._may_round(answer, gold, right)):
+            return self._numbers(left, right)
+        key = (answer, gold)
+        with self._lock:
+            verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._compare(answer, gold)
+            with self._lock:
+                self._verdicts[key] = verdict
+                if len(self._verdicts) > self.remembered:
+                    self._verdicts.popitem(last=False)
+        return verdict
 
     def close(self) -> None:
         self.sandbox.close()
 
-    def _symbolic(self, mine: str, known: str) -> Verdict:
-        key = (mine, known)
-        if (verdict := self._verdicts.get(key)) is None:
-            verdict = self._decide(mine, known)
-            self._verdicts[key] = verdict
-            if len(self._verdicts) > self.remembered:
-                self._verdicts.popitem(last=False)
-        return verdict
+    def _may_round(self, answer: str, gold: str, known: Fraction) -> bool:
+        """Whether one number may be the other's rounding: one is written with decimals, and the known one is no integer."""
+        return bool(self.policy.rounding) and known.denominator != 1 and ("." in gold or "." in answer)
 
-    def _decide(self, mine: str, known: str) -> Verdict:
+    def _numbers(self, left: Fraction, right: Fraction) -> Verdict:
+        equal = left == right or abs(left - right) <= self._tolerance
+        return Verdict("equal" if equal else "different", "number", "the numbers are equal" if equal else "the numbers differ")
+
+    def _compare(self, answer: str, gold: str) -> Verdict:
+        mine, known = tidy(answer), tidy(gold)
+        if not known:
+            return NO_GOLD
+        if not mine:
+            return NO_ANSWER
+        if squash(mine) == squash(known):
+            return Verdict("equal", "text", "the same text")
+        if _CHOICE.fullmatch(gold):
+            return self._letters(answer, gold)
+        if (verdict := self._percents(mine, known)) is not None:
+            return verdict
         try:
-            trees = expression(mine), expression(known)
-        except NotAnExpression as error:
-            return Verdict("different", "text", f"the texts differ, and {error}")
-        outcome = self.sandbox.call("rewards.symbolic:equal", *trees)
-        if outcome.status != "done":
-            return Verdict("undecided", "symbolic", outcome.reason)
-        if outcome.value is None:
-            return Verdict("undecided", "symbolic", "sympy cannot tell")
+            known_tree = parse(gold)
+        except Unreadable as error:
+            return Verdict("undecided", "gold", f"the known answer cannot be read ({error}), and the texts differ")
+        try:
+            tree = parse(answer)
+        except Unreadable as error:
+            return Verdict("different", "structure", f"the texts differ, and {error}")
+        return self._structures(tree, known_tree)
+
+    def _letters(self, answer: str, gold: str) -> Verdict:
+        wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
+        named = _NAMED_CHOICE.match(answer)
+        chosen = found[1] if found else named[1] if named else None
+        equal = wanted is not None and chosen == wanted[1]
+        return Verdict("equal" if equal else "different", "text", f"the choice is {str(chosen)[:40]}")
+
+    def _percents(self, mine: str, known: str) -> Verdict | None:
+        left, right = percentage(mine), percentage(known)
+        if left is None or right is None or (left[1] or right[1]) is False:
+            return None
+        if left[1] == right[1]:
+            return self._numbers(left[0], right[0])
+        percent, other = (left[0], right[0]) if left[1] else (right[0], left[0])
+        equal = percent == 100 * other or (self.policy.percent and percent == other)
+        return Verdict("equal" if equal else "different", "number", "as percentages")
+
+    def _structures(self, tree: Tree, known: Tree) -> Verdict:
+        verdict = same(known, tree, self.policy)
+        if verdict or not (_has_big(tree) or _has_big(known)):
+            outcome: VerdictOutcome = "undecided" if verdict is None else "equal" if verdict else "different"
+            return Verdict(outcome, "structure", {True: "equal by value", False: "different by value"}.get(bool(verdict), "")
+                           if verdict is not None else "no value could be compared")  # fmt: skip
+        outcome = self.sandbox.call("rewards.symbolic:equal", *map(_plain, (tree, known)))
+        if outcome.status != "done" or outcome.value is None:
+            return Verdict("undecided", "symbolic", outcome.reason or "sympy cannot tell")
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")
+
+
+@lru_cache(maxsize=65_536)
+def _gold_number(gold: str) -> Fraction | None:
+    return number(gold)
+
+
+def _has_big(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and (tree[0] == "big" or any(_has_big(part) for part in tree[1:]))
+
+
+def _plain(tree: Tree) -> object:
+    """A tree as JSON carries it."""
+    if isinstance(tree, Fraction):
+        return {"n": tree.numerator, "d": tree.denominator}
+    if isinstance(tree, tuple):
+        return [_plain(part) for part in tree]
+    return tree
+
+
+def read(text: str, form: Form, mode: Mode, gold: str | None = None) -> str | None:
+    """The answer in `text`: all of it, its one formula, or what is extracted from a response.
+
+    Args:
+        gold: the known answer, which tells whether a letter or several parts are looked for.
+    """
+    if form != "text":
+        return text
+    if gold is not None and _CHOICE.fullmatch(gold):
+        return extract_letter(text, mode).answer
+    return extract(text, mode, several=gold is not None and _has_parts(gold)).answer
+
+
+@lru_cache(maxsize=65_536)
+def _has_parts(gold: str) -> bool:
+    if not ("," in gold or "and" in gold or "or" in gold or ";" in gold):
+        return False
+    try:
+        tree = parse(gold)
+    except Unreadable:
+        return False
+    return isinstance(tree, tuple) and tree[0] in ("list", "set")

@@ -1,0 +1,229 @@
+"""Sets of real numbers in one normal form: disjoint intervals in order, open or closed, from intervals, inequalities and
+set-builders alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import mpmath
+from mpmath import inf, mpf
+
+from rewards.evaluate import DIGITS, NoValue, exact, names, numeric
+from rewards.parse import Tree
+
+FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
+NEARLY = mpf(10) ** -30
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: mpf
+    low_closed: bool
+    high: mpf
+    high_closed: bool
+
+    def empty(self) -> bool:
+        if _near(self.low, self.high):
+            return not (self.low_closed and self.high_closed)
+        return bool(self.low > self.high)
+
+
+Region = tuple[Interval, ...]
+LINE: Region = (Interval(-inf, False, inf, False),)
+
+
+def same_region(left: Region, right: Region) -> bool:
+    """Whether two regions are the same set."""
+    return len(left) == len(right) and all(
+        _near(a.low, b.low) and _near(a.high, b.high) and (a.low_closed, a.high_closed) == (b.low_closed, b.high_closed)
+        for a, b in zip(left, right, strict=True)
+    )
+
+
+def variable(tree: Tree) -> str | None:
+    """The name that a relation or set-builder is about, where there is one."""
+    if isinstance(tree, tuple) and tree[0] in ("rel", "setof", "list", "cup", "cap"):
+        found = names(tree)
+        return next(iter(found)) if len(found) == 1 else None
+    return None
+
+
+def region(tree: Tree, lenient: bool) -> Region | None:
+    """The set of reals that a tree describes; None where it describes none.
+
+    Args:
+        lenient: read `(a, b)` and `[a, b]`, which may be points, as intervals.
+    """
+    with mpmath.workdps(DIGITS):
+        try:
+            return _region(tree, lenient)
+        except (NoValue, ValueError, ArithmeticError):
+            return None
+
+
+def _region(tree: Tree, lenient: bool) -> Region | None:
+    if tree == "mathbbR":
+        return LINE
+    if not isinstance(tree, tuple):
+        return None
+    match tree[0]:
+        case "seq" if len(tree) == 5:
+            return _interval(tree, lenient)
+        case "set":
+            points = [_end(part) for part in tree[1:]]
+            return normal([Interval(value, True, value, True) for value in points])
+        case "cup" | "cap" | "setminus":
+            left, right = _region(tree[1], True), _region(tree[2], True)
+            if left is None or right is None:
+                return None
+            if tree[0] == "cup":
+                return normal([*left, *right])
+            return _intersect(left, right if tree[0] == "cap" else _complement(right))
+        case "setof":
+            return _all_of(tree[2:], lenient)
+        case "rel":
+            return _relation(tree)
+        case "list":
+            parts = [_region(part, True) if _is_region(part) else None for part in tree[1:]]
+            if any(part is None for part in parts):
+                return None
+            return normal([interval for part in parts if part for interval in part])
+    return None
+
+
+def _is_region(tree: Tree) -> bool:
+    if not isinstance(tree, tuple):
+        return tree == "mathbbR"
+    if tree[0] == "seq":
+        return len(tree) == 5 and ((tree[1], tree[2]) not in (("(", ")"), ("[", "]")) or _has_infinity(tree))
+    return tree[0] in ("cup", "cap", "setminus", "setof") or (tree[0] == "rel" and not set(tree[1]) <= {"=", "~"})
+
+
+def _has_infinity(tree: Tree) -> bool:
+    return any(part == ("inf",) or part == ("neg", ("inf",)) for part in tree[3:])
+
+
+def _interval(tree: Tree, lenient: bool) -> Region | None:
+    if not (lenient or _is_region(tree)):
+        return None
+    low, high = _end(tree[3]), _end(tree[4])
+    if low > high:
+        return None
+    return normal([Interval(low, tree[1] == "[", high, tree[2] == "]")])
+
+
+def _end(tree: Tree) -> mpf:
+    if tree == ("inf",):
+        return inf
+    if tree == ("neg", ("inf",)):
+        return -inf
+    value = numeric(tree, {})
+    if not isinstance(value, mpf):
+        raise NoValue
+    return value
+
+
+def _all_of(conditions: Sequence[Tree], lenient: bool) -> Region | None:
+    result: Region = LINE
+    for condition in conditions:
+        part = _region(condition, lenient)
+        if part is None:
+            return None
+        result = _intersect(result, part)
+    return result
+
+
+def _relation(tree: Tree) -> Region | None:
+    """A chain of relations in one name, each side linear in it."""
+    operators, terms = tree[1], tree[2]
+    if operators == ("in",):
+        return _region(terms[1], True) if isinstance(terms[0], str) else None
+    found = names(tree)
+    if len(found) != 1:
+        return None
+    name = next(iter(found))
+    result: Region = LINE
+    for operator, left, right in zip(operators, terms, terms[1:], strict=False):
+        part = _solve(operator, left, right, name)
+        if part is None:
+            return None
+        result = _intersect(result, part)
+    return result
+
+
+def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
+    """`left operator right`, where the difference is linear in `name`."""
+    for side, flip in ((left, False), (right, True)):
+        if side == name and (other := right if side is left else left) in (("inf",), ("neg", ("inf",))):
+            return LINE if not flip and operator in ("<", ">", "<=", ">=") and other else LINE
+    if operator not in FLIPPED:
+        return None
+    at = [numeric(("+", left, ("neg", right)), {name: Fraction(value)}) for value in (0, 1, 2, 7)]
+    if not all(isinstance(value, mpf) for value in at):
+        return None
+    slope = at[1] - at[0]
+    if abs(slope) < NEARLY or not (_near(at[2], at[0] + 2 * slope) and _near(at[3], at[0] + 7 * slope)):
+        return None
+    end = -at[0] / slope
+    if slope < 0:
+        operator = FLIPPED[operator]
+    match operator:
+        case "<" | "<=":
+            return (Interval(-inf, False, end, operator == "<="),)
+        case ">" | ">=":
+            return (Interval(end, operator == ">=", inf, False),)
+        case "=":
+            return (Interval(end, True, end, True),)
+    return (Interval(-inf, False, end, False), Interval(end, False, inf, False))
+
+
+def normal(intervals: Sequence[Interval]) -> Region:
+    """The union of intervals as disjoint ones, in order, none that could be joined to the next."""
+    kept: list[Interval] = []
+    for item in sorted((item for item in intervals if not item.empty()), key=lambda item: (item.low, not item.low_closed)):
+        if kept:
+            last = kept[-1]
+            if item.low < last.high or (_near(item.low, last.high) and (item.low_closed or last.high_closed)):
+                if _near(item.high, last.high):
+                    kept[-1] = Interval(last.low, last.low_closed, last.high, last.high_closed or item.high_closed)
+                elif item.high > last.high:
+                    kept[-1] = Interval(last.low, last.low_closed, item.high, item.high_closed)
+                continue
+        closed_low, closed_high = item.low_closed and item.low != -inf, item.high_closed and item.high != inf
+        kept.append(Interval(item.low, closed_low, item.high, closed_high))
+    return tuple(kept)
+
+
+def _complement(items: Region) -> Region:
+    gaps, low, closed = [], -inf, False
+    for item in items:
+        gaps.append(Interval(low, closed, item.low, not item.low_closed))
+        low, closed = item.high, not item.high_closed
+    gaps.append(Interval(low, closed, inf, False))
+    return normal(gaps)
+
+
+def _intersect(left: Region, right: Region) -> Region:
+    found = []
+    for a in left:
+        for b in right:
+            low = max((a.low, not a.low_closed), (b.low, not b.low_closed))
+            high = min((a.high, a.high_closed), (b.high, b.high_closed))
+            found.append(Interval(low[0], not low[1], high[0], high[1]))
+    return normal(found)
+
+
+def _near(left: mpf, right: mpf) -> bool:
+    if left == right:
+        return True
+    if abs(left) == inf or abs(right) == inf:
+        return False
+    return bool(abs(left - right) <= NEARLY * max(abs(left), abs(right), mpf(1)))
+
+
+def rational(tree: Tree) -> Fraction | None:
+    """The exact value of a tree without names, where it is rational."""
+    try:
+        return exact(tree, {})
+    except NoValue:
+        return None

@@ -1,0 +1,246 @@
+"""Do two trees have the same value, for all values of their names? Decided by evaluation at points, exactly where that goes.
+
+The points are derived from the two trees, so a verdict is the same everywhere and always, and cannot be aimed at. Two
+different polynomials, or closed forms, agree at several such points to thirty digits with negligible probability
+(Schwartz 1980; Zippel 1979).
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import mpmath
+from mpmath import mpc, mpf
+
+from rewards.evaluate import DIGITS, Env, Huge, Inexact, NoValue, exact, names, numeric, point
+from rewards.parse import Tree
+from rewards.words import VAGUE_UNITS
+
+POINTS = 3
+MORE_DIGITS = 160
+MOST_NAMES = 40
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What counts as the same answer, where mathematics leaves it open."""
+
+    rounding: int = 3
+    """A decimal is equal to an exact value that rounds to it, if it has at least so many significant digits and the known
+    answer is no integer; 0 asks for equality."""
+    percent: bool = True
+    """Whether a bare number is equal to the percentage of that number, as 50 and 50%; 0.5 and 50% always are."""
+    units: bool = True
+    """Whether a unit may be missing on one side. Two units that differ are always different."""
+    ordered: bool = False
+    """Whether the order of a list without brackets counts. That of a tuple always does, that of a set never."""
+    tolerance: float = 0.0
+    """Two plain numbers at most this far apart are equal (ReFT's code: 0.01); 0 is exact."""
+
+
+def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    """Whether two single values are equal; None where that cannot be told."""
+    if gold == answer:
+        return True
+    if _is_text(gold) or _is_text(answer):
+        return False
+    peeled = _peel(gold, answer, policy)
+    if peeled is not None:
+        left, right = peeled
+        return any(same_value(mine, theirs, policy) for mine, theirs in zip(left, right, strict=True))
+    infinite = [_infinity(tree) for tree in (gold, answer)]
+    if infinite != [0, 0]:
+        return infinite[0] == infinite[1]
+    wanted = names(gold) | names(answer)
+    if len(wanted) > MOST_NAMES:
+        return None
+    if not wanted:
+        with mpmath.workdps(DIGITS):
+            if (verdict := _same_decimal(gold, answer, policy)) is not None:
+                return verdict
+    return _same_everywhere(gold, answer, wanted)
+
+
+def _is_text(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and tree[0] in ("text", "time", "list", "seq", "set", "setof", "rel", "mat", "cup", "cap", "setminus")
+
+
+def _infinity(tree: Tree) -> int:
+    if tree == ("inf",):
+        return 1
+    return -1 if tree == ("neg", ("inf",)) else 0
+
+
+def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tree]] | None:
+    """Pairs of trees one of which must agree, for trees that carry a unit, a percent or a degree sign."""
+    tags = [tree[0] if isinstance(tree, tuple) and tree[0] in ("unit", "pct", "deg") else "" for tree in (gold, answer)]
+    if tags == ["", ""]:
+        return _peel_sign(gold, answer)
+    if "unit" in tags:
+        if tags == ["unit", "unit"]:
+            if _units_differ(gold[2], answer[2]):
+                return [], []
+        elif not policy.units:
+            return [], []
+        return [gold[1] if tags[0] == "unit" else gold], [answer[1] if tags[1] == "unit" else answer]
+    if tags[0] == tags[1]:
+        return [gold[1]], [answer[1]]
+    if "deg" in tags and "pct" in tags:
+        return [], []
+    other = answer if tags[0] else gold
+    marked = gold[1] if tags[0] else answer[1]
+    if "deg" in tags:
+        readings = [("*", marked, ("/", "pi", Fraction(180)))] if _mentions_pi(other) else [marked]
+    else:
+        readings = [("/", marked, Fraction(100))] + ([marked] if policy.percent else [])
+    others = [other] * len(readings)
+    return (readings, others) if tags[0] else (others, readings)
+
+
+def _peel_sign(gold: Tree, answer: Tree) -> tuple[list[Tree], list[Tree]] | None:
+    """A minus sign in front of a unit or percent goes inside."""
+    moved = [
+        (tree[1][0], ("neg", tree[1][1]), *tree[1][2:])
+        if isinstance(tree, tuple) and tree[0] == "neg" and isinstance(tree[1], tuple) and tree[1][0] in ("unit", "pct", "deg")
+        else tree
+        for tree in (gold, answer)
+    ]
+    return None if moved == [gold, answer] else ([moved[0]], [moved[1]])
+
+
+def _units_differ(left: str, right: str) -> bool:
+    from rewards.words import UNITS
+
+    known = set(UNITS.values()) - VAGUE_UNITS
+    first, second = left.split(), right.split()
+    if not (set(first) & known and set(second) & known):
+        return False
+    return first != second
+
+
+def _mentions_pi(tree: Tree) -> bool:
+    return tree == "pi" or (isinstance(tree, tuple) and any(_mentions_pi(part) for part in tree[1:]))
+
+
+# Decimals
+
+
+def decimal(tree: Tree) -> tuple[Fraction, int] | None:
+    """Value and decimal places of a decimal literal, a sign before it included."""
+    if isinstance(tree, tuple):
+        if tree[0] == "dec":
+            return tree[1], tree[2]
+        if tree[0] == "neg" and (inner := decimal(tree[1])) is not None:
+            return -inner[0], inner[1]
+        if tree[0] == "*" and len(tree) == 3 and (inner := decimal(tree[1])) is not None:  # 7.8 × 10^2
+            power = tree[2]
+            if isinstance(power, tuple) and power[0] == "^" and power[1] == 10:
+                try:
+                    exponent = exact(power[2], {})
+                except NoValue:
+                    return None
+                if exponent.denominator == 1 and abs(exponent) < 1_000:
+                    return inner[0] * Fraction(10) ** exponent.numerator, inner[1] - exponent.numerator
+    return None
+
+
+def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    """The rounding rule: a decimal against an exact value, or against a longer decimal. None where it says nothing."""
+    left, right = decimal(gold), decimal(answer)
+    if left is None and right is None:
+        return None
+    values = [_real_value(tree) for tree in (gold, answer)]
+    if values[0] is None or values[1] is None:
+        return None
+    difference = abs(values[0] - values[1])
+    if difference <= policy.tolerance or difference <= mpf(10) ** (-DIGITS + 12) * abs(values[0]):
+        return True
+    if not policy.rounding or _is_integer(gold):
+        return False
+    if left is not None and right is not None:
+        shorter = left if left[1] <= right[1] else right
+        # Of two decimals, the longer may be rounded to the known one, not the other way round.
+        rounded = left if left[1] < right[1] else None
+        return rounded is shorter and rounded is not None and _rounds(rounded, values[1], policy.rounding)
+    literal, value = (left, values[1]) if left is not None else (right, values[0])
+    assert literal is not None
+    return _rounds(literal, value, policy.rounding)
+
+
+def _rounds(literal: tuple[Fraction, int], value: mpf, digits: int) -> bool:
+    known, places = literal
+    significant = len(str(abs(int(known * Fraction(10) ** places)))) if known else 0
+    half = Fraction(1, 2) * Fraction(10) ** -places
+    slack = mpf(half.numerator) / half.denominator * (1 + mpf(10) ** -20)
+    return significant >= digits and abs(value - mpf(known.numerator) / known.denominator) <= slack
+
+
+def _is_integer(tree: Tree) -> bool:
+    try:
+        return exact(tree, {}).denominator == 1 and decimal(tree) is None
+    except NoValue:
+        return False
+
+
+def _real_value(tree: Tree) -> mpf | None:
+    try:
+        value = numeric(tree, {})
+    except (NoValue, ValueError, ArithmeticError):
+        return None
+    return value if isinstance(value, mpf) else None
+
+
+# Evaluation at points
+
+
+def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
+    seed = repr(sorted((repr(gold), repr(answer))))
+    points = [point(seed, wanted, number) for number in range(POINTS if wanted else 1)]
+    decided = 0
+    for env in points:
+        verdict = _same_at(gold, answer, env)
+        if verdict is False:
+            return False
+        decided += verdict is True
+    if not decided:
+        return None
+    # |x| and x agree where x is positive. Elsewhere roots have branches, so only real values on both sides count there.
+    for number in range(2 if wanted else 0):
+        if _same_at(gold, answer, point(seed, wanted, number, negative=True), real_only=True) is False:
+            return False
+    return True
+
+
+def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> bool | None:
+    try:
+        return exact(gold, env) == exact(answer, env)
+    except Inexact:
+        pass
+    except NoValue:
+        return None
+    values: list[mpf | mpc | None] = []
+    huge = 0
+    sizes: list[mpf] = []
+    for digits in (DIGITS, MORE_DIGITS):
+        with mpmath.workdps(digits):
+            values, huge = [], 0
+            for tree in (gold, answer):
+                try:
+                    values.append(numeric(tree, env))
+                except Huge:
+                    huge += 1
+                    values.append(None)
+                except (NoValue, ValueError, ArithmeticError):
+                    values.append(None)
+            if values[0] is None or values[1] is None:
+                return False if huge == 1 and any(value is not None for value in values) else None
+            if real_only and not all(isinstance(value, mpf) for value in values):
+                return None
+            left, right = values[0], values[1]
+            size, apart = max(abs(left), abs(right)), abs(left - right)
+            if size == 0 or apart <= size * mpf(10) ** -(digits * 3 // 5):
+                return True
+            if size > mpf(10) ** (-digits // 2) and apart > size * mpf(10) ** -12:
+                return False  # clearly apart; smaller differences, and values near nothing, are looked at more closely
+            sizes.append(size)
+    # What is nothing but for rounding shrinks with more digits; what is truly tiny does not.
+    return bool(sizes[1] < sizes[0] * mpf(10) ** -(MORE_DIGITS - DIGITS - 20))

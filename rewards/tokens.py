@@ -1,0 +1,158 @@
+r"""An answer's text to tokens: LaTeX, calculator notation and plain words, without evaluating anything.
+
+`tidy` removes what changes the look and not the meaning; `squash` is the form whose equality is equality of text.
+"""
+
+import re
+from typing import NamedTuple
+
+from rewards.characters import plain
+
+LONGEST_TEXT = 2_000
+"""Characters of an answer that are read at all."""
+MOST_TOKENS = 600
+LONGEST_NUMBER = 4_000
+"""Digits of a number that is read as one (Python refuses 4,300)."""
+
+
+class Unreadable(ValueError):
+    """The text is no mathematics that the parser knows, or too long or deep to be an answer; the message says where."""
+
+
+class Token(NamedTuple):
+    """`kind` is num, name, cmd, op, text, row or amp; `spaced` says that white space stood before it."""
+
+    kind: str
+    text: str
+    spaced: bool
+
+
+_COSMETIC = re.compile(
+    r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits|middle|mathstrut|strut)"
+    r"(?![a-zA-Z])\.?"
+)
+_SPACES = re.compile(r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0")
+_TIGHT = re.compile(r"(?<=,)\s*(?<!\\)\\!\s*(?=\d{3})|(?<!\\)\\!")
+_FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
+_RENAMED = {
+    "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "dots": "ldots", "cdots": "ldots",
+    "dotsc": "ldots", "varnothing": "emptyset", "land": "wedge", "lor": "vee", "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|",
+    "vert": "|", "mid": "|", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "ast": "*", "tg": "tan", "ctg": "cot", "arctg": "arctan", "cosec": "csc",
+    "degree": "circ", "simeq": "approx", "sim": "approx", "iny": "infty", "colon": ":", "cupdot": "cup", "uplus": "cup", "backslash": "setminus",
+    "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "Longleftrightarrow": "iff", "mathbin": "", "mathrel": "",
+}  # fmt: skip
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
+_DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
+_TEXT_COMMANDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|overline|boxed|fbox|ensuremath|mathop|pmb"
+_WRAPPED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])\s*")
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
+_SQUASHED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])|[\s{{}}]")
+_TOKEN = re.compile(
+    r"(?P<num>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|(?:\d+(?:\.\d+)?|\.\d+)[eE][+-]?\d{1,6}(?![\d.])|\d+(?:\.\d+)?|\.\d+)"
+    r"|(?P<word>[a-zA-Z]+)|(?P<cmd>\\[a-zA-Z]+)|(?P<row>\\\\)|(?P<brace>\\[{}|])|(?P<op>\*\*|<=|>=|!=|==|=>|->|\^\\circ|[-+*/^_=<>()\[\]{}|,;:!%'&.?])"
+)
+
+
+def tidy(text: str) -> str:
+    """`text` without what only changes its look. Linear in its length."""
+    text = plain(text)
+    if "<|" in text:
+        text = _SPECIAL.sub(" ", text)
+    if "\\" in text or "$" in text or "~" in text:
+        text = text.replace("\\$", "").replace("$", " ").replace("{,}", ",").replace("\\%", "%").replace("\\#", "#").replace("\\&", " and ")
+        text = _DELIMITERS.sub(" ", text)
+        if "\\begin" not in text:
+            text = _DOUBLED.sub(r"\\", text)
+        text = _FRACTIONS.sub(r"\\frac", _COSMETIC.sub("", _TIGHT.sub("", text)))
+    text = _SPACES.sub(" ", text).strip(" ,;")
+    while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):
+        text = text[:-1].rstrip(" ,;")
+    return text
+
+
+def squash(tidied: str) -> str:
+    """What equality of text compares: the tidied text without white space, braces and wrappers of text."""
+    if "\\" in tidied:
+        return _SQUASHED.sub("", tidied)
+    return "".join(tidied.split()).replace("{", "").replace("}", "")
+
+
+def tokenize(tidied: str) -> list[Token]:
+    r"""Tokens of tidied text; `\text{...}` becomes one text token, or its content where that is mathematics.
+
+    Raises:
+        Unreadable: for characters that no answer has, and for too many of them.
+    """
+    if len(tidied) > LONGEST_TEXT:
+        raise Unreadable(f"{len(tidied)} characters, more than {LONGEST_TEXT}")
+    tokens: list[Token] = []
+    position, depth = 0, 0
+    while position < len(tidied):
+        if tidied[position] == " ":
+            position += 1
+            continue
+        spaced = position > 0 and tidied[position - 1] == " "
+        if tidied[position] == "\\" and (match := _WRAPPED.match(tidied, position)):
+            position = _wrapped(tidied, match.end(), spaced, tokens)
+            continue
+        match = _TOKEN.match(tidied, position)
+        if match is None:
+            raise Unreadable(f"{tidied[position : position + 12]!r} is no mathematics")
+        position = match.end()
+        kind, value = str(match.lastgroup), match[0]
+        if kind == "num" and "," in value and depth > 0:  # inside brackets a comma parts
+            position = match.start() + value.index(",")
+            value = value[: value.index(",")]
+        if len(value) > LONGEST_NUMBER:
+            raise Unreadable(f"a number of {len(value)} digits")
+        token = _token(kind, value, spaced)
+        if token is not None:
+            depth += (token.text in ("(", "[", "\\{")) - (token.text in (")", "]", "\\}"))
+            tokens.append(token)
+        if len(tokens) > MOST_TOKENS:
+            raise Unreadable(f"more than {MOST_TOKENS} tokens")
+    return tokens
+
+
+def _token(kind: str, value: str, spaced: bool) -> Token | None:
+    match kind:
+        case "num":
+            return Token("num", value.replace(",", ""), spaced)
+        case "word":
+            return Token("name", value, spaced)
+        case "row":
+            return Token("row", value, spaced)
+        case "brace":
+            return Token("op", "|" if value == "\\|" else value, spaced)
+        case "op":
+            return Token("op", {"**": "^", "==": "="}.get(value, value), spaced)
+    name = _RENAMED.get(value[1:], value[1:])
+    if not name:
+        return None
+    if name.isalpha():
+        return Token("cmd", name, spaced)
+    return Token("op", "\\" + name if name in "{}" else name, spaced)
+
+
+def _wrapped(text: str, position: int, spaced: bool, tokens: list[Token]) -> int:
+    r"""Read `\text{...}` and its kin behind the command's name; returns the position behind it."""
+    if position >= len(text) or text[position] != "{":
+        return position  # `\rm`, `\bf` and the like switch a font
+    depth = 0
+    for end in range(position, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        if depth == 0:
+            break
+    else:
+        raise Unreadable("a brace is not closed")
+    content = text[position + 1 : end].strip()
+    if not content:
+        return end + 1
+    if re.fullmatch(r"[A-Za-z][A-Za-z .,'/()-]*", content) and len(content) > 1:
+        for piece in re.split(r"(,|\band\b|\bor\b)", content):
+            if piece.strip():
+                tokens.append(Token("op" if piece == "," else "text", piece.strip(" .") or piece.strip(), spaced))
+    else:
+        inner = tokenize(content)
+        tokens += [inner[0]._replace(spaced=spaced), *inner[1:]] if inner else []
+    return end + 1
