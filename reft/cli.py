@@ -14,6 +14,7 @@ COMMANDS = {
     "train": "only reinforce, from the run's warm-up or from model.path",
     "eval": "evaluate a checkpoint of a run, greedy and sampled",
     "sample": "watch a checkpoint think about problems",
+    "grade": "compare answers with known ones, line by line of a file",
     "check": "validate a config and print the arithmetic of the run; starts nothing",
     "doctor": "versions, devices, and what each missing extra would give",
 }
@@ -42,6 +43,11 @@ def build_parser() -> argparse.ArgumentParser:
                 "overrides", nargs="*", metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
             )
             command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to evaluate on")
+        if name == "grade":
+            command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
+            command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
+            command.add_argument("--mode", choices=("strict", "lenient"), default="lenient", help="what may count as an answer")
+            command.add_argument("--workers", type=int, default=1, help="processes that grade")
         if name == "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
             command.add_argument("-n", type=int, default=3, help="problems to show")
@@ -80,6 +86,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.evaluate(Path(options.checkpoint), options.overrides, options.split)
         case "sample":
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
+        case "grade":
+            return commands.grade(options.pairs, options.out, options.mode, options.workers)
         case _:
             return commands.doctor()
 

@@ -17,6 +17,7 @@ from reft.errors import ConfigError, RunError
 from reft.progress import Display
 from reft.run import check_directory, default_directory, read_settings
 from reft.summary import print_summary, read_summary
+from rewards.answer import Mode
 
 
 def run(config: str, overrides: Sequence[str], stages: Sequence[str]) -> int:
@@ -93,6 +94,15 @@ def sample(checkpoint: Path, problems: int, samples: int, prompt: str | None, se
 
     show(composed.config, checkpoint, problems, samples, prompt, seed)
     return 0
+
+
+def grade(pairs: str, out: str | None, mode: Mode, workers: int) -> int:
+    """Grade a file of pairs; 2 if a line of it was no pair, which loses no other."""
+    if workers < 1:
+        raise ConfigError(f"--workers {workers} is out of range; choose 1 or more")
+    from reft.grader import grade_file
+
+    return grade_file(pairs, out, mode, workers, Display())
 
 
 def doctor() -> int:

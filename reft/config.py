@@ -172,6 +172,15 @@ class CheckerConfig:
 
     tolerance: float = 0.0
     """Two numbers at most this far apart are equal (ReFT's code: 0.01); 0 is exact."""
+    rounding: int = 3
+    """A decimal equals an exact answer that rounds to it, from so many significant digits on; 0 asks for equality. Where the
+    known answer is an integer nothing is rounded."""
+    percent: bool = True
+    """Whether a bare number equals the percentage of that number, 50 and 50%; 0.5 and 50% are equal always."""
+    units: bool = True
+    """Whether a unit may be missing on one side. Units that differ are always different."""
+    ordered: bool = False
+    """Whether the order of a list without brackets counts. That of a tuple always does, that of a set never."""
     seconds: float = 2.0
     """Wall seconds of one symbolic comparison until its process is killed."""
     memory_mb: int = 1_024
@@ -241,7 +250,7 @@ AT_LEAST = {
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
     "rollout.shard_size": 1, "rollout.max_rows": 1,
-    "checker.tolerance": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
+    "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip
 AT_MOST = {"warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}

@@ -11,6 +11,7 @@ from reft.config import CheckerConfig, Config, RewardConfig
 from reft.tasks import Demonstration, Task
 from rewards.equal import Checker
 from rewards.sandbox import Limits
+from rewards.scalar import Policy
 from rewards.scorer import Scorer, load_term
 from rollout.engines.hf import HFEngineFactory
 from rollout.pool import LocalPool, RayPool
@@ -44,7 +45,8 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> 
     """
     terms = [load_term(name, reward.use, reward.weight, reward.kwargs) for name, reward in rewards.items()]
     limits = Limits(seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
-    return Scorer(terms, Checker(checker.tolerance, limits, checker.processes))
+    policy = Policy(checker.rounding, checker.percent, checker.units, checker.ordered, checker.tolerance)
+    return Scorer(terms, Checker(policy, limits, checker.processes))
 
 
 def make_worker(settings: WorkerSettings) -> Worker:

@@ -44,7 +44,8 @@ _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
 _FORMULA = re.compile(r"\$\$(?P<a>[^$]+)\$\$|\$(?P<b>[^$\n]+)\$|\\\[(?P<c>(?:[^\\]|\\(?!\]))+)\\\]|\\\((?P<d>(?:[^\\]|\\(?!\)))+)\\\)")
-_PROSE = re.compile(r"(?<![\\\w{])[a-zA-Z]{4,}(?!\s*\()|\b(?:we|the|so|is|are|it|of|to)\b")
+_PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
+"""A sentence that speaks of a number: it begins with two words."""
 _LETTER = re.compile(r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:is|because|since|as)\b)")
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
 
@@ -225,7 +226,7 @@ def _first_part(tail: str) -> Extraction:
 def _bare(text: str) -> Extraction:
     """The whole response, where it is one short line without prose."""
     answer = text.strip() if len(text) < 4 * LONGEST_BARE else ""
-    if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or len(_PROSE.findall(answer)) > 2 or " is " in answer:
+    if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or _PROSE.match(answer) or " is " in answer:
         return NOTHING
     return Extraction(answer, "bare")
 

@@ -397,7 +397,8 @@ class _Reader:
         if token is not None and token.kind == "text" and token.text in ("th", "st", "nd", "rd"):
             self.position += 1
             return ("ordinal",)
-        if token is not None and token.kind == "num" and len(token.text) > 1 and not token.spaced and token.text.isdigit():
+        indexed = (follows := self.peek(1)) is not None and follows.text == "_"
+        if token is not None and token.kind == "num" and token.text.isdigit() and (indexed or (len(token.text) > 1 and not token.spaced)):
             self.position += 1  # `x^12`: TeX would raise one digit, people mean both
             return Fraction(int(token.text))
         if self.text() in ("-", "+"):

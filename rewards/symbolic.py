@@ -1,42 +1,90 @@
-"""Equality of two expression trees, by sympy. Runs inside a sandbox process only: sympy may think for ever."""
+"""Equality of two trees by sympy, for sums, products, limits and integrals. Runs inside a sandbox process only: sympy may
+think for ever. Trees come as JSON; nothing here reads text."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import sympy
 
-from rewards.parse import Tree
-
-LARGEST_EXPONENT = 1000
+LARGEST_EXPONENT = 1_000
 """Above it a power is not built: 9^9^9 has more digits than the machine has bits."""
+MOST_TERMS = 10_000
+"""Of a finite sum or product."""
 
-_OPERATORS = {
-    "+": lambda left, right: left + right,
-    "-": lambda left, right: left - right,
-    "*": lambda left, right: left * right,
-    "/": lambda left, right: left / right,
-}
+Node = Any
+"""A tree as `rewards.equal` sends it: lists for tuples, `{"n": ..., "d": ...}` for rationals."""
+
+_CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "i": sympy.I}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sqrt": sympy.sqrt, "abs": sympy.Abs, "ln": sympy.log, "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot,
+    "sec": sympy.sec, "csc": sympy.csc, "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "sinh": sympy.sinh,
+    "cosh": sympy.cosh, "tanh": sympy.tanh, "floor": sympy.floor, "ceil": sympy.ceiling, "factorial": sympy.factorial,
+    "binom": sympy.binomial, "root": lambda value, degree: sympy.root(value, degree),
+    "log": lambda value, base=10: sympy.log(value, base),
+}  # fmt: skip
 
 
-def equal(left: Tree, right: Tree) -> bool | None:
-    """Whether two trees have the same value for all values of their letters; None where that cannot be decided."""
+def equal(left: Node, right: Node) -> bool | None:
+    """Whether two trees have the same value for all values of their names; None where that cannot be decided."""
     difference = _build(left) - _build(right)
-    if difference.has(sympy.nan, sympy.zoo, sympy.oo):
+    if difference.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit):
         return None
     if difference.is_Rational:
         return bool(difference == 0)
-    return difference.equals(0)
+    verdict = difference.equals(0)
+    return None if verdict is None else bool(verdict)
 
 
-def _build(tree: Tree | list[Tree]) -> sympy.Expr:
-    if isinstance(tree, int):
-        return sympy.Integer(tree)
-    if isinstance(tree, str):
-        return sympy.pi if tree == "pi" else sympy.Symbol(tree)
-    operator, *arguments = tree
-    values = [_build(argument) for argument in arguments]
-    if operator == "sqrt":
-        return sympy.sqrt(values[0])
-    if operator == "^":
-        base, exponent = values
-        if exponent.is_number and abs(exponent) > LARGEST_EXPONENT:
-            raise OverflowError(f"exponent {exponent} is larger than {LARGEST_EXPONENT}")
-        return base**exponent
-    return _OPERATORS[str(operator)](*values)
+def _build(node: Node) -> sympy.Expr:
+    if isinstance(node, dict):
+        return sympy.Rational(node["n"], node["d"])
+    if isinstance(node, str):
+        return _CONSTANTS.get(node, sympy.Symbol(node))
+    kind = node[0]
+    if kind == "dec":
+        return _build(node[1])
+    if kind == "inf":
+        return sympy.oo
+    if kind == "fn":
+        return _FUNCTIONS[node[1]](*map(_build, node[2:]))
+    if kind == "big":
+        return _big(*node[1:])
+    values = [_build(part) for part in node[1:]]
+    match kind:
+        case "+":
+            return sympy.Add(*values)
+        case "*":
+            return sympy.Mul(*values)
+        case "neg":
+            return -values[0]
+        case "/":
+            return values[0] / values[1]
+        case "pct":
+            return values[0] / 100
+        case "^":
+            if values[1].is_number and abs(values[1]) > LARGEST_EXPONENT:
+                raise OverflowError(f"exponent {values[1]} is larger than {LARGEST_EXPONENT}")
+            return values[0] ** values[1]
+    raise ValueError(f"{kind} is no expression")
+
+
+def _big(name: str, lower: Node, upper: Node, body: Node) -> sympy.Expr:
+    if name not in ("sum", "prod", "lim"):
+        raise ValueError(f"{name} is left alone")
+    index, start = _bound(lower)
+    if name == "lim":
+        return sympy.limit(_build(body), index, start)
+    end = _build(upper)
+    if (end - start).is_number and end != sympy.oo and abs(end - start) > MOST_TERMS:
+        raise OverflowError(f"a {name} of {end - start} terms")
+    operator = sympy.Sum if name == "sum" else sympy.Product
+    return operator(_build(body), (index, start, end)).doit()
+
+
+def _bound(lower: Node) -> tuple[sympy.Symbol, sympy.Expr]:
+    """The running index and where it starts, from `k = 1` or `x \\to 0`."""
+    terms: Sequence[Node] = lower[2]
+    index = _build(terms[0])
+    if not isinstance(index, sympy.Symbol):
+        raise ValueError("the index is no name")
+    return index, _build(terms[1])

@@ -1,0 +1,213 @@
+"""Grade responses: extract the answer, compare it with the known one. One call, a pair, or a file of pairs."""
+
+import json
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import Any, get_args
+
+from rewards.answer import Mode
+from rewards.equal import Checker, Form, Verdict, VerdictOutcome, read
+from rewards.scalar import Policy
+
+CHUNK = 200
+"""Lines that travel to a process at once."""
+LONGEST_LINE = 64_000_000
+"""Characters of a text put together from parts."""
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The verdict on a response, the answer found in it (None if there is none), and the wall seconds it took."""
+
+    verdict: Verdict
+    extracted: str | None
+    seconds: float
+
+    @property
+    def accepted(self) -> bool:
+        return self.verdict.correct
+
+
+class PairError(ValueError):
+    """A line is no pair; the message says why."""
+
+
+@lru_cache(maxsize=8)
+def _shared(policy: Policy) -> Checker:
+    return Checker(policy)
+
+
+def grade(
+    gold: str,
+    prediction: str,
+    *,
+    gold_form: Form = "answer",
+    prediction_form: Form = "text",
+    mode: Mode = "strict",
+    policy: Policy | None = None,
+    checker: Checker | None = None,
+) -> Grade:
+    """Whether a response gives the known answer.
+
+    Args:
+        gold: the known answer.
+        prediction: what a model wrote.
+        gold_form, prediction_form: "answer" (a bare answer), "latex" (one formula, with or without dollar signs), or "text" (a
+            response to extract an answer from).
+        mode: "strict" takes a box, a tag, a marker or a bare answer; "lenient" the last formula or number too.
+        policy: what counts as the same where mathematics leaves it open.
+        checker: one of your own, instead of a shared one.
+    """
+    begun = time.perf_counter()
+    known = read(gold, "text", "lenient") if gold_form == "text" else gold
+    known = gold if known is None else known
+    extracted = read(prediction, prediction_form, mode, known)
+    verdict = (checker or _shared(policy or Policy())).check(extracted, known)
+    return Grade(verdict, extracted, time.perf_counter() - begun)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A line of a file of pairs."""
+
+    number: int
+    id: str
+    gold: str
+    prediction: str
+    gold_form: Form
+    prediction_form: Form
+    expected: bool | None
+    kind: str
+
+
+def parse_pair(line: str, number: int) -> Pair:
+    """The pair on a line of JSON.
+
+    Raises:
+        PairError: where it is none.
+    """
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise PairError(f"no JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise PairError("no JSON object")
+    forms = {key: row.get(key, "answer") for key in ("gold_form", "prediction_form")}
+    for key, form in forms.items():
+        if form not in get_args(Form):
+            raise PairError(f"{key} {form!r} is none of {', '.join(get_args(Form))}")
+    expected = row.get("expected")
+    if expected is not None and not isinstance(expected, bool):
+        raise PairError(f"expected is {expected!r}, not true or false")
+    return Pair(
+        number, str(row.get("id", number)), _text(row, "gold"), _text(row, "prediction"), forms["gold_form"], forms["prediction_form"],
+        expected, str(row.get("kind", "")),
+    )  # fmt: skip
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    """The text of a field, put together where it is given in parts; a null is an empty text."""
+    if f"{key}_parts" in row and row.get(key) is None and row[f"{key}_parts"] is not None:
+        try:
+            pieces = [(str(piece), int(count)) for piece, count in row[f"{key}_parts"]]
+        except (TypeError, ValueError) as error:
+            raise PairError(f"{key}_parts is no list of [piece, count]") from error
+        if sum(len(piece) * max(count, 0) for piece, count in pieces) > LONGEST_LINE:
+            raise PairError(f"{key}_parts make more than {LONGEST_LINE} characters")
+        return "".join(piece * count for piece, count in pieces)
+    if key not in row:
+        raise PairError(f"there is no field {key!r}")
+    if row[key] is None:
+        return ""
+    if not isinstance(row[key], str | int | float):
+        raise PairError(f"{key} is no text")
+    return str(row[key])
+
+
+@dataclass
+class Tally:
+    """Counts of a file: by stage, by outcome, by kind where it is known what is expected."""
+
+    lines: int = 0
+    bad: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    stages: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[VerdictOutcome] = field(default_factory=Counter)
+    timeouts: int = 0
+    kinds: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    """Right and all, by kind."""
+
+    def add(self, pair: Pair, graded: Grade) -> None:
+        self.lines += 1
+        self.seconds += graded.seconds
+        self.slowest = max(self.slowest, graded.seconds)
+        self.stages[graded.verdict.stage] += 1
+        self.outcomes[graded.verdict.outcome] += 1
+        self.timeouts += "longer than" in graded.verdict.reason and graded.verdict.stage == "symbolic"
+        if pair.expected is not None:
+            count = self.kinds[pair.kind]
+            count[0] += graded.accepted == pair.expected
+            count[1] += 1
+
+
+def grade_lines(
+    lines: Iterable[tuple[int, str]], mode: Mode, policy: Policy, workers: int
+) -> Iterator[tuple[Pair, Grade] | tuple[int, PairError]]:
+    """Grades of numbered lines, in their order. A line that is no pair gives its number and what is wrong with it.
+
+    With several workers, chunks of lines go to processes of their own, a bounded number of them at a time.
+    """
+    if workers <= 1:
+        checker = Checker(policy)
+        try:
+            for number, line in lines:
+                yield _grade_line(number, line, mode, checker)
+        finally:
+            checker.close()
+        return
+    with get_context("spawn").Pool(workers, _start, (mode, policy)) as pool:
+        waiting: deque[Any] = deque()
+        for chunk in _chunks(lines):
+            waiting.append(pool.apply_async(_grade_chunk, (chunk,)))
+            if len(waiting) > 4 * workers:  # a file may be larger than the memory
+                yield from waiting.popleft().get()
+        while waiting:
+            yield from waiting.popleft().get()
+
+
+def _chunks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    chunk: list[tuple[int, str]] = []
+    for line in lines:
+        chunk.append(line)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _grade_line(number: int, line: str, mode: Mode, checker: Checker) -> tuple[Pair, Grade] | tuple[int, PairError]:
+    try:
+        pair = parse_pair(line, number)
+    except PairError as error:
+        return number, error
+    return pair, grade(
+        pair.gold, pair.prediction, gold_form=pair.gold_form, prediction_form=pair.prediction_form, mode=mode, checker=checker
+    )
+
+
+_worker: dict[str, Any] = {}
+"""What a process of a pool keeps between chunks."""
+
+
+def _start(mode: Mode, policy: Policy) -> None:
+    _worker.update(mode=mode, checker=Checker(policy))
+
+
+def _grade_chunk(chunk: list[tuple[int, str]]) -> list[tuple[Pair, Grade] | tuple[int, PairError]]:
+    return [_grade_line(number, line, _worker["mode"], _worker["checker"]) for number, line in chunk]
