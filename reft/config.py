@@ -159,11 +159,13 @@ class RewardConfig:
     """One reward: which function, its weight in the sum, and keywords it is called with."""
 
     use: str = ""
-    """`module:function` in TRL's signature, or the name of one in `rewards.builtin`."""
+    """`module:function` in TRL's, OpenRLHF's or verl's signature, or the name of one that is built in or installed."""
     weight: float = 1.0
     """Factor in the weighted sum that is the reward."""
     kwargs: dict[str, Any] = field(default_factory=dict)
     """Keywords handed to the function at each call."""
+    deadline: float | None = None
+    """Wall seconds of a call; with one, the function runs in a process of its own that is killed when it takes longer."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> 
     Raises:
         rewards.scorer.RewardError: if a reward function cannot be found or does not fit.
     """
-    terms = [load_term(name, reward.use, reward.weight, reward.kwargs) for name, reward in rewards.items()]
+    terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
     limits = Limits(seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
     policy = Policy(checker.rounding, checker.percent, checker.units, checker.ordered, checker.tolerance)
     return Scorer(terms, Checker(policy, limits, checker.processes))

@@ -1,19 +1,23 @@
 """Named, weighted rewards from the config: one reward a sample, with its parts.
 
-A plug-in is any importable function in TRL's signature (see `rewards.builtin`). It is looked up and called once on a
-synthetic sample before a run starts, so a wrong one fails there and not hours later.
+A plug-in is any importable function in TRL's signature (see `rewards.builtin`), or in that of another framework (see
+`rewards.adapters`). It is looked up and called once on a synthetic sample before a run starts, so a wrong one fails there and
+not hours later. With a deadline it runs in a process that is killed when it takes longer.
 """
 
 import importlib
-import inspect
+import importlib.metadata
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rewards.adapters import AdapterError, RewardFunction, adapt
 from rewards.equal import Checker, Verdict
+from rewards.sandbox import Limits, Sandbox
 
-RewardFunction = Callable[..., Sequence[float | None]]
+ENTRY_POINTS = "reft.rewards"
+"""Group under which an installed package may offer reward functions by name."""
 
 
 class RewardError(Exception):
@@ -22,12 +26,11 @@ class RewardError(Exception):
 
 @dataclass(frozen=True)
 class RewardTerm:
-    """One line of the config's `rewards`: a function, its weight in the sum, and keywords it is called with."""
+    """One line of the config's `rewards`: a function in our signature and its weight in the sum."""
 
     name: str
     function: RewardFunction
     weight: float
-    kwargs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,43 +43,69 @@ class Score:
     reward: float | None
 
 
-def load_function(name: str, use: str) -> RewardFunction:
-    """The function that `use` names: `module:function`, or the bare name of one in `rewards.builtin`.
+def load_function(name: str, use: str) -> Callable[..., Any]:
+    """The function that `use` names: `module:function`, one of `rewards.builtin`, or an entry point of `reft.rewards`.
 
     Raises:
         RewardError: if it cannot be imported or called.
     """
-    module_name, _, function_name = use.rpartition(":")
+    module_name, colon, function_name = use.rpartition(":")
+    if not colon:
+        offered = importlib.metadata.entry_points(group=ENTRY_POINTS, name=use)
+        if offered:
+            module_name, _, function_name = next(iter(offered)).value.rpartition(":")
     try:
         module = importlib.import_module(module_name or "rewards.builtin")
+        function = getattr(module, function_name, None)
     except Exception as error:  # a plug-in's module may fail in any way while it is imported
         raise RewardError(f"rewards.{name}.use: cannot import {module_name!r}: {error!r}") from error
-    function = vars(module).get(function_name)
     if not callable(function):
         raise RewardError(f"rewards.{name}.use: {use!r} names no function; write module:function")
     return function
 
 
-def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any]) -> RewardTerm:
+def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any], deadline: float | None = None) -> RewardTerm:
     """A term ready to be called, its signature checked against what it will be called with.
+
+    Args:
+        name, use, weight, kwargs: as in the config.
+        deadline: wall seconds of a call; with one, the function runs in a process of its own.
 
     Raises:
         RewardError: if the function cannot be found or its signature does not fit.
     """
-    function = load_function(name, use)
-    columns = ("prompts", "completions", "completion_ids", "answer", "extracted", "verdict")
-    given: dict[str, Any] = {column: () for column in columns}
-    if unfit := given.keys() & kwargs.keys():
-        raise RewardError(f"rewards.{name}.kwargs: {sorted(unfit)} are filled from the samples; choose other names")
     try:
-        inspect.signature(function).bind(**given, **kwargs)
-    except (TypeError, ValueError) as error:  # ValueError: a function in C whose signature cannot be known
-        raise RewardError(
-            f"rewards.{name}: {use} does not fit: {error}; "
-            "it is called with keywords prompts, completions, completion_ids, answer, extracted, verdict "
-            "and the problem's columns, so end its signature with **columns"
-        ) from error
-    return RewardTerm(name, function, weight, kwargs)
+        function = adapt(load_function(name, use), kwargs)
+    except AdapterError as error:
+        raise RewardError(f"rewards.{name}: {use} does not fit: {error}") from error
+    if deadline is not None:
+        function = _confined(name, use, kwargs, deadline)
+    return RewardTerm(name, function, weight)
+
+
+def _confined(name: str, use: str, kwargs: Mapping[str, Any], deadline: float) -> RewardFunction:
+    """The function in a process that can be killed; what crosses is JSON."""
+    sandbox = Sandbox(Limits(seconds=deadline), modules=["rewards.scorer"])
+
+    def call(**columns: Any) -> Sequence[float | None]:
+        outcome = sandbox.call("rewards.scorer:call_by_name", name, use, dict(kwargs), columns)
+        if outcome.status != "done":
+            raise RewardError(f"rewards.{name}: {outcome.reason}")
+        return list(outcome.value)
+
+    return call
+
+
+def call_by_name(name: str, use: str, kwargs: Mapping[str, Any], columns: Mapping[str, Any]) -> list[float | None]:
+    """Inside a sandbox process: what the function `use` says of a batch."""
+    key = (use, repr(sorted(kwargs.items())))
+    if key not in _loaded:
+        _loaded[key] = adapt(load_function(name, use), kwargs)
+    return list(_loaded[key](**columns))
+
+
+_loaded: dict[tuple[str, str], RewardFunction] = {}
+"""Functions that this sandbox process has adapted."""
 
 
 class Scorer:
@@ -132,7 +161,9 @@ class Scorer:
 
 def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> list[float | None]:
     try:
-        values = list(term.function(**{**keywords, **term.kwargs}))
+        values = list(term.function(**keywords))
+    except RewardError:
+        raise
     except Exception as error:  # a plug-in may fail in any way; the run must say which one did
         raise RewardError(f"rewards.{term.name} raised {error!r}") from error
     if len(values) != count:

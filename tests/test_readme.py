@@ -46,7 +46,7 @@ def test_the_reward_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     reward = config.rewards["brevity"]
     term = load_term("brevity", reward.use, reward.weight, reward.kwargs)
     texts = ["short", "word " * 31, "short"]
-    assert term.function(completions=texts, verdict=["equal", "equal", "different"], **term.kwargs) == [0.5, 0.0, 0.0]
+    assert term.function(completions=texts, verdict=["equal", "equal", "different"]) == [0.5, 0.0, 0.0]
 
 
 def test_the_data_set_example_is_gsm8k(shared: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_samples_and_learner_agree_on_log_probs(tmp_path: Path) -> None:
 
 
 def test_a_step_without_rewards_updates_nothing(tmp_path: Path) -> None:
-    never = RewardTerm("never", lambda completions, **columns: [None] * len(completions), 1.0, {})
+    never = RewardTerm("never", lambda completions, **columns: [None] * len(completions), 1.0)
     notes = run(tmp_path / "model", 0, 2, [never])
     assert [metrics["samples/kept"] for metrics in notes.metrics] == [0, 0]
     assert "loss/total" not in notes.metrics[0]

@@ -45,9 +45,9 @@ def test_symmetric(checker: Checker, left: str, right: str) -> None:
 
 
 def test_tolerance_is_reft_s_only_when_asked_for() -> None:
-    assert Checker(tolerance=0.01).check("3.005", "3").correct
+    assert Checker(Policy(tolerance=0.01)).check("3.005", "3").correct
     assert not Checker().check("3.005", "3").correct
-    assert not Checker(tolerance=0.01).check("3.02", "3").correct
+    assert not Checker(Policy(tolerance=0.01)).check("3.02", "3").correct
 
 
 def test_nothing_in_an_answer_is_run(checker: Checker, tmp_path) -> None:

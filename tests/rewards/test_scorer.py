@@ -39,7 +39,7 @@ def test_none_does_not_apply() -> None:
 def term(name, function):
     from rewards.scorer import RewardTerm
 
-    return RewardTerm(name, function, 1.0, {})
+    return RewardTerm(name, function, 1.0)
 
 
 def test_columns_arrive_by_name() -> None:

@@ -1,0 +1,178 @@
+"""Reward functions as other frameworks write them, unmodified: chosen by signature, called as ours are.
+
+    TRL             f(prompts, completions, completion_ids, **columns) -> list          ours is the same; texts or messages
+    OpenRLHF        reward_func(queries, prompts, labels, **kwargs) -> tensor or {"rewards": tensor, ...}
+    verl            compute_score(data_source, solution_str, ground_truth, extra_info) -> float or {"score": float, ...}
+    verl, batched   the same with plural names -> list
+    a factory       takes none of these, only keywords of the config, and returns one of the above
+
+Any of them may be `async def`; the calls of one batch then wait side by side.
+"""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+RewardFunction = Callable[..., Sequence[float | None]]
+
+COLUMNS = ("prompts", "completions", "completion_ids", "answer", "extracted", "verdict")
+"""Keywords that every function of our own signature is called with, besides the problem's columns."""
+
+OPENRLHF = {"queries", "prompts", "labels"}
+VERL = {"solution_str", "ground_truth"}
+VERL_BATCHED = {"solution_strs", "ground_truths"}
+
+
+class AdapterError(TypeError):
+    """A function takes neither our arguments nor those of a framework that is known."""
+
+
+def adapt(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> RewardFunction:
+    """The function in our signature, with the config's keywords bound.
+
+    Raises:
+        AdapterError: if its signature fits nothing that is known.
+    """
+    function, kwargs = _from_factory(function, dict(kwargs))
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError as error:  # a function in C whose signature cannot be known
+        raise AdapterError(str(error)) from error
+    wanted = set(parameters)
+    if OPENRLHF <= wanted:
+        return _openrlhf(function, kwargs)
+    if VERL <= wanted:
+        return _verl(function, kwargs)
+    if VERL_BATCHED <= wanted:
+        return _verl_batched(function, kwargs)
+    return _trl(function, kwargs, parameters)
+
+
+def _from_factory(function: Callable[..., Any], kwargs: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """What a factory makes of the config's keywords; any other function as it is."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return function, kwargs
+    names = {parameter.name for parameter in parameters}
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    if open_ended or names & ({*COLUMNS} | OPENRLHF | VERL | VERL_BATCHED) or not names.issuperset(kwargs):
+        return function, kwargs
+    try:
+        made = function(**kwargs)
+    except TypeError:
+        return function, kwargs
+    return (made, {}) if callable(made) else (function, kwargs)
+
+
+def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mapping[str, inspect.Parameter]) -> RewardFunction:
+    if unfit := set(COLUMNS) & kwargs.keys():
+        raise AdapterError(f"kwargs {sorted(unfit)} are filled from the samples; choose other names")
+    filled = {"solution"} & parameters.keys()  # TRL's name of the known answer
+    given: dict[str, Any] = {name: () for name in (*COLUMNS, *filled)}
+    try:
+        inspect.signature(function).bind(**given, **kwargs)
+    except TypeError as error:
+        raise AdapterError(
+            f"{error}; it is called with keywords {', '.join(COLUMNS)} and the problem's columns, "
+            "so end its signature with **columns"
+        ) from error
+    messages = _wants_messages(function, parameters)
+
+    def call(**columns: Any) -> Sequence[float | None]:
+        if "solution" in filled:
+            columns.setdefault("solution", columns["answer"])
+        if messages:
+            columns["prompts"] = [[{"role": "user", "content": text}] for text in columns["prompts"]]
+            columns["completions"] = [[{"role": "assistant", "content": text}] for text in columns["completions"]]
+        return _finish(function(**{**columns, **kwargs}))
+
+    return call
+
+
+def _wants_messages(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether completions are lists of messages, as TRL's own functions are annotated."""
+    annotation = parameters["completions"].annotation if "completions" in parameters else None
+    return "dict" in str(annotation)
+
+
+def _openrlhf(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFunction:
+    def call(prompts: Sequence[str], completions: Sequence[str], answer: Sequence[str], **columns: Any) -> Sequence[float | None]:
+        queries = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
+        result = _finish(function(queries=queries, prompts=list(prompts), labels=list(answer), **kwargs))
+        return _plain(result["rewards"] if isinstance(result, Mapping) else result)
+
+    return call
+
+
+def _verl(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFunction:
+    def call(completions: Sequence[str], answer: Sequence[str], **columns: Any) -> Sequence[float | None]:
+        results = [
+            function(data_source=source, solution_str=text, ground_truth=gold, extra_info=info, **kwargs)
+            for text, gold, (source, info) in zip(completions, answer, _infos(columns, len(completions)), strict=True)
+        ]
+        if any(inspect.isawaitable(result) for result in results):
+            results = _wait(_gather(results))
+        return [_score(result) for result in results]
+
+    return call
+
+
+def _verl_batched(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFunction:
+    def call(completions: Sequence[str], answer: Sequence[str], **columns: Any) -> Sequence[float | None]:
+        infos = _infos(columns, len(completions))
+        results = _finish(
+            function(
+                data_sources=[source for source, _ in infos], solution_strs=list(completions), ground_truths=list(answer),
+                extra_infos=[info for _, info in infos], **kwargs,
+            )
+        )  # fmt: skip
+        return [_score(result) for result in results]
+
+    return call
+
+
+def _infos(columns: Mapping[str, Any], count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Data source and further columns of each sample, as verl hands them on."""
+    rows = [{name: values[row] for name, values in columns.items()} for row in range(count)]
+    return [(str(row.get("data_source", "")), row) for row in rows]
+
+
+def _score(result: Any) -> float | None:
+    return result["score"] if isinstance(result, Mapping) else result
+
+
+def _plain(values: Any) -> Sequence[float | None]:
+    """A tensor or array as a list."""
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _finish(result: Any) -> Any:
+    return _wait(result) if inspect.isawaitable(result) else result
+
+
+async def _gather(results: Sequence[Any]) -> list[Any]:
+    return list(await asyncio.gather(*results))
+
+
+def _wait(awaitable: Awaitable[Any]) -> Any:
+    """Run an awaitable to its end in a thread of its own, since this one may have a loop already."""
+    outcome: dict[str, Any] = {}
+
+    async def run() -> Any:
+        return await awaitable
+
+    def work() -> None:
+        try:
+            outcome["value"] = asyncio.run(run())
+        except BaseException as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=work, name="reward")
+    thread.start()
+    thread.join()
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["value"]
