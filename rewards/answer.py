@@ -13,6 +13,9 @@ REFT_MARKER = "Therefore, the answer is:"
 LONGEST_ANSWER = 2000
 """Characters. No benchmark's answer is longer; a chain that boxes its whole text gives no answer."""
 
+MOST_BOXES = 20
+"""Boxes that are tried, from the end; a chain that opens more without closing one gives no answer."""
+
 
 def after_marker(text: str, marker: str) -> str | None:
     """What stands behind the last `marker`, up to the end of its line, without a closing full stop."""
@@ -36,7 +39,9 @@ def hashes(text: str) -> str | None:
 def boxed(text: str) -> str | None:
     """The content of the last `\\boxed{...}` whose braces balance."""
     end = len(text)
-    while (start := text.rfind("\\boxed{", 0, end)) >= 0:
+    for _ in range(MOST_BOXES):
+        if (start := text.rfind("\\boxed{", 0, end)) < 0:
+            break
         depth = 0
         begin = start + len("\\boxed")
         for position in range(begin, min(len(text), begin + LONGEST_ANSWER)):
