@@ -107,7 +107,7 @@ def test_the_glossary_has_every_metric_and_no_other(one: Path) -> None:
     recorded = {name.replace("reward/correct", "reward/NAME") for row in rows for name in row if "/" in name}
     assert recorded == {name for name in glossary() if "/" in name}
     report = json.loads((one / "eval" / "reinforced.json").read_text())["sampled"]
-    assert report.keys() - glossary() == {"accuracy", "tokens"}
+    assert report.keys() - glossary() == {"tokens"}
 
 
 def test_checkpoints_are_what_transformers_loads(one: Path) -> None:

@@ -43,6 +43,7 @@ class Notes:
 
     def __init__(self) -> None:
         self.metrics: list[Mapping[str, float]] = []
+        self.version = 0
 
     def steps(self, learner: Learner, steps: int) -> Iterator[int]:
         yield from range(steps)
@@ -52,7 +53,8 @@ class Notes:
         yield
 
     def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:
-        assert all(sample.policy_version == step - 1 for sample in samples)
+        assert all(sample.policy_version == self.version for sample in samples), "sampled by the policy that is updated"
+        self.version = step if "loss/total" in metrics else self.version
         self.metrics.append(metrics)
 
     def evaluate(self, step: int, pool: Pool) -> Mapping[str, float]:
