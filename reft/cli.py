@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 done, 2 a user's error, 130 interrupted."""
     options = build_parser().parse_args(arguments)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    sys.path.insert(0, os.getcwd())  # a reward or task of one's own is looked for where the command is typed
+    sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
         return _dispatch(options)
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -42,7 +43,8 @@ def run(config: str, overrides: Sequence[str], stages: Sequence[str]) -> int:
     started = time.time() - psutil.Process().create_time()
     content = run_stages(prepared, directory, display, stages, started)
     if content is None:
-        display.note(f"go on with: {' '.join(['reft', 'run', config, *overrides])}")
+        command = {2: "run", 1: {"warmup": "warmup", "reinforce": "train"}[stages[0]]}[len(stages)]
+        display.note(f"go on with: {shlex.join(['reft', command, config, *overrides])}")
         return 130
     print_summary(content)
     return 0
@@ -121,8 +123,8 @@ def doctor() -> int:
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     print(f"GPUs          {', '.join(gpus) if gpus else 'none: learner and workers run on the CPU'}")
     extras = {
-        "vllm": ("vllm", "fast sampling on GPUs: pip install 'reft-rl[vllm]'"),
-        "gym": ("reasoning_gym", "reasoning-gym's problems: pip install 'reft-rl[gym]'"),
+        "vllm": ("vllm", "an engine for GPUs, once there is one: nothing uses it yet"),
+        "gym": ("reasoning_gym", "reasoning-gym's problems, once there is a task for them: nothing uses it yet"),
         "test": ("pytest", "the tests: pip install 'reft-rl[test]'"),
     }
     for extra, (module, gives) in extras.items():
@@ -135,7 +137,10 @@ def _run_of(checkpoint: Path) -> Path:
     """The run directory that a checkpoint lies in."""
     if not (checkpoint / "config.json").is_file():
         raise RunError(f"{checkpoint} is no checkpoint: it has no config.json; name a folder in RUN/checkpoints")
-    return checkpoint.absolute().parent.parent
+    run_directory = checkpoint.absolute().parent.parent
+    if not (run_directory / "config.yaml").is_file():
+        raise RunError(f"{checkpoint} lies in no run directory, so its task is not known; name a folder in RUN/checkpoints")
+    return run_directory
 
 
 def _with_overrides(settings: dict[str, object], overrides: Sequence[str]) -> object:
@@ -153,4 +158,5 @@ def _quiet() -> None:
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    for name in ("ray", "huggingface_hub", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -4,7 +4,9 @@
 below the command line nobody sees the whole.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal
 
 from reft.errors import ConfigError
@@ -62,7 +64,7 @@ class WarmupConfig:
     """AdamW's weight decay (ReFT: 0)."""
     grad_clip: float = 1.0
     """Largest gradient norm (ReFT: 1)."""
-    ready_at: float | None = None
+    ready_at: float | None = 0.85
     """Share of sampled dev chains that must be valid (see README, glossary) for reinforcement to start; null asks nothing.
 
     Below it the run stops: reinforcement of a policy without a working way to answer only makes its chains shorter.
@@ -282,8 +284,21 @@ def validate(config: Config) -> None:
         raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
     if not config.rewards:
         raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
+    for key, value in _numbers(config, ""):
+        if not math.isfinite(value):
+            raise ConfigError(f"{key}={value} is out of range; choose a finite number")
     config.task.validate()
     config.algorithm.validate()
+
+
+def _numbers(value: Any, key: str) -> Iterator[tuple[str, float]]:
+    """Every number of the settings with its dotted key."""
+    if isinstance(value, float):
+        yield key, value
+    elif is_dataclass(value) or isinstance(value, dict):
+        items = value.items() if isinstance(value, dict) else vars(value).items()
+        for name, item in items:
+            yield from _numbers(item, f"{key}.{name}".lstrip("."))
 
 
 def _bound(config: Config, key: str, holds: Any, remedy: str) -> None:

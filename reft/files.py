@@ -19,14 +19,15 @@ def full_disk_named(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         known = isinstance(error, OSError) and error.errno in FULL
-        if known or os.strerror(errno.ENOSPC) in str(error) or _free(path) < SCRAPS:
+        if known or os.strerror(errno.ENOSPC) in str(error) or _is_full(path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
 
 
-def _free(path: Path) -> int:
+def _is_full(path: Path) -> bool:
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    return shutil.disk_usage(there).free
+    usage = shutil.disk_usage(there)
+    return usage.total > 0 and usage.free < SCRAPS  # file systems of the kernel have no size at all
 
 
 def write_atomically(path: Path, text: str) -> None:

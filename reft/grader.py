@@ -4,10 +4,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +15,9 @@ from rich.table import Table
 from reft.errors import DataError
 from reft.progress import Display
 from reft.statistics import proportion
+from rewards.algebra.scalar import Policy
 from rewards.answer import Mode
 from rewards.grading import Grade, Pair, PairError, Tally, grade_lines
-from rewards.scalar import Policy
 
 UPDATE_EVERY = 200
 MOST_COMPLAINTS = 20
@@ -109,5 +109,5 @@ def _print(tally: Tally, wall: float) -> None:
     )
 
 
-def _shares(counts: "dict[str, int]", total: int) -> str:
+def _shares(counts: Mapping[Any, int], total: int) -> str:
     return ", ".join(f"{name} {count / total:.1%}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))

@@ -1,7 +1,8 @@
 """Ctrl-C in two grades: the first asks the loop to end after its step, the second stops at once."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 
@@ -31,3 +32,17 @@ class StopRequest:
             raise KeyboardInterrupt
         self.requested = True
         self.announce()
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """While the context lasts, SIGTERM ends the program as Ctrl-C does, tidily. Use it in the main thread only."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

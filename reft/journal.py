@@ -44,6 +44,7 @@ class RunJournal:
         if start:
             learner.load(self.run.checkpoint(step_name(start)))
         self.run.forget_after("reinforce", start)
+        self._recount()
         note = "finishing this step and saving; Ctrl-C again stops at once"
         with (
             StopRequest(lambda: self.display.note(note)) as self._stop,
@@ -56,6 +57,22 @@ class RunJournal:
                     self.stopped_at = step + 1
                     return
 
+    def _recount(self) -> None:
+        """Counters from the steps that stand; what a stopped process counted beyond them will be done again."""
+        rows = self.run.rows("reinforce")
+        state = self.run.state
+        state.tokens_sampled = int(sum(row["samples/tokens"] for row in rows))
+        state.best_step, state.best_value = None, -1.0
+        for row in rows:
+            self._compare(int(row["step"]), row)
+
+    def _compare(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Note a step whose dev accuracy is the best so far, or as good."""
+        if "dev/greedy" in metrics:
+            value = (metrics["dev/greedy"] + metrics["dev/sampled"]) / 2
+            if value >= self.run.state.best_value:
+                self.run.state.best_step, self.run.state.best_value = step, value
+
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
         start = time.monotonic()
@@ -67,9 +84,7 @@ class RunJournal:
             return {}
         with self.run.phase("evaluate"):
             metrics = self.evaluation(pool)
-        value = (metrics["dev/greedy"] + metrics["dev/sampled"]) / 2
-        if value >= self.run.state.best_value:
-            self.run.state.best_step, self.run.state.best_value = step, value
+        self._compare(step, metrics)
         self.display.note(
             f"step {step:4d}  dev greedy {metrics['dev/greedy']:.3f}  sampled {metrics['dev/sampled']:.3f}  "
             f"tokens/chain {metrics['dev/tokens_per_chain']:.1f}"

@@ -6,7 +6,6 @@ or hub id that plain `transformers` loads.
 
 import json
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from reft.config import ModelConfig
 from reft.errors import ConfigError, RunError
-from reft.tokenizer import bpe_tokenizer, word_tokenizer
 
 VALUE_FILE = "value.safetensors"
 
@@ -59,21 +57,23 @@ def without_dropout(config: Any) -> Any:
     return config
 
 
-def make_fresh(
-    model: ModelConfig, words: list[str] | None, texts: Iterable[str], seed: int, folder: Path
-) -> PreTrainedTokenizerBase:
-    """Write fresh weights and a tokenizer for the task to `folder`; returns the tokenizer."""
-    if words is not None:
-        tokenizer = word_tokenizer(words, model.context)
-    else:
-        tokenizer = bpe_tokenizer(texts, model.vocabulary, model.context)
+def make_fresh(model: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int, folder: Path) -> None:
+    """Write fresh weights, and the tokenizer they are for, to `folder`.
+
+    Raises:
+        ConfigError: if the architecture is no causal language model.
+    """
     config = fresh_config(model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        weights = AutoModelForCausalLM.from_config(config)
+        try:
+            weights = AutoModelForCausalLM.from_config(config)
+        except ValueError as error:
+            raise ConfigError(
+                f"model.architecture={model.architecture!r} is no causal language model; try gpt2 or llama"
+            ) from error
     weights.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return tokenizer
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:

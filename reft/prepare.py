@@ -12,7 +12,7 @@ from reft.compose import Composed
 from reft.config import Config
 from reft.errors import ConfigError, DataError, RunError
 from reft.model import check_model, fresh_config, load_tokenizer, make_fresh
-from reft.rollouts import try_rewards
+from reft.rollouts import try_policy, try_rewards
 from reft.tasks import Demonstration, Splits
 from reft.tokenizer import bpe_tokenizer, word_tokenizer
 from rollout.codec import Codec
@@ -72,8 +72,8 @@ def prepare(composed: Composed) -> Prepared:
 def materialise(prepared: Prepared, folder: Path) -> None:
     """Write the fresh model to `folder`."""
     config = prepared.config
-    texts = _texts(prepared.demonstrations, prepared.splits)
-    make_fresh(config.model, config.task.words(), texts, derive_seed(config.seed, "weights"), folder)
+    make_fresh(config.model, prepared.tokenizer, derive_seed(config.seed, "weights"), folder)
+    try_policy(config, str(folder), prepared.splits.train[0].prompt)
 
 
 def _tokenizer(config: Config, demonstrations: Sequence[Demonstration], splits: Splits) -> PreTrainedTokenizerBase:

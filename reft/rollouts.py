@@ -1,21 +1,30 @@
 """From a run's settings to rollout workers: engine, reader, rewards, checker."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy
 import torch
 
 from reft.config import CheckerConfig, Config, RewardConfig
+from reft.errors import ConfigError
+from reft.model import load_causal_lm, load_tokenizer
 from reft.tasks import Demonstration, Task
+from rewards.algebra.scalar import Policy
 from rewards.equal import Checker
 from rewards.sandbox import Limits
-from rewards.scalar import Policy
-from rewards.scorer import Scorer, load_term
+from rewards.scorer import RewardError, Scorer, load_term
+from rollout.codec import Codec
 from rollout.engines.hf import HFEngineFactory
 from rollout.pool import LocalPool, RayPool
+from rollout.types import Problem, SamplingParams
 from rollout.worker import Worker
+
+TRIAL_SECONDS = 60.0
+"""For one sample, before a run starts; a judge over a network may be slow."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +84,64 @@ def try_rewards(config: Config, demonstration: Demonstration) -> None:
     """
     scorer = make_scorer(config.rewards, config.checker)
     problem, columns = demonstration.problem, dict[str, Any](demonstration.problem.columns)
+    extracted = config.task.read(problem, demonstration.chain)
+    failures: list[BaseException] = []
+
+    def score() -> None:
+        try:
+            scorer.score([problem.prompt], [demonstration.chain], [[0]], [extracted], [problem.answer], [columns])
+        except BaseException as error:
+            failures.append(error)
+
+    # A thread of its own, so that one that hangs is noticed; it ends with this process.
+    trial = threading.Thread(target=score, name="reward trial", daemon=True)
+    trial.start()
+    trial.join(TRIAL_SECONDS)
+    if trial.is_alive():
+        raise RewardError(
+            f"the rewards {', '.join(config.rewards)} took longer than {TRIAL_SECONDS:g} s for one sample; "
+            "mend the one that hangs, or give it a deadline"
+        )
+    scorer.close()
+    if failures:
+        raise failures[0]
+
+
+def try_prompts(model: str, problems: Sequence[Problem]) -> None:
+    """Tokenize prompts as a model will.
+
+    Raises:
+        ConfigError: if its tokenizer cannot, as one made for another task.
+    """
+    codec = Codec(load_tokenizer(model))
+    for problem in problems:
+        try:
+            codec.prompts([problem.prompt])
+        except Exception as error:  # the tokenizers library raises nothing more special
+            raise ConfigError(
+                f"the tokenizer of {model} cannot read {problem.prompt[:60]!r}: {error}; "
+                "evaluate it on the task that it was made for"
+            ) from error
+
+
+def try_policy(config: Config, folder: str, prompt: str) -> None:
+    """Sample a few tokens from a fresh model and score them in one pass, as learner and sampler will; both must agree.
+
+    Raises:
+        ConfigError: if the architecture cannot be sampled step by step, or looks at tokens that are still to come.
+    """
+    name = config.model.architecture
     try:
-        extracted = config.task.read(problem, demonstration.chain)
-        scorer.score([problem.prompt], [demonstration.chain], [[0]], [extracted], [problem.answer], [columns])
-    finally:
-        scorer.close()
+        engine = HFEngineFactory(folder)()
+        (completion,) = engine.generate([prompt], 1, SamplingParams(1.0, 8), seed=0)[0]
+    except (AttributeError, TypeError, KeyError, RuntimeError) as error:
+        raise ConfigError(f"model.architecture={name!r} cannot be sampled with a key/value cache: {error!r}") from error
+    row = torch.from_numpy(numpy.concatenate([completion.prompt_tokens, completion.tokens])).long()[None]
+    with torch.no_grad():
+        logprobs = load_causal_lm(folder, torch.float32)(row).logits[0, :-1].float().log_softmax(-1)
+    known = logprobs.gather(1, row[0, 1:, None])[-len(completion.tokens) :, 0].numpy()
+    gap = float(numpy.abs(known - completion.logprobs).max())
+    if gap > 1e-3:
+        raise ConfigError(
+            f"model.architecture={name!r} is not causal: log-probs change by {gap:.2g} with later tokens; try gpt2"
+        )

@@ -179,6 +179,12 @@ class RunDirectory:
         for name, value in metrics.items():
             self._board.add_scalar(name, value, step)
 
+    def rows(self, phase: str) -> list[dict[str, Any]]:
+        """The recorded metrics of a phase, oldest first."""
+        file = self.path / "metrics.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return [row for line in lines if _is_whole(line) and (row := json.loads(line))["phase"] == phase]
+
     def forget_after(self, phase: str, step: int) -> None:
         """Drop metrics and samples behind `step` that a killed process wrote; the steps will be done again."""
         file = self.path / "metrics.jsonl"

@@ -1,7 +1,9 @@
 """The stages of a run, in order: warm-up, readiness, reinforcement, evaluation. Each goes on where it stopped."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,14 @@ from reft.config import Config
 from reft.errors import DataError, RunError
 from reft.evaluate import Report, evaluate
 from reft.files import full_disk_named, write_atomically
+from reft.interrupt import termination_as_interrupt
 from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
-from reft.rollouts import ray_pool
+from reft.rollouts import ray_pool, try_prompts
 from reft.run import RunDirectory, step_name
 from reft.summary import summarise_run
 from reft.train import Stream, train
@@ -113,35 +116,44 @@ def run_stages(
     config = prepared.config
     cpus = config.learner.ranks * config.learner.cpus + config.rollout.workers * config.rollout.cpus
     gpus = config.learner.ranks * config.learner.gpus + config.rollout.workers * config.rollout.gpus
-    with (
-        full_disk_named(directory),
-        MemoryMeter() as meter,
-        cluster(config.ray, cpus, gpus),
-        RunDirectory(directory, prepared.composed) as run,
-    ):
-        session = Session(prepared, run, display)
-        run.state.seconds["startup"] = run.state.seconds.get("startup", 0.0) + started
-        try:
-            complete = True
+    begun = time.monotonic()
+    with full_disk_named(directory), ExitStack() as processes:
+        meter = processes.enter_context(MemoryMeter())
+        processes.enter_context(cluster(config.ray, cpus, gpus))
+        # Ray has a way of its own with this signal, so it is taken back behind its start.
+        processes.enter_context(termination_as_interrupt())
+        with RunDirectory(directory, prepared.composed) as run:
+            session = Session(prepared, run, display)
+            run.state.seconds["startup"] = run.state.seconds.get("startup", 0.0) + started + time.monotonic() - begun
+            try:
+                complete = _do_stages(session, wanted)
+            finally:
+                session.close()
+                run.state.peak_memory_bytes = max(run.state.peak_memory_bytes, meter.peak_bytes)
             with run.phase("startup"):
-                session.prestart()
-            if "warmup" in wanted:
-                warm_up(session)
-                assess_warmup(session)
-            if "reinforce" in wanted:
-                complete = reinforce(session)
-            if "reinforce" in wanted and complete:
-                assess_reinforced(session)
-        finally:
-            session.close()
-            run.state.peak_memory_bytes = max(run.state.peak_memory_bytes, meter.peak_bytes)
-        return summarise_run(run, prepared.composed) if complete else None
+                processes.close()  # what ends Ray belongs to the run's time as well
+            return summarise_run(run, prepared.composed) if complete else None
+
+
+def _do_stages(session: Session, wanted: Sequence[str]) -> bool:
+    """Do the wanted stages; false if somebody asked to stop before they were complete."""
+    with session.run.phase("startup"):
+        session.prestart()
+    if "warmup" in wanted:
+        warm_up(session)
+        assess_warmup(session)
+    if "reinforce" in wanted:
+        if not reinforce(session):
+            return False
+        assess_reinforced(session)
+    return True
 
 
 def evaluate_checkpoint(prepared: Prepared, checkpoint: Path, display: Display, split: str) -> dict[str, Any]:
     """Evaluate a checkpoint on a split of its run's task, with workers of its run's kind; writes the report beside it."""
     config = prepared.config
     problems = vars(prepared.splits)[split][: config.evaluate.limit]
+    try_prompts(str(checkpoint), problems)
     rollout = config.rollout
     with cluster(config.ray, rollout.workers * rollout.cpus, rollout.workers * rollout.gpus):
         pool = ray_pool(config, str(checkpoint.absolute()))

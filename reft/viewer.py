@@ -4,12 +4,9 @@ import random
 from pathlib import Path
 
 from rich.console import Console
-from tokenizers.models import WordLevel
 
 from reft.config import Config
-from reft.errors import DataError
-from reft.model import load_tokenizer
-from reft.rollouts import local_pool
+from reft.rollouts import local_pool, try_prompts
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
@@ -23,8 +20,8 @@ def show(config: Config, checkpoint: Path, problems: int, samples: int, prompt: 
         test = list(config.task.splits().test)
         chosen = random.Random(seed).sample(test, min(problems, len(test)))
     else:
-        _check_words(prompt, checkpoint)
         chosen = [Problem(prompt, prompt, "", {})]
+        try_prompts(str(checkpoint), chosen)
     pool = local_pool(config, str(checkpoint))
     try:
         greedy = SamplingParams(0.0, config.sampling.max_tokens)
@@ -43,17 +40,6 @@ def show(config: Config, checkpoint: Path, problems: int, samples: int, prompt: 
             console.print()
     finally:
         pool.close()
-
-
-def _check_words(prompt: str, checkpoint: Path) -> None:
-    """A tokenizer of whole words knows its words and nothing else."""
-    tokenizer = load_tokenizer(str(checkpoint))
-    if isinstance(tokenizer.backend_tokenizer.model, WordLevel):
-        unknown = [word for word in prompt.split() if word not in tokenizer.get_vocab()]
-        if unknown:
-            raise DataError(
-                f"--prompt {prompt!r}: {unknown[0]!r} is not in the checkpoint's vocabulary; write a prompt as the task does"
-            )
 
 
 def _print_sample(console: Console, sample: Sample, mode: str) -> None:

@@ -41,11 +41,11 @@ def adapt(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> RewardFunc
     except ValueError as error:  # a function in C whose signature cannot be known
         raise AdapterError(str(error)) from error
     wanted = set(parameters)
-    if OPENRLHF <= wanted:
+    if wanted >= OPENRLHF:
         return _openrlhf(function, kwargs)
-    if VERL <= wanted:
+    if wanted >= VERL:
         return _verl(function, kwargs)
-    if VERL_BATCHED <= wanted:
+    if wanted >= VERL_BATCHED:
         return _verl_batched(function, kwargs)
     return _trl(function, kwargs, parameters)
 
@@ -99,7 +99,9 @@ def _wants_messages(function: Callable[..., Any], parameters: Mapping[str, inspe
 
 
 def _openrlhf(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFunction:
-    def call(prompts: Sequence[str], completions: Sequence[str], answer: Sequence[str], **columns: Any) -> Sequence[float | None]:
+    def call(
+        prompts: Sequence[str], completions: Sequence[str], answer: Sequence[str], **columns: Any
+    ) -> Sequence[float | None]:
         queries = [prompt + completion for prompt, completion in zip(prompts, completions, strict=True)]
         result = _finish(function(queries=queries, prompts=list(prompts), labels=list(answer), **kwargs))
         return _plain(result["rewards"] if isinstance(result, Mapping) else result)

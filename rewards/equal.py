@@ -18,13 +18,14 @@ from functools import lru_cache
 from threading import Lock
 from typing import Literal
 
+from rewards.algebra.compare import same
+from rewards.algebra.cursor import Tree
+from rewards.algebra.number import number, percentage
+from rewards.algebra.parse import parse
+from rewards.algebra.scalar import Policy
+from rewards.algebra.tokens import Unreadable, squash, tidy
 from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter
-from rewards.compare import same
-from rewards.number import number, percentage
-from rewards.parse import Tree, parse
 from rewards.sandbox import Limits, Sandbox
-from rewards.scalar import Policy
-from rewards.tokens import Unreadable, squash, tidy
 
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
 Form = Literal["answer", "latex", "text"]
@@ -66,7 +67,7 @@ class Checker:
         self, policy: Policy | None = None, limits: Limits | None = None, processes: int = 1, remembered: int = 65_536
     ) -> None:
         self.policy = policy or Policy()
-        self.sandbox = Sandbox(limits, processes, modules=["rewards.symbolic"])
+        self.sandbox = Sandbox(limits, processes, modules=["rewards.algebra.symbolic"])
         self.remembered = remembered
         self._tolerance = Fraction(self.policy.tolerance)
         self._verdicts: OrderedDict[tuple[str, str], Verdict] = OrderedDict()
@@ -146,11 +147,16 @@ class Checker:
 
     def _structures(self, tree: Tree, known: Tree) -> Verdict:
         verdict = same(known, tree, self.policy)
-        if verdict or not (_has_big(tree) or _has_big(known)):
-            outcome: VerdictOutcome = "undecided" if verdict is None else "equal" if verdict else "different"
-            return Verdict(outcome, "structure", {True: "equal by value", False: "different by value"}.get(bool(verdict), "")
-                           if verdict is not None else "no value could be compared")  # fmt: skip
-        outcome = self.sandbox.call("rewards.symbolic:equal", *map(_plain, (tree, known)))
+        if verdict:
+            return Verdict("equal", "structure", "equal by value")
+        if _has_big(tree) or _has_big(known):
+            return self._symbolic(tree, known)
+        if verdict is None:
+            return Verdict("undecided", "structure", "no value could be compared")
+        return Verdict("different", "structure", "different by value")
+
+    def _symbolic(self, tree: Tree, known: Tree) -> Verdict:
+        outcome = self.sandbox.call("rewards.algebra.symbolic:equal", _plain(tree), _plain(known))
         if outcome.status != "done" or outcome.value is None:
             return Verdict("undecided", "symbolic", outcome.reason or "sympy cannot tell")
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")

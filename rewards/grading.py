@@ -9,9 +9,9 @@ from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any, get_args
 
+from rewards.algebra.scalar import Policy
 from rewards.answer import Mode
 from rewards.equal import Checker, Form, Verdict, VerdictOutcome, read
-from rewards.scalar import Policy
 
 CHUNK = 200
 """Lines that travel to a process at once."""
@@ -104,7 +104,8 @@ def parse_pair(line: str, number: int) -> Pair:
     if expected is not None and not isinstance(expected, bool):
         raise PairError(f"expected is {expected!r}, not true or false")
     return Pair(
-        number, str(row.get("id", number)), _text(row, "gold"), _text(row, "prediction"), forms["gold_form"], forms["prediction_form"],
+        number, str(row.get("id",
+        number)), _text(row, "gold"), _text(row, "prediction"), forms["gold_form"], forms["prediction_form"],
         expected, str(row.get("kind", "")),
     )  # fmt: skip
 

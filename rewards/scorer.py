@@ -161,11 +161,16 @@ class Scorer:
 
 def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> list[float | None]:
     try:
-        values = list(term.function(**keywords))
+        values = term.function(**keywords)
     except RewardError:
         raise
-    except Exception as error:  # a plug-in may fail in any way; the run must say which one did
+    except (Exception, SystemExit) as error:  # a plug-in may fail in any way; the run must say which one did
         raise RewardError(f"rewards.{term.name} raised {error!r}") from error
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        try:
+            values = list(values)
+        except TypeError as error:
+            raise RewardError(f"rewards.{term.name} returned {values!r}; return a list with one number a completion") from error
     if len(values) != count:
         raise RewardError(f"rewards.{term.name} returned {len(values)} values for {count} completions; return one each")
     return [None if value is None else _finite(term.name, value) for value in values]

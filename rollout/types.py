@@ -56,7 +56,7 @@ class Sample:
     """A completion of a problem with what it earned.
 
     `reward` is None where no reward function applies; such a sample is counted and not learned from. `policy_version`
-    is the number of updates the policy had seen when it wrote the chain.
+    is the step behind which the policy that wrote the chain was published, 0 for the one that reinforcement started from.
     """
 
     problem: Problem

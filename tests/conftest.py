@@ -25,7 +25,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from reft.config import ModelConfig
     from reft.model import make_fresh
     from reft.tasks.signed_sum import SignedSum
+    from reft.tokenizer import word_tokenizer
 
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    make_fresh(ModelConfig(layers=2, width=16, heads=2, context=80), SignedSum().words(), [], 0, folder)
+    make_fresh(ModelConfig(layers=2, width=16, heads=2, context=80), word_tokenizer(SignedSum().words(), 80), 0, folder)
     return folder

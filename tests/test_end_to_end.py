@@ -16,7 +16,7 @@ from tests.test_readme import glossary
 SMALL = """
 task: {use: signed_sum, demonstrations_size: 640}
 model: {layers: 1, width: 32, heads: 2, context: 80}
-warmup: {epochs: 3, batch_size: 64, lr: 3.0e-3}
+warmup: {epochs: 3, batch_size: 64, lr: 3.0e-3, ready_at: null}
 sampling: {max_tokens: 30}
 algorithm: {use: ppo, minibatches: 2}
 train: {steps: 4, prompts: 32, samples_per_prompt: 2, eval_every: 2, save_every: 2}

@@ -11,8 +11,8 @@ from typing import Any
 
 from reft.errors import ConfigError, DataError
 from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from rewards.algebra.number import number
 from rewards.answer import STYLES
-from rewards.parse import number
 from rollout.types import Problem
 
 Record = Mapping[str, Any]
@@ -33,13 +33,13 @@ class RecordTask(ABC):
     remove: str | None = None
     """Regular expression of what to delete from solutions, such as GSM8K's `<<[^>]*>>`."""
     numeric: bool = False
-    """Whether every answer must be a number: a record whose answer is none is then an error."""
+    """Whether answers are numbers: a record whose answer is none is then an error, and a chain's is no answer."""
     prompt: str = "Question:\n{question}\nAnswer reasoning:\n"
     """Template of the prompt."""
     closing: str = "\nTherefore, the answer is: {answer}"
     """Template of what ends a demonstration; the answer is read back from this form."""
     style: str = "reft"
-    """How the answer is read from a chain: reft, hashes, boxed or last_number."""
+    """How the answer is read from a chain: reft, hashes, boxed, strict, lenient or last_number."""
     limit: int | None = None
     """Records read at most from each split, for a quick try."""
 
@@ -75,7 +75,9 @@ class RecordTask(ABC):
         return None
 
     def read(self, problem: Problem, text: str) -> str | None:
-        return STYLES[self.style](text)
+        answer = STYLES[self.style](text)
+        # As ReFT's code, which takes what `float` refuses for no answer: it earns nothing, not the reward of a wrong number.
+        return None if self.numeric and answer is not None and number(answer) is None else answer
 
     def trace(self, problem: Problem, text: str) -> Trace | None:
         return None
@@ -119,17 +121,22 @@ class RecordTask(ABC):
 
 def split_problems(train: list[Problem], dev: list[Problem] | None, test: list[Problem] | None) -> Splits:
     """Splits that share no prompt: what is missing is carved out of `train` by the text's hash, and what `train` has in
-    common with a given split leaves `train`; the same holds between `dev` and `test`."""
+    common with a given split leaves `train`; the same holds between `dev` and `test`. Case and punctuation do not count."""
     unique = list({problem.prompt: problem for problem in train}.values())
     if test is None:
-        test = [problem for problem in unique if split_of(problem.prompt) == "test"]
-    seen = {problem.prompt for problem in test}
-    unique = [problem for problem in unique if problem.prompt not in seen]
+        test = [problem for problem in unique if split_of(_words(problem)) == "test"]
+    seen = {_words(problem) for problem in test}
+    unique = [problem for problem in unique if _words(problem) not in seen]
     if dev is None:
-        dev = [problem for problem in unique if split_of(problem.prompt) == "dev"]
-    dev = [problem for problem in dev if problem.prompt not in seen]
-    seen |= {problem.prompt for problem in dev}
-    return Splits([problem for problem in unique if problem.prompt not in seen], dev, test)
+        dev = [problem for problem in unique if split_of(_words(problem)) == "dev"]
+    dev = [problem for problem in dev if _words(problem) not in seen]
+    seen |= {_words(problem) for problem in dev}
+    return Splits([problem for problem in unique if _words(problem) not in seen], dev, test)
+
+
+def _words(problem: Problem) -> str:
+    """A prompt's words and numbers, by which two prompts are the same."""
+    return " ".join(re.findall(r"\w+", problem.prompt.lower())) or problem.prompt
 
 
 def _fields(template: str) -> list[str]:

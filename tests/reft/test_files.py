@@ -46,6 +46,7 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
 class Usage:
     def __init__(self, free: int) -> None:
         self.free = free
+        self.total = 1 << 40
 
 
 @pytest.mark.parametrize(

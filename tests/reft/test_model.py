@@ -16,6 +16,7 @@ from reft.model import (
     parameter_count,
     save_value,
 )
+from reft.tokenizer import word_tokenizer
 
 WORDS = list("abcdefgh")
 
@@ -23,7 +24,9 @@ WORDS = list("abcdefgh")
 @pytest.fixture(scope="module", params=["gpt2", "llama", "qwen2"])
 def folder(request, tmp_path_factory):
     path = tmp_path_factory.mktemp(request.param) / "model"
-    make_fresh(ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=32), WORDS, [], 3, path)
+    make_fresh(
+        ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=32), word_tokenizer(WORDS, 32), 3, path
+    )
     return path
 
 
@@ -108,7 +111,7 @@ def test_fresh_weights_follow_the_seed(tmp_path) -> None:
     config = ModelConfig(layers=1, width=16, heads=2, context=32)
     states = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        make_fresh(config, WORDS, [], seed, tmp_path / name)
+        make_fresh(config, word_tokenizer(WORDS, config.context), seed, tmp_path / name)
         states.append(AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict())
     same = [all(torch.equal(states[0][key], other[key]) for key in states[0]) for other in states[1:]]
     assert same == [True, False]

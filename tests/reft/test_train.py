@@ -14,6 +14,7 @@ from reft.learner.driver import Learner, LocalGang, UpdateShape
 from reft.learner.rank import Rank, RankSettings
 from reft.model import make_fresh
 from reft.tasks import Trace
+from reft.tokenizer import word_tokenizer
 from reft.train import Stream, train
 from rewards.equal import Checker
 from rewards.scorer import RewardTerm, Scorer, load_term
@@ -65,7 +66,7 @@ class Notes:
 
 
 def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean") -> Notes:
-    make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), [*LETTERS, "?"], [], seed, folder)
+    make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), word_tokenizer([*LETTERS, "?"], 8), seed, folder)
     # The penalty keeps a policy that starts from noise exploring; without it some letters are never tried (as in ReFT).
     algorithm = PPO(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation=aggregation)
     settings = RankSettings(

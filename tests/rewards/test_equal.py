@@ -1,7 +1,47 @@
+"""Verdicts: right on plain cases of each kind, symmetric, deterministic, and never the work of the text itself."""
+
+import json
+import threading
+from pathlib import Path
+
 import pytest
 
+from rewards.algebra.scalar import Policy
 from rewards.equal import Checker
+from rewards.grading import Grade, Pair, grade_lines
 from rewards.sandbox import Limits
+
+EQUAL = """
+7 | 7.0 ; 1,000 | 1000 ; 0.5 | \\frac{1}{2} ; \\frac12 | 1/2 ; 3\\frac{1}{2} | 7/2 ; 1 1/4 | 5/4 ; 1e3 | 1000
+7.8\\times 10^2 | 780
+50\\% | 50 ; 50\\% | 0.5 ; \\$10 | 10 ; 10 dollars | 10 ; 10\\text{ cm}^2 | 10 ; 45^\\circ | 45 ; 30^\\circ | \\frac{\\pi}{6}
+(x-1)(x+1) | x^2 - 1 ; \\sqrt{8} | 2\\sqrt{2} ; \\tan^2(y)+1 | \\sec^2(y) ; 12^{10} | 2^{20} \\cdot 3^{10}
+i(2-i) | 1+2i ; 20! | 2432902008176640000
+1,-2 | -2,1 ; \\{1,2\\} | {2,1} ; (1,2) | (1, 2) ; 2 \\pm 1 | 1, 3 ; x=1, y=2 | 1, 2 ; -5,7 | 7 \\text{ and } -5
+(-\\infty,3) | x<3 ; [0.5, 8] | 0.5 \\le x \\le 8 ; \\{x \\mid -1<x<1\\} | (-1,1) ; -x > -1 | x < 1
+(0,9)\\cup(9,36) | (0,36) \\setminus \\{9\\}
+x=5 | 5 ; f(z)=z+1 | f(x)=x+1 ; 2x+4y-3=0 | y = -\\frac{1}{2}x + \\frac{3}{4} ; x^2/4 + y^2/3 = 1 | x^2/16 + y^2/12 = 1/4
+y=-8(x-3) | -8x+24
+\\begin{pmatrix} 1/5 \\\\ -18/5 \\end{pmatrix} | \\begin{pmatrix} 0.2 \\\\ -3.6 \\end{pmatrix}
+\\begin{matrix} 1 \\\\ 2 \\end{matrix} | [1, 2]
+\\text{no} | No ; \\text{(A)} | A ; 3:1 | 3 ; 8:34 p.m. | 20:34 ; \\emptyset | \\{\\}
+\\frac{\\pi}{6}+\\pi k | \\frac{\\pi}{6} + n\\pi
+\\sum_{k=1}^{n} k | \\frac{n(n+1)}{2} ; 0.333 | \\frac{1}{3} ; 12^{\\mathrm{th}} | 12 ; 1/(1/x) | x
+"""
+DIFFERENT = """
+no | on ; yes | sey ; a | b ; x^2 | y^2 ; 10000000000000000001 | 10000000000000000002 ; 0.3 | 0.30000000000000004
+3\\frac{1}{2} | 3/2
+5.001 | 5 ; 0.5 | 50 ; 10 cm | 10 m ; 52_8 | 528 ; 52_8 | 52 ; (1,2) | (2,1) ; [0,9) | (0,9) ; x<5 | x>5 ; 1 or 2 or 3 | 2
+\\pm 2 | 2 ; x^2=4 | x=2 ; x^2+1 | x^2+1=0 ; 0=0 | y=2x+3 ; e^{-50} | e^{-51} ; \\frac{1}{100000000!} | \\frac{1}{99999999!}
+1331 and 1728 | 1728 ; |x| | x ; 5 \\text{ or any other number} | 5 ; 1:2 | 2:1 ; 12:00 | 1:00 ; \\text{(A) or (C)} | C
+{1,2,3} | {1,2,4}
+\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix} | (1,3) ; \\infty | -\\infty ; 9^{9^{9^9}} | 42 ; F_{n} F_{n-1} | F_{n} F_{n-2}
+"""
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    rows = [entry.rpartition(" | ") for line in text.strip().splitlines() for entry in line.split(" ; ")]
+    return [(left.strip(), right.strip()) for left, _, right in rows]
 
 
 @pytest.fixture(scope="module")
@@ -11,47 +51,104 @@ def checker():
     made.close()
 
 
+@pytest.mark.parametrize(("left", "right"), pairs(EQUAL))
+def test_equal(checker: Checker, left: str, right: str) -> None:
+    assert checker.check(left, right).outcome == checker.check(right, left).outcome == "equal"
+
+
+@pytest.mark.parametrize(("left", "right"), pairs(DIFFERENT))
+def test_different(checker: Checker, left: str, right: str) -> None:
+    assert checker.check(left, right).outcome == checker.check(right, left).outcome == "different"
+
+
 @pytest.mark.parametrize(
     ("answer", "gold", "outcome", "stage"),
     [
         ("7", "7", "equal", "text"),
-        ("7", "7.0", "equal", "number"),
-        ("1,000", "1000", "equal", "number"),
-        ("0.5", r"\frac{1}{2}", "equal", "number"),
-        ("10000000000000000001", "10000000000000000002", "different", "number"),
-        ("0.3", "0.30000000000000004", "different", "number"),
-        ("5 - 3 + 4", "6", "equal", "symbolic"),
-        ("5 - 3 + 4", "7", "different", "symbolic"),
-        ("(x-1)(x+1)", "x^2 - 1", "equal", "symbolic"),
-        (r"\sqrt{8}", r"2\sqrt{2}", "equal", "symbolic"),
-        ("x + 1", "x + 2", "different", "symbolic"),
-        ("yes", "sey", "different", "text"),
-        ("a", "b", "different", "symbolic"),
-        ("1/0", "1", "undecided", "symbolic"),
-        ("9^9^9^9", "9^9^9^8", "undecided", "symbolic"),
+        ("7.0", "7", "equal", "number"),
+        ("5 - 3 + 4", "6", "equal", "structure"),
+        (r"\sum_{k=1}^{3} k", "6", "equal", "symbolic"),
+        (r"\sum_{n=1}^{1000000000000} n^{n}", "6", "undecided", "symbolic"),
+        ("9^{9^{9^{9}}}", "9^{9^{9^{8}}}", "undecided", "structure"),
+        ("1/0", "1", "undecided", "structure"),
+        ("{@ 12}", "12", "different", "structure"),
+        ("12", "forty {@ monkeys", "undecided", "gold"),
+        ("12", "", "undecided", "gold"),
         (None, "1", "no_answer", "extract"),
         ("  ", "1", "no_answer", "extract"),
+        ("1+" * 999 + "1", "5", "different", "structure"),
     ],
 )
-def test_verdicts(checker: Checker, answer: str | None, gold: str, outcome: str, stage: str) -> None:
+def test_stages(checker: Checker, answer: str | None, gold: str, outcome: str, stage: str) -> None:
     verdict = checker.check(answer, gold)
     assert (verdict.outcome, verdict.stage) == (outcome, stage)
     assert verdict.reason
 
 
-@pytest.mark.parametrize(("left", "right"), [("7", "7.0"), ("5 - 3", "2"), ("x", "y"), ("1e3", "1000"), ("9^9^9^9", "1")])
-def test_symmetric(checker: Checker, left: str, right: str) -> None:
-    assert checker.check(left, right).outcome == checker.check(right, left).outcome
+@pytest.mark.parametrize(
+    ("policy", "answer", "gold"),
+    [
+        (Policy(rounding=0), "0.333", r"\frac{1}{3}"),
+        (Policy(percent=False), "50", r"50\%"),
+        (Policy(units=False), "10 cm", "10"),
+        (Policy(ordered=True), "2, 1", "1, 2"),
+    ],
+)
+def test_knobs_take_away_what_is_open(checker: Checker, policy: Policy, answer: str, gold: str) -> None:
+    assert checker.check(answer, gold).correct
+    assert not Checker(policy).check(answer, gold).correct
 
 
-def test_tolerance_is_reft_s_only_when_asked_for() -> None:
+def test_tolerance_is_reft_s_only_when_asked_for(checker: Checker) -> None:
     assert Checker(Policy(tolerance=0.01)).check("3.005", "3").correct
-    assert not Checker().check("3.005", "3").correct
+    assert not checker.check("3.005", "3").correct
     assert not Checker(Policy(tolerance=0.01)).check("3.02", "3").correct
 
 
-def test_nothing_in_an_answer_is_run(checker: Checker, tmp_path) -> None:
+def test_nothing_in_an_answer_is_run(checker: Checker, tmp_path: Path) -> None:
     bait = tmp_path / "bait"
-    for text in (f"open('{bait}','w')", f"__import__('os').system('touch {bait}')", f"\\boxed{{[open('{bait}','w')]}}"):
+    for text in (
+        f"open('{bait}','w')",
+        f"__import__('os').system('touch {bait}')",
+        f"[open('{bait}','w')]",
+        f"\\input{{{bait}}}",
+    ):
         assert not checker.check(text, "1").correct
     assert not bait.exists()
+
+
+def test_threads_agree(checker: Checker) -> None:
+    wanted = [checker.check(left, right) for left, right in pairs(EQUAL + DIFFERENT)]
+    fresh, results = Checker(), {}
+
+    def work(number: int) -> None:
+        results[number] = [fresh.check(left, right) for left, right in pairs(EQUAL + DIFFERENT)]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fresh.close()
+    assert all(results[number] == wanted for number in range(8))
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("math_verify", 0.995), ("peers", 0.98), ("issues", 0.98), ("hostile", 0.99), ("real", 0.99), ("reflexive", 1.0)],
+)
+def test_labelled_pairs(shared: Path, name: str, least: float) -> None:
+    """Pairs that are not marked doubtful, judged leniently; six of `real` label 4:30 p.m. as no answer to 4:30 p.m."""
+    lines = [
+        line for line in (shared / "checker" / f"{name}.jsonl").read_text().splitlines() if not json.loads(line).get("doubtful")
+    ]
+    right, slowest = 0, 0.0
+    for pair, graded in grade_lines(enumerate(lines, 1), "lenient", Policy(), workers=1):
+        assert isinstance(pair, Pair)
+        assert isinstance(graded, Grade)
+        right += graded.accepted == pair.expected
+        slowest = max(slowest, graded.seconds)
+        if pair.kind in ("reward_hack", "exploit", "code_injection"):
+            assert graded.accepted <= bool(pair.expected), f"{pair.id}: a false positive"
+    assert right / len(lines) >= least
+    assert slowest < 5.0, "nothing comes near the deadline of a single comparison"

@@ -1,57 +1,86 @@
-from fractions import Fraction
+"""Answers to trees: LaTeX, calculator notation and words, and nothing that is none of these."""
+
+from fractions import Fraction as F
 
 import pytest
 
-from rewards.parse import NotAnExpression, expression, number
+from rewards.algebra.characters import plain
+from rewards.algebra.parse import parse
+from rewards.algebra.tokens import Unreadable, squash, tidy
+
+HALF = ("/", F(1), F(2))
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("text", "tree"),
     [
-        ("7", Fraction(7)),
-        ("-7", Fraction(-7)),
-        ("−7", Fraction(-7)),
-        ("+ 7", Fraction(7)),
-        ("1,234,567", Fraction(1234567)),
-        ("10{,}000", Fraction(10000)),
-        ("0.1", Fraction(1, 10)),
-        (".5", Fraction(1, 2)),
-        ("5.", Fraction(5)),
-        ("203.0", Fraction(203)),
-        ("1e3", Fraction(1000)),
-        ("2.5E-2", Fraction(1, 40)),
-        ("3/4", Fraction(3, 4)),
-        ("-3 / 4", Fraction(-3, 4)),
-        (r"\frac{3}{4}", Fraction(3, 4)),
-        (r"-\dfrac{6}{8}", Fraction(-3, 4)),
-        ("$42$", Fraction(42)),
+        ("5 - 3 + 4", ("+", F(5), ("neg", F(3)), F(4))),
+        ("2x^2", ("*", F(2), ("^", "x", F(2)))),
+        ("-2^2", ("neg", ("^", F(2), F(2)))),
+        ("2^3^2", ("^", F(2), ("^", F(3), F(2)))),
+        ("x^12", ("^", "x", F(12))),
+        (r"\frac12", HALF),
+        (r"\frac{1}{2}\pi", ("*", HALF, "pi")),
+        (r"3\frac12", ("+", F(3), HALF)),
+        ("3 1/2", ("+", F(3), HALF)),
+        (r"\sqrt2", ("fn", "sqrt", F(2))),
+        (r"\sqrt[3]{2}", ("fn", "root", F(2), F(3))),
+        ("sqrt(2)", ("fn", "sqrt", F(2))),
+        ("0.50", ("dec", F(1, 2), 2)),
+        (r"\left(1 + 2\right) \cdot 3", ("*", ("+", F(1), F(2)), F(3))),
+        (r"\sin^2 x", ("^", ("fn", "sin", "x"), F(2))),
+        (r"\log_{10} 2", ("fn", "log", F(2), F(10))),
+        ("(1, 2]", ("seq", "(", "]", F(1), F(2))),
+        (r"\{1, 2\}", ("set", F(1), F(2))),
+        ("1, 2 and 3", ("list", F(1), F(2), F(3))),
+        ("x = 5", ("rel", ("=",), ("x", F(5)))),
+        (r"1 < x \le 3", ("rel", ("<", "<="), (F(1), "x", F(3)))),
+        (r"10 \text{ cm}", ("unit", F(10), "cm")),
+        ("10 square feet", ("unit", F(10), "ft ^2")),
+        ("50%", ("pct", F(50))),
+        (r"90^\circ", ("deg", F(90))),
+        ("52_8", ("base", "52", 8)),
+        ("a_{n}", "a_n"),
+        ("3:4", ("ratio", F(3), F(4))),
+        (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", ("mat", ((F(1), F(2)), (F(3), F(4))))),
+        ("yes", ("text", "yes")),
+        (r"\infty", ("inf",)),
+        (r"2 \pm 1", ("pm", F(2), F(1))),
+        ("f(x) = x", ("rel", ("=",), (("call", "f", "x"), "x"))),
     ],
 )
-def test_number(text: str, value: Fraction) -> None:
-    assert number(text) == value
+def test_trees(text: str, tree: object) -> None:
+    assert parse(text) == tree
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", ".", "1,23", "1 2", "7 apples", "x", "1/0", "1e9999", "nan", "inf", "1" * 500, "0x10", "1_0"]
-)
-def test_no_number(text: str) -> None:
-    assert number(text) is None
-
-
-def test_expression_trees() -> None:
-    assert expression("5 - 3 + 4") == ("+", ("-", 5, 3), 4)
-    assert expression("2x^2") == ("*", 2, ("^", "x", 2))
-    assert expression("-2^2") == ("-", 0, ("^", 2, 2))
-    assert expression("2^3^2") == ("^", 2, ("^", 3, 2))
-    assert expression(r"\frac{1}{2}\pi") == ("*", ("/", 1, 2), "pi")
-    assert expression(r"\sqrt{2}") == ("sqrt", 2) == expression("sqrt(2)")
-    assert expression("0.5") == ("/", 1, 2)
-    assert expression(r"\left(1 + 2\right) \cdot 3") == ("*", ("+", 1, 2), 3)
+    "text",
+    ["1 +", "(1", "1)", "2 3", "__import__('os')", "5 or any other number", r"5 \text{ is wrong}", "(" * 500, "9" * 3000,
+     "1+" * 999 + "1",
+     r"\input{/etc/passwd}", "x.__class__", "{@ 12}", r"\text{" * 300, "", "...", "5 if the answer is 5"],
+)  # fmt: skip
+def test_nothing_else_is_read(text: str) -> None:
+    with pytest.raises(Unreadable):
+        parse(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1 +", "(1", "1)", "2 3", "yes", "import os", "__import__('os')", "x = 3", "1; 2", "(" * 500, "9" * 3000]
-)
-def test_no_expression(text: str) -> None:
-    with pytest.raises(NotAnExpression):
-        expression(text)
+    ("written", "meant"),
+    [
+        ("x²", "x^{2}"), ("−５", "-5"), ("½", r"\frac{1}{2}"), ("x ≤ 3", r"x \le  3"), ("50％", "50%"),
+        ("π", r"\pi "), ("a\u200bb", "ab"),
+        ("①", "①"), ("А", "А"), ("\ud800", "\ud800"),
+    ],
+)  # fmt: skip
+def test_characters(written: str, meant: str) -> None:
+    assert plain(written) == meant
+
+
+def test_looks_do_not_count() -> None:
+    for left, right in (
+        (r"\left( 3 , \dfrac{\pi}{2} \right)", r"(3,\frac\pi2)"),
+        (r"10,\!080", "10,080"),
+        (r"\text{E}", "E"),
+        ("$5$.", "5"),
+    ):
+        assert squash(tidy(left)) == squash(tidy(right))

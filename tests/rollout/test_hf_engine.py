@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from reft.config import ModelConfig
 from reft.model import PolicyModel, make_fresh
+from reft.tokenizer import word_tokenizer
 from rollout.engine import Engine, WeightsError, checksum, untied
 from rollout.engines.hf import HFEngine, HFEngineFactory, _choose
 from rollout.types import SamplingParams
@@ -21,7 +22,9 @@ PROMPTS = ["a b ?", "c ?", "d e f g h ?"]
 @pytest.fixture(scope="module", params=["gpt2", "llama", "qwen2", "qwen3"])
 def folder(request, tmp_path_factory):
     path = tmp_path_factory.mktemp(request.param) / "model"
-    make_fresh(ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=64), WORDS, [], 1, path)
+    make_fresh(
+        ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=64), word_tokenizer(WORDS, 64), 1, path
+    )
     return path
 
 

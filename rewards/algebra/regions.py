@@ -8,8 +8,9 @@ from fractions import Fraction
 import mpmath
 from mpmath import inf, mpf
 
-from rewards.evaluate import DIGITS, NoValue, exact, names, numeric
-from rewards.parse import Tree
+from rewards.algebra.cursor import Tree
+from rewards.algebra.exact import NoValue, names
+from rewards.algebra.numeric import DIGITS, numeric
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 NEARLY = mpf(10) ** -30
@@ -153,9 +154,8 @@ def _relation(tree: Tree) -> Region | None:
 
 def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
     """`left operator right`, where the difference is linear in `name`."""
-    for side, flip in ((left, False), (right, True)):
-        if side == name and (other := right if side is left else left) in (("inf",), ("neg", ("inf",))):
-            return LINE if not flip and operator in ("<", ">", "<=", ">=") and other else LINE
+    if name in (left, right) and {left, right} & {("inf",), ("neg", ("inf",))}:
+        return LINE  # x < ∞ says nothing
     if operator not in FLIPPED:
         return None
     at = [numeric(("+", left, ("neg", right)), {name: Fraction(value)}) for value in (0, 1, 2, 7)]
@@ -219,11 +219,3 @@ def _near(left: mpf, right: mpf) -> bool:
     if abs(left) == inf or abs(right) == inf:
         return False
     return bool(abs(left - right) <= NEARLY * max(abs(left), abs(right), mpf(1)))
-
-
-def rational(tree: Tree) -> Fraction | None:
-    """The exact value of a tree without names, where it is rational."""
-    try:
-        return exact(tree, {})
-    except NoValue:
-        return None

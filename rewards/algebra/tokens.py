@@ -6,7 +6,7 @@ r"""An answer's text to tokens: LaTeX, calculator notation and plain words, with
 import re
 from typing import NamedTuple
 
-from rewards.characters import plain
+from rewards.algebra.characters import plain
 
 LONGEST_TEXT = 2_000
 """Characters of an answer that are read at all."""
@@ -31,19 +31,28 @@ _COSMETIC = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits|middle|mathstrut|strut)"
     r"(?![a-zA-Z])\.?"
 )
-_SPACES = re.compile(r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0")
+_SPACES = re.compile(
+    r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
+)
 _TIGHT = re.compile(r"(?<=,)\s*(?<!\\)\\!\s*(?=\d{3})|(?<!\\)\\!")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _RENAMED = {
-    "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "dots": "ldots", "cdots": "ldots",
-    "dotsc": "ldots", "varnothing": "emptyset", "land": "wedge", "lor": "vee", "lbrace": "{", "rbrace": "}", "lvert": "|", "rvert": "|",
-    "vert": "|", "mid": "|", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "ast": "*", "tg": "tan", "ctg": "cot", "arctg": "arctan", "cosec": "csc",
-    "degree": "circ", "simeq": "approx", "sim": "approx", "iny": "infty", "colon": ":", "cupdot": "cup", "uplus": "cup", "backslash": "setminus",
+    "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "dots": "ldots",
+    "cdots": "ldots",
+    "dotsc": "ldots", "varnothing": "emptyset", "land": "wedge", "lor": "vee", "lbrace": "{", "rbrace": "}", "lvert": "|",
+    "rvert": "|",
+    "vert": "|", "mid": "|", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "ast": "*", "tg": "tan",
+    "ctg": "cot", "arctg": "arctan", "cosec": "csc",
+    "degree": "circ", "simeq": "approx", "sim": "approx", "iny": "infty", "colon": ":", "cupdot": "cup", "uplus": "cup",
+    "backslash": "setminus",
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "Longleftrightarrow": "iff", "mathbin": "", "mathrel": "",
 }  # fmt: skip
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
-_TEXT_COMMANDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|overline|boxed|fbox|ensuremath|mathop|pmb"
+_TEXT_COMMANDS = (
+    r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
+    r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|overline|boxed|fbox|ensuremath|mathop|pmb"
+)
 _WRAPPED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])\s*")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _SQUASHED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])|[\s{{}}]")
@@ -59,7 +68,14 @@ def tidy(text: str) -> str:
     if "<|" in text:
         text = _SPECIAL.sub(" ", text)
     if "\\" in text or "$" in text or "~" in text:
-        text = text.replace("\\$", "").replace("$", " ").replace("{,}", ",").replace("\\%", "%").replace("\\#", "#").replace("\\&", " and ")
+        text = (
+            text.replace("\\$", "")
+            .replace("$", " ")
+            .replace("{,}", ",")
+            .replace("\\%", "%")
+            .replace("\\#", "#")
+            .replace("\\&", " and ")
+        )
         text = _DELIMITERS.sub(" ", text)
         if "\\begin" not in text:
             text = _DOUBLED.sub(r"\\", text)

@@ -11,9 +11,10 @@ from fractions import Fraction
 import mpmath
 from mpmath import mpc, mpf
 
-from rewards.evaluate import DIGITS, Env, Huge, Inexact, NoValue, exact, names, numeric, point
-from rewards.parse import Tree
-from rewards.words import VAGUE_UNITS
+from rewards.algebra.cursor import Tree
+from rewards.algebra.exact import Env, Inexact, NoValue, exact, names, point
+from rewards.algebra.numeric import DIGITS, Huge, numeric
+from rewards.algebra.words import UNITS, VAGUE_UNITS
 
 POINTS = 3
 MORE_DIGITS = 160
@@ -61,7 +62,19 @@ def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
 
 
 def _is_text(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and tree[0] in ("text", "time", "list", "seq", "set", "setof", "rel", "mat", "cup", "cap", "setminus")
+    return isinstance(tree, tuple) and tree[0] in (
+        "text",
+        "time",
+        "list",
+        "seq",
+        "set",
+        "setof",
+        "rel",
+        "mat",
+        "cup",
+        "cap",
+        "setminus",
+    )
 
 
 def _infinity(tree: Tree) -> int:
@@ -108,8 +121,6 @@ def _peel_sign(gold: Tree, answer: Tree) -> tuple[list[Tree], list[Tree]] | None
 
 
 def _units_differ(left: str, right: str) -> bool:
-    from rewards.words import UNITS
-
     known = set(UNITS.values()) - VAGUE_UNITS
     first, second = left.split(), right.split()
     if not (set(first) & known and set(second) & known):

@@ -1,0 +1,247 @@
+"""Do two parsed answers say the same? Structure by structure: labels, lists, tuples, sets, intervals, equations, matrices."""
+
+from collections.abc import Sequence
+
+from rewards.algebra.cursor import Tree, tag
+from rewards.algebra.exact import names
+from rewards.algebra.labels import MOST_PARTS, bare, rename, spread, unlabel
+from rewards.algebra.regions import FLIPPED, region, same_region, variable
+from rewards.algebra.relations import same_equation, solves
+from rewards.algebra.scalar import Policy, same_value
+
+PARAMETERS = {"k", "n", "m", "l", "j", "t"}
+"""Names that stand for any integer in a family of solutions; two answers may choose differently."""
+
+
+def same(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    """Whether two answers are the same; None where that cannot be told."""
+    if gold == answer:
+        return True
+    gold, answer = spread(_unwrap(gold)), spread(_unwrap(answer))
+    if (verdict := _as_regions(gold, answer)) is not None:
+        return verdict
+    gold, answer = unlabel(gold, answer)
+    if gold == answer:
+        return True
+    if (tag(gold) == "time") != (tag(answer) == "time"):  # 7:32 may be a ratio
+        gold, answer = (tree[3] if tag(tree) == "time" else tree for tree in (gold, answer))
+    if tag(gold) == "rel" or tag(answer) == "rel":
+        return _same_relation(gold, answer, policy)
+    if tag(gold) == "mat" or tag(answer) == "mat":
+        return _same_matrix(gold, answer, policy)
+    kinds = {tag(gold), tag(answer)}
+    if kinds & {"list", "set"}:
+        return _same_collection(gold, answer, policy)
+    if "seq" in kinds:
+        return _same_tuple(gold, answer, policy)
+    if "text" in kinds or "time" in kinds:
+        return _same_words(gold, answer)
+    if kinds & {"cup", "cap", "setminus", "setof"}:
+        return _same_parts(gold, answer, policy)
+    if (verdict := same_value(gold, answer, policy)) is not False:
+        return verdict
+    return _same_renamed(gold, answer, policy)
+
+
+def _unwrap(tree: Tree) -> Tree:
+    """A list or set-builder-free single value as itself; sums of matrices as one matrix."""
+    if tag(tree) == "list" and len(tree) == 2:
+        return tree[1]
+    if tag(tree) in ("+", "neg") and any(
+        tag(part) == "mat" or (tag(part) == "neg" and tag(part[1]) == "mat") for part in tree[1:]
+    ):
+        return _matrix_sum(tree)
+    return tree
+
+
+def _matrix_sum(tree: Tree) -> Tree:
+    total: list[list[Tree]] | None = None
+    for part in tree[1:] if tree[0] == "+" else [tree]:
+        negative = tag(part) == "neg"
+        rows = part[1][1] if negative else part[1] if tag(part) == "mat" else None
+        if rows is None:
+            return tree
+        rows = [[("neg", item) if negative else item for item in row] for row in rows]
+        if total is not None and [len(row) for row in rows] != [len(row) for row in total]:
+            return tree
+        total = (
+            rows
+            if total is None
+            else [[("+", a, b) for a, b in zip(one, other, strict=True)] for one, other in zip(total, rows, strict=True)]
+        )
+    return ("mat", tuple(tuple(row) for row in total or []))
+
+
+# Regions
+
+
+def _as_regions(gold: Tree, answer: Tree) -> bool | None:
+    """Intervals, inequalities and set-builders by the set they describe; None where either describes none."""
+    gold_bare, answer_bare = (
+        bare(tree) if tag(tree) == "rel" and tree[1] in (("=",), ("in",)) else tree for tree in (gold, answer)
+    )
+    certain = [region(tree, lenient=False) if tag(tree) != "set" else None for tree in (gold_bare, answer_bare)]
+    if certain == [None, None]:
+        return None
+    variables = variable(gold), variable(answer)
+    if None not in variables and variables[0] != variables[1]:
+        return False
+    found = [region(tree, lenient=True) for tree in (gold_bare, answer_bare)]
+    if found[0] is None or found[1] is None:
+        return None
+    return same_region(found[0], found[1])
+
+
+def _same_relation(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    if tag(gold) != "rel":
+        return solves(answer, gold)
+    if tag(answer) != "rel":
+        return solves(gold, answer)
+    if len(gold[1]) == len(answer[1]) == 1:
+        return same_equation(gold, answer)
+    return _same_chain(gold, answer, policy)
+
+
+def _same_chain(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    if len(gold[1]) != len(answer[1]):
+        return False
+    if gold[1] != answer[1]:
+        answer = ("rel", tuple(FLIPPED.get(operator, operator) for operator in reversed(answer[1])), tuple(reversed(answer[2])))
+    if gold[1] != answer[1]:
+        return False
+    return _every([same(a, b, policy) for a, b in zip(gold[2], answer[2], strict=True)])
+
+
+# Collections
+
+
+def _same_collection(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    parts = [list(tree[1:]) if tag(tree) in ("list", "set") else [tree] for tree in (gold, answer)]
+    kinds = [tag(gold), tag(answer)]
+    for number, other in ((0, 1), (1, 0)):
+        if kinds[number] == "seq" and kinds[other] in ("list", "set"):
+            inner = list(parts[number][0][3:])
+            if kinds[other] == "list" and not any(tag(part) == "seq" for part in parts[other]):
+                parts[number] = inner
+                return _in_order(parts[0], parts[1], policy)
+    if max(map(len, parts)) > MOST_PARTS:
+        return None
+    if "set" in kinds or all(tag(part) == "seq" for items in parts for part in items):
+        parts = [_distinct(items, policy) for items in parts]
+    elif policy.ordered:
+        return _in_order(parts[0], parts[1], policy)
+    return _matched(parts[0], parts[1], policy)
+
+
+def _distinct(items: list[Tree], policy: Policy) -> list[Tree]:
+    kept: list[Tree] = []
+    for item in items:
+        if not any(same(item, other, policy) for other in kept):
+            kept.append(item)
+    return kept
+
+
+def _matched(left: Sequence[Tree], right: Sequence[Tree], policy: Policy) -> bool | None:
+    """Whether each part has a partner of its own. Equality carries over, so taking the first partner suffices."""
+    if len(left) != len(right):
+        return False
+    rest, doubt = list(right), False
+    for item in left:
+        for place, other in enumerate(rest):
+            verdict = same(item, other, policy)
+            if verdict:
+                del rest[place]
+                break
+            doubt = doubt or verdict is None
+        else:
+            return None if doubt else False
+    return True
+
+
+def _in_order(left: Sequence[Tree], right: Sequence[Tree], policy: Policy) -> bool | None:
+    if len(left) != len(right):
+        return False
+    return _every([same(a, b, policy) for a, b in zip(left, right, strict=True)])
+
+
+def _every(verdicts: Sequence[bool | None]) -> bool | None:
+    if False in verdicts:
+        return False
+    return None if None in verdicts else True
+
+
+def _same_tuple(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    if tag(gold) != tag(answer):
+        return False
+    if "(" in (gold[1], answer[1]) and "[" in (gold[1], answer[1]) and len(gold) == 5:
+        return False  # as intervals they differ in an end
+    return _in_order(gold[3:], answer[3:], policy)
+
+
+def _same_matrix(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    rows = []
+    for tree in (gold, answer):
+        if tag(tree) == "mat":
+            rows.append([list(row) for row in tree[1]])
+        elif tag(tree) in ("seq", "list"):
+            rows.append([[part] for part in tree[3 if tree[0] == "seq" else 1 :]])
+        else:
+            return False
+    if "mat" not in (tag(gold), tag(answer)):
+        return False
+    if tag(gold) != tag(answer):  # a vector, written as a column or a row, against a tuple
+        rows = [[[item] for row in part for item in row] if 1 in (len(part), max(map(len, part))) else part for part in rows]
+    if [len(row) for row in rows[0]] != [len(row) for row in rows[1]]:
+        return False
+    return _every([same(a, b, policy) for left, right in zip(*rows, strict=True) for a, b in zip(left, right, strict=True)])
+
+
+def _same_parts(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    """Unions and the like whose ends are no numbers: part by part."""
+    if tag(gold) != tag(answer) or len(gold) != len(answer):
+        return False
+    if tag(gold) in ("cup", "cap"):
+        return _matched(_flat(gold), _flat(answer), policy)
+    if tag(gold) == "setof":
+        return _in_order(gold[2:], answer[2:], policy)
+    return _in_order(gold[1:], answer[1:], policy)
+
+
+def _flat(tree: Tree) -> list[Tree]:
+    return [part for side in tree[1:] for part in (_flat(side) if tag(side) == tree[0] else [side])]
+
+
+def _same_words(gold: Tree, answer: Tree) -> bool:
+    left, right = _said(gold), _said(answer)
+    if left is None or right is None:
+        return False
+    return left == right
+
+
+def _said(tree: Tree) -> str | int | None:
+    """Words without articles; of a time, the minutes since midnight or noon alike where half the day is not said."""
+    if tag(tree) == "time":
+        return tree[1] % 720 if not tree[2] else tree[1]
+    if tag(tree) == "text":
+        return " ".join(piece for piece in tree[1].split() if piece not in ("a", "an", "the")) or tree[1]
+    if isinstance(tree, str):
+        return tree.lower()
+    return None
+
+
+def _same_renamed(gold: Tree, answer: Tree, policy: Policy) -> bool:
+    """Families of solutions such as π/6 + πk, whose integer may be called otherwise."""
+    mine, theirs = names(gold) - names(answer), names(answer) - names(gold)
+    if (
+        len(mine) == len(theirs) == 1
+        and mine <= PARAMETERS
+        and theirs <= PARAMETERS
+        and _mentions(gold, "pi")
+        and _mentions(answer, "pi")
+    ):
+        return same_value(gold, rename(answer, ("call", "", *theirs), ("call", "", *mine)), policy) is True
+    return False
+
+
+def _mentions(tree: Tree, name: str) -> bool:
+    return tree == name or (isinstance(tree, tuple) and any(_mentions(part, name) for part in tree[1:]))

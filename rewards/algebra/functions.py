@@ -1,0 +1,173 @@
+r"""Commands and functions of an answer: fractions, roots, logarithms, sums, matrices."""
+
+from fractions import Fraction
+
+from rewards.algebra import words
+from rewards.algebra.cursor import DEEPEST, Tree, tag
+from rewards.algebra.terms import Terms
+from rewards.algebra.tokens import Unreadable
+
+BIG = {"sum", "prod", "int", "lim", "iint", "oint", "bigcup", "bigcap"}
+CONSTANTS: dict[str, Tree] = {"infty": ("inf",), "emptyset": ("set",), "hbar": "hbar", "ell": "l"}
+ACCENTS = {"overline", "bar", "vec", "hat", "tilde", "dot", "ddot", "widehat", "overrightarrow"}
+ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
+NO_VALUE = {"ldots", "therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
+MATRICES = {"pmatrix", "bmatrix", "vmatrix", "matrix", "array", "Bmatrix", "Vmatrix", "smallmatrix"}
+
+
+class Functions(Terms):
+    """What begins with a command or a function's name."""
+
+    def command(self, name: str) -> Tree:  # noqa: C901 (one case a kind of node)
+        if name == "frac":
+            return ("/", self.argument(), self.argument())
+        if name == "sqrt":
+            degree = None
+            if self.skip("["):
+                degree = self.sum()
+                self.expect("]")
+            inner = self.argument()
+            return ("fn", "sqrt", inner) if degree is None else ("fn", "root", inner, degree)
+        if name in ("binom", "dbinom", "tbinom"):
+            return ("fn", "binom", self.argument(), self.argument())
+        if name == "begin":
+            return self.environment()
+        if name in ("lfloor", "lceil", "langle"):
+            return self.fenced(name)
+        if name in BIG:
+            return self.big(name)
+        if name in ACCENTS:
+            return ("call", name, self.argument())
+        if name in ALPHABETS:
+            inner = self.argument()
+            return f"{name}{inner}" if isinstance(inner, str) else ("call", name, inner)
+        if name in words.FUNCTIONS:
+            return self.function(name)
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        if name == "angle":
+            return self.atom()
+        if name in ("pmod", "mod", "bmod"):
+            return ("call", "mod", self.argument())
+        if name in NO_VALUE:
+            raise Unreadable(f"\\{name} is no value")
+        return self.symbol(name)
+
+    def argument(self) -> Tree:
+        r"""What TeX takes as one argument: a group, or one digit, letter or command."""
+        if self.text() == "{":
+            return self.group()
+        token = self.peek()
+        if token is not None and token.kind == "num" and len(token.text) > 1 and token.text.isdigit():
+            # `\frac12`: one digit now, the rest stays
+            self.tokens[self.position] = token._replace(text=token.text[1:], spaced=False)
+            return Fraction(int(token.text[0]))
+        if self.text() in ("+", "-"):
+            sign = self.take().text
+            return ("neg", self.argument()) if sign == "-" else self.argument()
+        return self.atom()
+
+    def function(self, name: str) -> Tree:
+        """A function with its exponent, base and argument: `sin^2 x`, `log_{10}(2)`, `arctan(x)`."""
+        name = words.SYNONYMS.get(name, name)
+        exponent = base = None
+        for _ in range(2):
+            if self.skip("^"):
+                exponent = self.group() if self.text() == "{" else self.exponent()
+            elif self.skip("_"):
+                base = self.group() if self.text() == "{" else self.atom()
+        if name == "exp":
+            return ("^", "e", self.call_argument())
+        arguments: tuple[Tree, ...]
+        if name in ("max", "min", "gcd", "lcm", "binom") or (self.text() in ("(", "\\{") and name == "log"):
+            inner = self.call_argument()
+            arguments = inner[3:] if tag(inner) == "seq" else inner[1:] if tag(inner) == "set" else (inner,)
+        else:
+            arguments = (self.call_argument(),)
+        if name == "log" and base is not None:
+            arguments = (*arguments, base)
+        if exponent == ("neg", Fraction(1)) and name in ("sin", "cos", "tan", "cot", "sec", "csc"):
+            return ("fn", f"arc{name}", *arguments)
+        tree: Tree = ("fn", name, *arguments)
+        return tree if exponent is None else ("^", tree, exponent)
+
+    def call_argument(self) -> Tree:
+        """`(x)`, `{x}`, or without brackets what multiplies: `sin 2x`, `ln 5`."""
+        if self.text() in ("(", "[", "|", "{", "\\{"):
+            tree = self.atom()
+            return self.power_of(tree)
+        if self.text() in ("+", "-"):
+            sign = self.take().text
+            inner = self.call_argument()
+            return ("neg", inner) if sign == "-" else inner
+        factors = [self.power()]
+        while self._begins_factor() and self.text() not in ("(", "[", "|") and not self._is_function():
+            token = self.peek()
+            if token is not None and token.kind == "num":
+                break
+            factors.append(self.power())
+        tree = factors[0] if len(factors) == 1 else ("*", *factors)
+        while self.text() == "/" and (token := self.peek(1)) is not None and token.kind == "num" and self.depth < DEEPEST:
+            self.position += 1
+            tree = ("/", tree, self.power())
+        return tree
+
+    def power_of(self, tree: Tree) -> Tree:
+        return ("^", tree, self.exponent_after()) if self.text() == "^" else tree
+
+    def _is_function(self) -> bool:
+        token = self.peek()
+        return token is not None and token.kind in ("cmd", "name") and token.text in words.FUNCTIONS
+
+    def fenced(self, name: str) -> Tree:
+        closing, function = {"lfloor": ("rfloor", "floor"), "lceil": ("rceil", "ceil"), "langle": ("rangle", "")}[name]
+        parts = self.parts(lambda: self.text() == closing)
+        self.expect(closing)
+        if function:
+            if len(parts) != 1:
+                raise Unreadable("one value belongs between these brackets")
+            return ("fn", function, parts[0])
+        return parts[0] if len(parts) == 1 else ("seq", "(", ")", *parts)
+
+    def big(self, name: str) -> Tree:
+        bounds: dict[str, Tree] = {}
+        while self.text() in ("_", "^"):
+            at = self.take().text
+            if self.skip("{"):
+                bounds[at] = self.relation()
+                self.expect("}")
+            else:
+                bounds[at] = self.atom()
+        return ("big", name, bounds.get("_"), bounds.get("^"), self.term())
+
+    def environment(self) -> Tree:
+        self.expect("{")
+        name = ""
+        while not self.skip("}"):
+            name += self.take().text
+        if name not in MATRICES:
+            raise Unreadable(f"the environment {name!r} is none of mathematics that is known")
+        if name == "array" and self.skip("{"):
+            while not self.skip("}"):
+                self.take()
+        self.enter()
+        rows: list[tuple[Tree, ...]] = []
+        row: list[Tree] = []
+        while self.text() != "end":
+            if self.skip("&"):
+                continue
+            if self.skip("\\\\"):
+                rows.append(tuple(row))
+                row = []
+                continue
+            row.append(self.part())
+        if row:
+            rows.append(tuple(row))
+        self.expect("end")
+        self.expect("{")
+        while not self.skip("}"):
+            self.take()
+        self.depth -= 1
+        if not rows:
+            raise Unreadable(f"the environment {name!r} is empty")
+        return ("mat", tuple(rows))

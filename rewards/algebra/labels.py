@@ -1,0 +1,142 @@
+"""Names given to values, and values given as choices: `x = 5`, `f(x) = x + 1`, `(a, b) = (1, 2)`, `1 ± 2`."""
+
+from fractions import Fraction
+
+from rewards.algebra.cursor import Tree, tag
+from rewards.algebra.exact import names
+
+MOST_PARTS = 80
+"""Parts of a list that are told apart."""
+
+
+def spread(tree: Tree) -> Tree:
+    """`a ± b` as the two values it stands for, inside lists, sets and tuples too."""
+    if not isinstance(tree, tuple):
+        return tree
+    if tree[0] in ("list", "set"):
+        parts = [piece for part in tree[1:] for piece in _values(part)]
+        return (tree[0], *parts[:MOST_PARTS])
+    values = _values(tree)
+    return values[0] if len(values) == 1 else ("list", *values)
+
+
+def _values(tree: Tree) -> list[Tree]:
+    found = [tree]
+    for _ in range(4):
+        if not any(_has_choice(item) for item in found) or len(found) > MOST_PARTS:
+            return found
+        found = [_choose(item, sign) for item in found for sign in (1, -1)]
+    return found
+
+
+def _has_choice(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and (tree[0] == "pm" or any(_has_choice(part) for part in tree[1:]))
+
+
+def _choose(tree: Tree, sign: int) -> Tree:
+    """The first choice in a tree made one way. In a tuple each choice is free; in a value all go together."""
+    if not isinstance(tree, tuple):
+        return tree
+    if tree[0] == "pm":
+        left, right = _choose(tree[1], sign), tree[2]
+        term = right if sign > 0 else ("neg", right)
+        return term if left == Fraction(0) else ("+", left, term)
+    if tree[0] == "seq":
+        for place, part in enumerate(tree):
+            if place > 2 and _has_choice(part):
+                return (*tree[:place], _choose(part, sign), *tree[place + 1 :])
+    return (tree[0], *(_choose(part, sign) for part in tree[1:]))
+
+
+def unlabel(gold: Tree, answer: Tree) -> tuple[Tree, Tree]:
+    """Both trees without the names that are given to values, where that loses nothing."""
+    if tag(gold) == "list" and tag(answer) == "list" and len(gold) == len(answer):
+        mine, theirs = ([_label(part) for part in tree[1:]] for tree in (gold, answer))
+        if None not in mine and None not in theirs and len(set(mine)) == len(mine) and set(mine) == set(theirs):
+            places = {label: part for label, part in zip(theirs, answer[1:], strict=True)}
+            return ("seq", "(", ")", *(bare(part) for part in gold[1:])), (
+                "seq",
+                "(",
+                ")",
+                *(bare(places[label]) for label in mine),
+            )
+    labels = _label(gold), _label(answer)
+    if labels[0] is not None and labels[1] is not None:
+        if labels[0] == labels[1]:
+            return bare(gold), bare(answer)
+        if _same_head(labels[0], labels[1]):
+            return bare(gold), rename(bare(answer), labels[1], labels[0])
+        if not _interchangeable(labels[0], labels[1]):
+            return gold, answer
+    return bare(gold, deep=True), bare(answer, deep=True)
+
+
+def _interchangeable(left: Tree, right: Tree) -> bool:
+    """Labels of points and tuples are no unknowns of which one could be meant and not the other."""
+    return not (isinstance(left, str) and isinstance(right, str))
+
+
+def _label(tree: Tree) -> Tree | None:
+    """What a value is called in `x = 5`, `f(x) = x + 1`, `(a, b) = (1, 2)`, `AB : CD = 2`, `x \\in S`; None if nothing."""
+    if tag(tree) != "rel" or not set(tree[1]) <= {"=", "~", "in"}:
+        return None
+    head, last = tree[2][0], tree[2][-1]
+    if isinstance(head, str) and head not in ("pi", "e", "i") and head not in names(last):
+        return head
+    if isinstance(head, tuple):
+        if head[0] == "call" and head[1] not in ("mod",):
+            return head
+        if head[0] == "seq" and all(isinstance(part, str) for part in head[3:]):
+            return head
+        if head[0] in ("/", "ratio", "*", "fn", "text") and _only_points(head):
+            return head
+    return None
+
+
+def _only_points(tree: Tree) -> bool:
+    """Whether a tree is made of capital letters alone: lengths, areas, angles by their points. Or of words."""
+    if isinstance(tree, str):
+        return tree[0].isupper()
+    if isinstance(tree, tuple) and tree[0] == "text":
+        return True
+    return (
+        isinstance(tree, tuple)
+        and tree[0] in ("/", "ratio", "*", "fn")
+        and all(_only_points(part) for part in tree[1 if tree[0] != "fn" else 2 :])
+    )
+
+
+def bare(tree: Tree, deep: bool = False) -> Tree:
+    """The value of a labelled tree; of a chain the last that is exact."""
+    if deep and tag(tree) in ("list", "set"):
+        return (tree[0], *(bare(part) for part in tree[1:]))
+    if _label(tree) is not None:
+        for operator, term in zip(reversed(tree[1]), reversed(tree[2][1:]), strict=True):
+            if operator != "~" or len(tree[1]) == 1:
+                return term
+        return tree[2][1]
+    if tag(tree) == "rel" and tree[1] == ("~",):
+        return tree[2][0]  # a value and its approximation
+    return tree
+
+
+def _same_head(left: Tree, right: Tree) -> bool:
+    """Whether two labels are the same function of differently named variables."""
+    return (
+        tag(left) == "call" and tag(right) == "call" and left[1] == right[1] and len(left) == len(right)
+        and all(isinstance(part, str) for part in (*left[2:], *right[2:]))
+    )  # fmt: skip
+
+
+def rename(tree: Tree, old: Tree, new: Tree) -> Tree:
+    table = dict(zip(old[2:], new[2:], strict=True))
+
+    def renamed(node: Tree) -> Tree:
+        if isinstance(node, str):
+            return table.get(node, node)
+        if isinstance(node, tuple):
+            start = 2 if node[0] in ("fn", "call", "big") else 1
+            return (*node[:start], *(renamed(part) for part in node[start:]))
+        return node
+
+    return renamed(tree)

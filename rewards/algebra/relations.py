@@ -1,0 +1,81 @@
+"""Equations and inequalities, compared by the difference of their sides."""
+
+from fractions import Fraction
+
+import mpmath
+from mpmath import mpf
+
+from rewards.algebra.cursor import Tree, tag
+from rewards.algebra.exact import NoValue, names, point
+from rewards.algebra.numeric import DIGITS, numeric
+from rewards.algebra.regions import FLIPPED
+
+
+def same_equation(gold: Tree, answer: Tree) -> bool | None:
+    """Whether two relations of two terms each say the same: their differences are proportional, inequalities by a positive
+    factor or a negative one with the sign turned."""
+    left, right = _difference(gold), _difference(answer)
+    for flipped in (False, True):
+        operator = FLIPPED.get(answer[1][0]) if flipped else answer[1][0]
+        if operator != gold[1][0]:
+            continue
+        verdict = _proportional(left, right, -1 if flipped else 1, operator in ("=", "!="))
+        if verdict is not False:
+            return verdict
+    return False
+
+
+def _difference(tree: Tree) -> Tree:
+    return ("+", tree[2][0], ("neg", tree[2][1]))
+
+
+def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | None:
+    """Whether `left / right` is the same number everywhere, other than 0, and of the given sign unless either will do."""
+    wanted = names(left) | names(right)
+    seed = repr(sorted((repr(left), repr(right))))
+    ratios: list[mpf] = []
+    with mpmath.workdps(DIGITS):
+        for number in range(4):
+            env = point(seed, wanted, number)
+            try:
+                above, below = numeric(left, env), numeric(right, env)
+            except (NoValue, ValueError, ArithmeticError):
+                continue
+            tiny = mpf(10) ** -40
+            if abs(below) < tiny or abs(above) < tiny:
+                return False  # an equation that is always true says nothing
+            ratios.append(above / below)
+        if (len(ratios) < 2 and wanted) or not ratios:
+            return None
+        first = ratios[0]
+        if any(abs(ratio - first) > abs(first) * mpf(10) ** -30 for ratio in ratios):
+            return False
+        return bool(either or mpmath.re(first) * sign > 0)
+
+
+def solves(relation: Tree, value: Tree) -> bool | None:
+    """Whether an equation says `name = value` for a name that stands in no other place: y + 1 = x² says x² - 1 of y."""
+    if relation[1] != ("=",) or tag(value) in ("list", "set", "seq", "text", "mat"):
+        return False
+    free = names(relation) - names(value)
+    if len(free) != 1 or not names(value):
+        return False
+    name = next(iter(free))
+    difference = _difference(relation)
+    seed = repr(sorted((repr(relation), repr(value))))
+    with mpmath.workdps(DIGITS):
+        slopes = []
+        for number in range(3):
+            env = point(seed, names(relation), number)
+            try:
+                at = [numeric(difference, {**env, name: Fraction(step)}) for step in (0, 1, 3)]
+                known = numeric(value, env)
+            except (NoValue, ValueError, ArithmeticError):
+                return None
+            slope = at[1] - at[0]
+            if slope == 0 or abs(at[2] - at[0] - 3 * slope) > abs(slope) * mpf(10) ** -30:
+                return False
+            slopes.append(slope)
+            if abs(-at[0] / slope - known) > max(abs(known), mpf(1)) * mpf(10) ** -30:
+                return False
+        return all(abs(slope - slopes[0]) < abs(slopes[0]) * mpf(10) ** -30 for slope in slopes)

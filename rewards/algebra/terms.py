@@ -1,0 +1,223 @@
+r"""Sums, products and powers of an answer."""
+
+from fractions import Fraction
+
+from rewards.algebra import words
+from rewards.algebra.atoms import ORDINALS, Atoms
+from rewards.algebra.cursor import Tree, tag
+from rewards.algebra.tokens import Unreadable
+
+RELATIONS = {
+    "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~",
+    "in": "in",
+    "equiv": "=", "to": "->", "->": "->", "notin": "notin", "subset": "subset", "subseteq": "subseteq",
+}  # fmt: skip
+"""Signs and commands that relate two terms, and the operator they stand for."""
+NO_FACTOR = {
+    *RELATIONS, "cup", "cap", "setminus", "pm", "mp", "wedge", "vee", "end", "ldots", "iff", "forall", "exists", "quad",
+    "rfloor",
+    "rceil", "rangle", "times", "cdot", "div", "mod", "pmod", "bmod", "implies", "Rightarrow", "colon", "prime",
+}  # fmt: skip
+"""Commands that end a product."""
+SETS = {"set", "setof", "cup", "cap", "setminus", "seq"}
+
+
+class Terms(Atoms):
+    """From sums down to powers."""
+
+    def sum(self) -> Tree:
+        self.enter()
+        terms = [self.term()]
+        while (operator := self.text()) in ("+", "-", "pm", "mp"):
+            self.position += 1
+            if operator in ("pm", "mp"):
+                left = terms[0] if len(terms) == 1 else ("+", *terms)
+                terms = [("pm", left, self.term())]
+            else:
+                term = self.term()
+                if operator == "-" and len(terms) == 1 and tag(term) in ("set", "setof") and tag(terms[0]) in SETS:
+                    terms = [("setminus", terms[0], term)]
+                else:
+                    terms.append(("neg", term) if operator == "-" else term)
+        self.depth -= 1
+        return terms[0] if len(terms) == 1 else ("+", *terms)
+
+    def term(self) -> Tree:
+        if (sign := self.text()) in ("+", "-"):
+            self.position += 1
+            self.enter()
+            inner = self.term()
+            self.depth -= 1
+            return ("neg", inner) if sign == "-" else inner
+        factors = [self.signed()]
+        while True:
+            operator = self.text()
+            if operator in ("*", "cdot", "times"):
+                self.position += 1
+                factors.append(self.signed())
+            elif operator in ("/", "div"):
+                if self._unit_follows():
+                    break
+                self.position += 1
+                below = self.signed()
+                above = factors[0] if len(factors) == 1 else ("*", *factors)
+                factors = [_mixed(above, below) or ("/", above, below)]
+            elif operator == ":" and self.depth <= 1 and self._value_follows():
+                self.position += 1
+                left = factors[0] if len(factors) == 1 else ("*", *factors)
+                right = self.signed()
+                factors = [(*left, right) if tag(left) == "ratio" else ("ratio", left, right)]
+            elif self._begins_factor():
+                before, token = factors[-1], self.peek()
+                assert token is not None
+                following = self.power()
+                if token.kind == "num":
+                    if not (isinstance(before, Fraction) and token.spaced and self.text() == "/"):
+                        raise Unreadable(f"two numbers stand side by side before {token.text!r}")
+                    factors.append(following)
+                elif isinstance(before, Fraction) and _is_plain_fraction(following):
+                    factors[-1] = ("+", before, following)
+                else:
+                    factors.append(following)
+            else:
+                break
+        return factors[0] if len(factors) == 1 else ("*", *factors)
+
+    def _unit_follows(self) -> bool:
+        """`10 m/s`, `5 dollars / hour`: the slash belongs to a unit."""
+        token = self.peek(1)
+        return token is not None and token.kind == "text"
+
+    def _value_follows(self) -> bool:
+        token = self.peek(1)
+        return token is not None and (
+            token.kind in ("num", "cmd") or token.text in "({[" or (token.kind == "name" and len(token.text) <= 4)
+        )
+
+    def _begins_factor(self) -> bool:
+        token = self.peek()
+        if token is None or token.kind in ("text", "row"):
+            return False
+        if token.kind == "num":
+            return True
+        if token.kind == "name":
+            return self._is_value_name(token.text)
+        if token.kind == "cmd":
+            return token.text not in NO_FACTOR
+        return token.text in ("(", "[", "{", "\\{") or (token.text == "|" and self.bars == 0)
+
+    def _is_value_name(self, name: str) -> bool:
+        """Whether a run of letters is a name, a function or a product of names, rather than a word."""
+        lowered = name.lower()
+        if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in words.BARE_UNITS:
+            return False
+        if name in ORDINALS:
+            return False
+        return (
+            len(name) == 1
+            or name in words.FUNCTIONS
+            or lowered in words.GREEK
+            or name in ("infty", "inf", "infinity")
+            or len(name) <= 3
+        )
+
+    def signed(self) -> Tree:
+        self.enter()
+        operator = self.text()
+        if operator in ("-", "+"):
+            self.position += 1
+            inner = self.signed()
+            tree = ("neg", inner) if operator == "-" else inner
+        elif operator in ("pm", "mp"):
+            self.position += 1
+            tree = ("pm", Fraction(0), self.term())
+        else:
+            tree = self.power()
+        self.depth -= 1
+        return tree
+
+    def power(self) -> Tree:
+        tree = self.postfix(self.atom())
+        while self.skip("^"):
+            if self.text() == "circ":
+                self.position += 1
+                tree = ("deg", tree)
+                continue
+            exponent = self.group() if self.text() == "{" else self.exponent()
+            if exponent == ("ordinal",):
+                continue
+            if self.text() == "_" and isinstance(tree, str) and tree not in ("e", "pi", "i"):  # `v^2_0`
+                tree = self.symbol(tree)
+            tree = ("deg", tree) if exponent == ("circ",) else ("^", tree, exponent)
+            tree = self.postfix(tree)
+        return tree
+
+    def exponent(self) -> Tree:
+        token = self.peek()
+        if token is not None and token.kind == "text" and token.text in ORDINALS:
+            self.position += 1
+            return ("ordinal",)
+        indexed = (follows := self.peek(1)) is not None and follows.text == "_"
+        if (
+            token is not None
+            and token.kind == "num"
+            and token.text.isdigit()
+            and (indexed or (len(token.text) > 1 and not token.spaced))
+        ):
+            self.position += 1  # `x^12`: TeX would raise one digit, people mean both
+            return Fraction(int(token.text))
+        if self.text() in ("-", "+"):
+            sign = self.take().text
+            inner = self.exponent()
+            return ("neg", inner) if sign == "-" else inner
+        tree = self.postfix(self.atom())
+        return ("^", tree, self.exponent_after()) if self.text() == "^" else tree
+
+    def exponent_after(self) -> Tree:
+        self.enter()
+        self.expect("^")
+        tree = self.group() if self.text() == "{" else self.exponent()
+        self.depth -= 1
+        return tree
+
+    def postfix(self, tree: Tree) -> Tree:
+        while True:
+            operator = self.text()
+            if operator == "!" and self.text(1) != "=":
+                self.position += 1
+                tree = ("fn", "factorial", tree)
+            elif operator == "%":
+                self.position += 1
+                tree = ("pct", tree)
+            elif operator in ("^\\circ", "circ"):
+                self.position += 1
+                tree = ("deg", tree)
+            elif operator == "_" and not isinstance(tree, str):
+                self.position += 1
+                tree = self.based(tree)
+            else:
+                return tree
+
+    def based(self, tree: Tree) -> Tree:
+        """A number with its base as an index."""
+        base = self.subscript()
+        if isinstance(tree, Fraction) and base.isdigit():
+            return ("base", str(int(tree)), int(base))
+        raise Unreadable("an index stands behind what is no name")
+
+
+def _is_plain_fraction(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and tree[0] == "/" and isinstance(tree[1], Fraction) and isinstance(tree[2], Fraction)
+
+
+def _mixed(above: Tree, below: Tree) -> Tree | None:
+    """`1 1/4`: a whole number, a space, a fraction."""
+    if (
+        isinstance(above, tuple)
+        and above[0] == "*"
+        and len(above) == 3
+        and isinstance(above[1], Fraction)
+        and isinstance(above[2], Fraction)
+    ):
+        return ("+", above[1], ("/", above[2], below))
+    return None
