@@ -166,8 +166,8 @@ class Learner:
         gap = float((batch.sampler_logprobs - outputs.logprobs)[mask].abs().mean())
         if not gap <= (tolerance := SAMPLER_TOLERANCE[self.shape.dtype]):
             raise RunError(
-                f"sampler and learner differ by {gap:.2g} on average in the log-probs of the same tokens, more than {tolerance:g}: "
-                "they hold different policies, or one that is not causal"
+                f"sampler and learner differ by {gap:.2g} on average in the log-probs of the same tokens, more than "
+                f"{tolerance:g}: they hold different policies, or one that is not causal"
             )
 
     def _check_first(self, step: StepRecord) -> None:

@@ -30,6 +30,18 @@ def test_rates_by_hand() -> None:
     assert (found.truncated, found.no_answer, found.undecided) == (0, 0, 0)
 
 
+def test_greedy_is_greedy() -> None:
+    asked: list[float] = []
+
+    class Asked(LocalPool):
+        def sample(self, problems, n, params, seed, progress=None):  # type: ignore[no-untyped-def]
+            asked.append(params.temperature)
+            return super().sample(problems, n, params, seed, progress)
+
+    evaluate(Asked(pool().worker), TASK, PROBLEMS, SamplingParams(0.7, 10), 2, 0)
+    assert asked == [0.0, 0.7]
+
+
 def test_greedy_and_sampled_stand_side_by_side() -> None:
     reports = evaluate(pool(), TASK, PROBLEMS, SamplingParams(1.0, 10), 3, 0)
     assert {mode: len(samples) for mode, (_, samples) in reports.items()} == {"greedy": 1, "sampled": 3}

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from reft.config import LearnerConfig, ModelConfig
 from reft.errors import RunError
 from reft.learner.driver import Learner, LocalGang, UpdateShape
 from reft.learner.optimization import rate_factor
-from reft.learner.rank import Rank, RankSettings
+from reft.learner.rank import Rank, RankSettings, StepRecord
 from rewards.equal import NO_ANSWER
 from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
@@ -163,6 +164,20 @@ def test_log_probs_that_disagree_stop_the_run(tiny_model) -> None:
         experience.old_logprobs.sub_(0.01)
     with pytest.raises(RunError, match=r"ratio of 1±0\.01"):
         learner.update(experience)
+
+
+def test_clipping_before_anything_moved_stops_the_run(tiny_model) -> None:
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
+    with pytest.raises(RunError, match="3 tokens are clipped in the first minibatch"):
+        learner._check_first(StepRecord(0.0, {"policy/clip_fraction": 3.0}, {"policy/ratio_deviation": 0.0}, 10, 1.0))
+
+
+def test_a_sampler_with_another_policy_stops_the_run(tiny_model) -> None:
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
+    batch = sample_batch(tiny_model, 0)
+    learner.forward(batch)
+    with pytest.raises(RunError, match="sampler and learner differ"):
+        learner.forward(replace(batch, sampler_logprobs=batch.sampler_logprobs - 0.01))
 
 
 def test_save_and_load_go_on_where_they_stopped(tiny_model, tmp_path) -> None:

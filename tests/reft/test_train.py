@@ -112,6 +112,19 @@ def test_a_step_without_rewards_updates_nothing(tmp_path: Path) -> None:
     assert "loss/total" not in notes.metrics[0]
 
 
+def test_every_step_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    draw = LocalPool.sample
+
+    def note(self: LocalPool, problems, n, params, seed, progress=None):  # type: ignore[no-untyped-def]
+        seeds.append(seed)
+        return draw(self, problems, n, params, seed, progress)
+
+    monkeypatch.setattr(LocalPool, "sample", note)
+    run(tmp_path / "model", 0, 3, [load_term("correct", "correct", 1.0, {})])
+    assert len(set(seeds)) == 3
+
+
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
     term = [load_term("correct", "correct", 1.0, {})]
     runs = [run(tmp_path / name, seed, 3, term).metrics for name, seed in (("a", 5), ("b", 5), ("c", 6))]

@@ -1,9 +1,13 @@
+import asyncio
 import math
+import time
+from collections.abc import Callable
 
 import pytest
 
+from rewards.builtin import correct
 from rewards.equal import Checker
-from rewards.scorer import RewardError, Scorer, load_term
+from rewards.scorer import RewardError, RewardTerm, Scorer, load_term
 
 PROMPTS, COMPLETIONS = ["p", "p", "p"], ["the answer 4", "the answer 5", "none"]
 
@@ -83,3 +87,85 @@ def test_a_wrong_plug_in_fails_when_it_is_loaded(use: str, told: str) -> None:
 def test_kwargs_may_not_hide_samples() -> None:
     with pytest.raises(RewardError, match="filled from the samples"):
         load_term("mine", "correct", 1.0, {"completions": []})
+
+
+def test_reft_s_reward() -> None:
+    verdicts = ["equal", "different", "undecided", "no_answer"]
+    assert correct(verdicts) == [1.0, 0.1, 0.0, 0.0]
+    assert correct(verdicts, partial=0.0) == [1.0, 0.0, 0.0, 0.0]
+
+
+def leaving(**columns: object) -> list[float]:
+    raise SystemExit(3)
+
+
+def scalar(**columns: object) -> float:
+    return 1.0
+
+
+@pytest.mark.parametrize(("function", "told"), [(leaving, r"SystemExit\(3\)"), (scalar, r"returned 1.0; return a list")])
+def test_no_plug_in_ends_the_program(function: Callable[..., object], told: str) -> None:
+    with pytest.raises(RewardError, match=told):
+        score(RewardTerm("mine", function, 1.0))
+
+
+def openrlhf(queries: list[str], prompts: list[str], labels: list[str]) -> dict[str, list[float]]:
+    return {"rewards": [float(query.endswith(label)) for query, label in zip(queries, labels, strict=True)]}
+
+
+def verl(data_source: str, solution_str: str, ground_truth: str, extra_info: dict | None = None) -> float:
+    return float(solution_str.endswith(ground_truth))
+
+
+async def verl_slow(data_source: str, solution_str: str, ground_truth: str, extra_info: dict | None = None) -> dict[str, float]:
+    await asyncio.sleep(0.2)
+    return {"score": float(solution_str.endswith(ground_truth)), "more": 1.0}
+
+
+def verl_batched(data_sources, solution_strs, ground_truths, extra_infos) -> list[float]:  # type: ignore[no-untyped-def]
+    return [float(text.endswith(gold)) for text, gold in zip(solution_strs, ground_truths, strict=True)]
+
+
+def chatty(completions: list[list[dict[str, str]]], solution: list[str], **columns: object) -> list[float]:
+    return [float(messages[0]["content"].endswith(gold)) for messages, gold in zip(completions, solution, strict=True)]
+
+
+def factory(bonus: float = 0.0) -> Callable[..., list[float]]:
+    return lambda completions, answer, **columns: [
+        bonus + float(text.endswith(gold)) for text, gold in zip(completions, answer, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", ["openrlhf", "verl", "verl_slow", "verl_batched", "chatty", "factory"])
+def test_functions_of_other_frameworks(name: str) -> None:
+    term = load_term("mine", f"{__name__}:{name}", 1.0, {})
+    begun = time.monotonic()
+    assert [row.reward for row in score(term)] == [float(text.endswith("4")) for text in COMPLETIONS]
+    assert time.monotonic() - begun < 0.2 * len(COMPLETIONS), "asynchronous calls wait side by side"
+
+
+def test_a_factory_takes_the_keywords() -> None:
+    term = load_term("mine", f"{__name__}:factory", 1.0, {"bonus": 2.0})
+    assert [row.reward for row in score(term)] == [2.0 + float(text.endswith("4")) for text in COMPLETIONS]
+
+
+@pytest.mark.parametrize("use", ["trl.rewards:think_format_reward", "trl.rewards:get_repetition_penalty_reward"])
+def test_trl_s_own(use: str) -> None:
+    assert all(row.reward is not None for row in score(load_term("trl", use, 1.0, {})))
+
+
+def sleepy(completions: list[str], **columns: object) -> list[float]:
+    if completions:
+        time.sleep(60)
+    return []
+
+
+def test_a_deadline_ends_what_hangs() -> None:
+    term = load_term("mine", f"{__name__}:sleepy", 1.0, {}, deadline=1.0)
+    with pytest.raises(RewardError, match="took longer than 1 s"):
+        score(term)
+
+
+def test_with_a_deadline_the_values_are_the_same() -> None:
+    confined = load_term("mine", f"{__name__}:verl", 1.0, {}, deadline=5.0)
+    assert [row.reward for row in score(confined)] == [float(text.endswith("4")) for text in COMPLETIONS]
