@@ -15,6 +15,9 @@ from rollout.types import Sample
 Evaluation = Callable[[Pool], Mapping[str, float]]
 """Evaluates the pool's policy on the dev split; must give `dev/greedy` and `dev/sampled`."""
 
+LEAST_AGREEMENT = 0.8
+"""Of a judge with the checker; below it a person is warned."""
+
 
 class RunJournal:
     """Writes a run directory and shows a bar.
@@ -25,13 +28,21 @@ class RunJournal:
         settings: how often.
         keep_last: checkpoints kept.
         evaluation: of the current policy on the dev split.
+        judges: names of rewards that are judgements; how far they agree with the checker is recorded, and watched.
     """
 
     def __init__(
-        self, run: RunDirectory, display: Display, settings: TrainConfig, keep_last: int, evaluation: Evaluation
+        self,
+        run: RunDirectory,
+        display: Display,
+        settings: TrainConfig,
+        keep_last: int,
+        evaluation: Evaluation,
+        judges: Sequence[str] = (),
     ) -> None:
         self.run, self.display, self.settings, self.keep_last = run, display, settings, keep_last
         self.evaluation = evaluation
+        self.judges = judges
         self.stopped_at: int | None = None
         """The step behind which somebody asked to stop; None if the loop ran to its end."""
         self._times: dict[str, float] = {}
@@ -95,7 +106,7 @@ class RunJournal:
         times = {f"time/{name}": seconds for name, seconds in self._times.items()}
         speed = {"samples/tokens_per_second": metrics["samples/tokens"] / max(self._times["sample"], 1e-9)}
         self.run.state.tokens_sampled += int(metrics["samples/tokens"])
-        self.run.log("reinforce", step, {**metrics, **times, **speed})
+        self.run.log("reinforce", step, {**metrics, **times, **speed, **self._agreements(samples)})
         self.run.write_samples(step, samples[: self.settings.samples_logged])
         if self._bar is not None:
             self._bar.update(
@@ -103,6 +114,24 @@ class RunJournal:
                 f"reward {metrics['reward/mean']:.3f}  correct {metrics['answer/correct']:.3f}  "
                 f"tokens {metrics['chain/tokens_mean']:.1f}  kl {metrics.get('kl/reference', 0.0):.3f}",
             )
+
+    def _agreements(self, samples: Sequence[Sample]) -> dict[str, float]:
+        """How often each judge says what the exact checker says, of the samples that both have decided."""
+        found = {}
+        for name in self.judges:
+            pairs = [
+                (value >= 0.5, sample.verdict.correct)
+                for sample in samples
+                if (value := sample.rewards[name]) is not None and sample.verdict.outcome in ("equal", "different")
+            ]
+            if pairs:
+                share = found[f"agreement/{name}"] = sum(judged == true for judged, true in pairs) / len(pairs)
+                if share < LEAST_AGREEMENT:
+                    self.display.note(
+                        f"warning: the judge {name!r} agrees with the exact checker on {share:.0%} of {len(pairs)} samples; "
+                        "judged and true reward part"
+                    )
+        return found
 
     def save(self, step: int, learner: Learner) -> None:
         best = self.run.state.best_step == step

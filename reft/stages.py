@@ -33,6 +33,7 @@ from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
 WARMUP, FRESH = "warmup", "fresh"
+JUDGE = "rewards.judge:judge"
 
 
 class Session:
@@ -249,7 +250,8 @@ def reinforce(session: Session) -> bool:
         if saved:
             learner.load(run.checkpoint(step_name(saved[-1])))
         session.pool().publish(learner.weights(), version=saved[-1] if saved else 0)
-    journal = RunJournal(run, session.display, config.train, config.run.keep_last, partial(_evaluate_dev, session))
+    judges = [name for name, reward in config.rewards.items() if reward.use == JUDGE]
+    journal = RunJournal(run, session.display, config.train, config.run.keep_last, partial(_evaluate_dev, session), judges)
     problems = Stream(session.prepared.splits.train, config.train.prompts, derive_seed(config.seed, "stream"))
     with run.phase("reinforce"):
         train(

@@ -12,12 +12,12 @@ PACKAGES = ("rewards", "rollout", "reft")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 ROOMS = {
-    "sympy": {"rewards/symbolic.py"},
+    "sympy": {"rewards/algebra/symbolic.py"},
     "ray": {"rollout/pool.py", "reft/cluster.py"},
     "deepspeed": {"reft/learner/zero.py"},
     "trl": {"reft/imitator.py"},
     "datasets": {"reft/imitator.py", "reft/tasks/hub.py"},
-    "rich": {"reft/progress.py", "reft/summary.py", "reft/viewer.py"},
+    "rich": {"reft/grader.py", "reft/progress.py", "reft/summary.py", "reft/viewer.py"},
     "psutil": {"reft/memory.py", "reft/commands.py"},
 }
 

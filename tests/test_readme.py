@@ -62,6 +62,10 @@ def test_the_data_set_example_is_gsm8k(shared: Path, tmp_path: Path) -> None:
     assert task.read(splits.test[0], demonstration.chain) == splits.test[0].answer == "18"
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert "@@" not in README
+
+
 def test_the_tree_is_complete() -> None:
     (tree,) = [block for block in blocks("text") if "reft/cli.py" in block]
     listed = {line.split()[0] for line in tree.splitlines() if line.strip()}

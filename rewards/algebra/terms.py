@@ -75,7 +75,7 @@ class Terms(Atoms):
                     if not (isinstance(before, Fraction) and token.spaced and self.text() == "/"):
                         raise Unreadable(f"two numbers stand side by side before {token.text!r}")
                     factors.append(following)
-                elif isinstance(before, Fraction) and _is_plain_fraction(following):
+                elif isinstance(before, Fraction) and token.text == "frac" and _is_plain_fraction(following):
                     factors[-1] = ("+", before, following)
                 else:
                     factors.append(following)

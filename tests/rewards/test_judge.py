@@ -1,0 +1,104 @@
+"""A judge over HTTP: what it is asked, what it is believed, and what happens when it is not there."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from rewards.equal import Checker
+from rewards.judge import judge, read_judgement
+from rewards.scorer import RewardError, Scorer, load_term
+
+
+class Judge:
+    """An endpoint that says yes where the response holds the known answer, slowly, after failing `failures` times."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict] = []
+        self.failures = 0
+        self.most = self.now = 0
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.answer(self)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            self.asked.append({"path": handler.path, "key": handler.headers.get("Authorization"), **body})
+            fails = self.failures > 0
+            self.failures -= fails
+        time.sleep(0.05)
+        text = body["messages"][0]["content"]
+        reply = "Yes." if "is 4" in text.split("response:")[1] else "no"
+        content = json.dumps({"choices": [{"message": {"content": reply}}]}).encode()
+        with self.lock:
+            self.now -= 1
+        handler.send_response(503 if fails else 200)
+        handler.end_headers()
+        handler.wfile.write(b"{}" if fails else content)
+
+
+@pytest.fixture
+def server() -> Iterator[Judge]:
+    made = Judge()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+COLUMNS = {"prompts": ["2+2?"] * 6, "answer": ["4"] * 6}
+TEXTS = [f"it is {number}" for number in range(6)]
+
+
+def test_it_asks_side_by_side_and_remembers(server: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    reward = judge(server.url, "wise", concurrency=4)
+    assert reward(completions=TEXTS, **COLUMNS) == [0, 0, 0, 0, 1, 0]
+    assert {(row["path"], row["model"], row["key"]) for row in server.asked} == {
+        ("/v1/chat/completions", "wise", "Bearer secret")
+    }
+    assert 2 <= server.most <= 4
+    assert reward(completions=TEXTS, **COLUMNS) == [0, 0, 0, 0, 1, 0]
+    assert len(server.asked) == 6
+
+
+def test_failures_are_tried_again(server: Judge) -> None:
+    server.failures = 2
+    assert judge(server.url, "wise", concurrency=1)(completions=TEXTS[4:5], prompts=["?"], answer=["4"]) == [1.0]
+    assert len(server.asked) == 3
+
+
+def test_no_judge_is_no_reward(server: Judge) -> None:
+    server.failures = 10
+    assert judge(server.url, "wise", retries=1)(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
+    assert judge("http://127.0.0.1:1/v1", "wise", retries=0)(completions=["x"], prompts=["?"], answer=["4"]) == [None]
+
+
+def test_it_is_named_in_the_config(server: Judge) -> None:
+    term = load_term("wise", "rewards.judge:judge", 0.5, {"url": server.url, "model": "wise"})
+    (score,) = Scorer([term], Checker()).score(["2+2?"], ["it is 4"], [[1]], ["4"], ["4"], [{}])
+    assert (score.reward, score.parts) == (0.5, {"wise": 1.0})
+    with pytest.raises((RewardError, ValueError), match="concurrency=0"):
+        load_term("wise", "rewards.judge:judge", 0.5, {"url": server.url, "model": "wise", "concurrency": 0})
+
+
+@pytest.mark.parametrize(
+    ("reply", "value"), [("yes", 1.0), ("No.", 0.0), ("**Yes**", 1.0), ("perhaps yes", None), ("", None), ("nothing", None)]
+)
+def test_replies(reply: str, value: float | None) -> None:
+    assert read_judgement(reply) == value
