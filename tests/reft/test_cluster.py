@@ -9,6 +9,7 @@ import pytest
 from reft.cluster import RayGang, _check_size, cluster
 from reft.config import RayConfig
 from reft.errors import RunError
+from rewards.equal import Checker
 
 
 class Counter:
@@ -33,6 +34,13 @@ class Counter:
 
     def fail(self) -> None:
         raise RunError("no such luck")
+
+    def grade(self) -> list[str]:
+        checker = Checker()
+        try:
+            return [checker.check(answer, "6").outcome for answer in ("6.0", r"\sum_{k=1}^3 k", r"\sum_{k=1}^4 k", "(x")]
+        finally:
+            checker.close()
 
     def die(self) -> None:
         os._exit(3)
@@ -78,6 +86,10 @@ def test_errors_arrive_as_they_were_raised(gang: RayGang) -> None:
         gang.call("fail")
     with pytest.raises(RunError, match="no such luck"):
         gang.watch("fail", "look", 0.1, lambda _: None)
+
+
+def test_answers_are_checked_alike_in_every_process(gang: RayGang) -> None:
+    assert gang.call("grade") == [["equal", "equal", "different", "different"]] * 2
 
 
 def test_a_death_is_named(gang: RayGang) -> None:

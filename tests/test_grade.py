@@ -1,0 +1,164 @@
+"""`reft grade`: every line answered, bad ones named, bombs defused, whatever calls it."""
+
+import asyncio
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+import rewards
+from reft.cli import main
+from rewards.equal import Checker
+from rewards.grading import Grade
+
+BOMBS = [
+    r"\boxed{9^{9^{9^{9}}}}", r"\boxed{((((9!)!)!)!)!}", r"\boxed{\sum_{n=1}^{9999} \frac{(-1)^n}{n^n}}", "1+" * 100_000 + "1",
+    r"\boxed{" * 50_000, r"\boxed{\binom{1000000000}{500000000}}", "(" * 100_000, r"\boxed{\prod_{k=1}^{9999} (x^k + y^k)}",
+]  # fmt: skip
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write(path: Path, rows: list[object]) -> Path:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_verdicts_go_to_the_file_and_counts_to_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int
+) -> None:
+    pairs = write(
+        tmp_path / "pairs.jsonl",
+        [
+            {"id": "a", "gold": "1/2", "prediction": "0.5", "expected": True, "kind": "fraction"},
+            {
+                "id": "b",
+                "gold": "4",
+                "prediction": r"so \\boxed{5}.",
+                "prediction_form": "text",
+                "expected": False,
+                "kind": "box",
+            },
+            {"id": "c", "gold": "$x^2$", "gold_form": "latex", "prediction_parts": [["x", 1], ["^2", 1]], "expected": True},
+            {"id": "d", "gold": "7", "prediction": "", "prediction_form": "text"},
+        ],
+    )
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl"), "--workers", str(workers)]) == 0
+    rows = lines(tmp_path / "out.jsonl")
+    assert [(row["id"], row["verdict"], row["accepted"]) for row in rows] == [
+        ("a", "equal", True), ("b", "different", False), ("c", "equal", True), ("d", "no_answer", False),
+    ]  # fmt: skip
+    assert rows[1]["extracted"] == "5"
+    assert all(row["stage"] and row["seconds"] >= 0 for row in rows)
+    text = capsys.readouterr().out
+    assert "as expected: 3 of 3" in text
+    assert "decided by" in text
+    assert "4 pairs in" in text
+
+
+def test_a_bad_line_is_named_and_loses_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = {"gold": "1", "prediction": "1"}
+    rows = [
+        good,
+        "{",
+        '["a"]',
+        {"gold": "1"},
+        {**good, "gold_form": "song"},
+        {**good, "expected": "yes"},
+        "",
+        good,
+        '{"gold": "\\ud800", "prediction": "1"}',
+    ]
+    pairs = write(tmp_path / "pairs.jsonl", rows)
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert len(lines(tmp_path / "out.jsonl")) == 3
+    told = capsys.readouterr().err
+    for number, reason in (
+        (2, "no JSON"),
+        (3, "no JSON object"),
+        (4, "there is no field 'prediction'"),
+        (5, "gold_form 'song'"),
+        (6, "expected"),
+    ):
+        assert f"pairs.jsonl:{number}: {reason}" in told
+
+
+def test_wrong_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs = write(tmp_path / "pairs.jsonl", [{"gold": "1", "prediction": "1"}])
+    for words, told in (
+        (["absent.jsonl"], "absent.jsonl: No such file"),
+        ([str(pairs), "--workers", "0"], "--workers 0 is out of range"),
+        ([str(pairs), "--out", str(tmp_path / "no" / "out")], "No such file"),
+        ([str(write(tmp_path / "empty.jsonl", []))], "has no pair"),
+    ):
+        assert main(["grade", *words]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_bytes(b'{"gold": "1", "prediction": "\xff\xfe1"}\n{"gold": "2", "prediction": "2"}\n')
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert [row["accepted"] for row in lines(tmp_path / "out.jsonl")] == [False, True]
+
+
+def test_a_line_of_ten_megabytes(tmp_path: Path) -> None:
+    pairs = write(
+        tmp_path / "pairs.jsonl", [{"gold": "7", "prediction": "x" * 10_000_000 + r" \\boxed{7}", "prediction_form": "text"}]
+    )
+    begun = time.monotonic()
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert lines(tmp_path / "out.jsonl")[0]["accepted"]
+    assert time.monotonic() - begun < 10
+
+
+def test_bombs_harm_nothing_else(tmp_path: Path) -> None:
+    """A thousand answers, twenty of them bombs, two workers."""
+    before = set(psutil.Process().children(recursive=True))
+    rows = [
+        {
+            "id": str(n),
+            "gold": str(n),
+            "prediction": BOMBS[n // 50 % len(BOMBS)] if n % 50 == 7 else rf"\boxed{{{n}}}",
+            "prediction_form": "text",
+        }
+        for n in range(1000)
+    ]
+    begun = time.monotonic()
+    assert (
+        main(["grade", str(write(tmp_path / "pairs.jsonl", rows)), "--out", str(tmp_path / "out.jsonl"), "--workers", "2"]) == 0
+    )
+    assert time.monotonic() - begun < 20
+    for row in lines(tmp_path / "out.jsonl"):
+        assert row["accepted"] == (int(row["id"]) % 50 != 7), row
+    _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=5)
+    assert not alive
+
+
+CASES = [("x^2-1", r"\boxed{(x-1)(x+1)}"), ("6", r"\boxed{\sum_{k=1}^3 k}"), ("1,2", r"\boxed{2} and \boxed{1}"), ("5", "so 6")]
+WANTED = [True, True, True, False]
+
+
+def test_from_threads_and_a_loop_at_once() -> None:
+    async def side_by_side() -> list[Grade]:
+        return await asyncio.gather(*(asyncio.to_thread(rewards.grade, gold, text) for gold, text in CASES * 5))
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(rewards.grade, gold, text) for gold, text in CASES * 20]
+        looped = asyncio.run(side_by_side())
+        assert [future.result().accepted for future in futures] == WANTED * 20
+    assert [grade.accepted for grade in looped] == WANTED * 5
+
+
+def test_checkers_do_not_share_children() -> None:
+    left, right = Checker(), Checker()
+    assert left.check(r"\sum_{k=1}^3 k", "6").correct
+    left.close()
+    assert right.check(r"\sum_{k=1}^3 k", "6").correct
+    right.close()
