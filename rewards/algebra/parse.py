@@ -111,6 +111,7 @@ class Reader(Functions):
     def part(self) -> Tree:
         """A relation chain with what may stand around it: a label in words, a unit, a side condition."""
         self.labels()
+        self.skip("approx")  # `≈ 8.24`
         tree = self.relation()
         return self.suffix(tree)
 

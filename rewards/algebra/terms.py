@@ -68,20 +68,28 @@ class Terms(Atoms):
                 right = self.signed()
                 factors = [(*left, right) if tag(left) == "ratio" else ("ratio", left, right)]
             elif self._begins_factor():
-                before, token = factors[-1], self.peek()
-                assert token is not None
-                following = self.power()
-                if token.kind == "num":
-                    if not (isinstance(before, Fraction) and token.spaced and self.text() == "/"):
-                        raise Unreadable(f"two numbers stand side by side before {token.text!r}")
-                    factors.append(following)
-                elif isinstance(before, Fraction) and token.text == "frac" and _is_plain_fraction(following):
-                    factors[-1] = ("+", before, following)
-                else:
-                    factors.append(following)
+                self._juxtaposed(factors)
             else:
                 break
         return factors[0] if len(factors) == 1 else ("*", *factors)
+
+    def _juxtaposed(self, factors: list[Tree]) -> None:
+        """Read a factor that follows without a sign: it multiplies, but for mixed numbers and for minutes of an angle."""
+        before, token = factors[-1], self.peek()
+        assert token is not None
+        following = self.power()
+        if token.kind == "num" and tag(before) == "deg" and self.skip("'"):
+            factors[-1] = ("deg", ("+", before[1], ("/", following, Fraction(60))))
+        elif token.kind == "num":
+            mixed = isinstance(before, Fraction) and token.spaced and self.text() == "/"
+            power = not isinstance(before, Fraction) and tag(before) not in ("dec", "neg") and tag(following) == "^"
+            if not (mixed or power):
+                raise Unreadable(f"two numbers stand side by side before {token.text!r}")
+            factors.append(following)
+        elif isinstance(before, Fraction) and token.text == "frac" and _is_plain_fraction(following):
+            factors[-1] = ("+", before, following)
+        else:
+            factors.append(following)
 
     def _unit_follows(self) -> bool:
         """`10 m/s`, `5 dollars / hour`: the slash belongs to a unit."""
