@@ -9,11 +9,15 @@ import torch
 from reft.algorithms import Algorithm
 from reft.batch import collate
 from reft.config import SamplingConfig, TrainConfig
+from reft.errors import RunError
 from reft.learner.driver import Learner
 from reft.tasks import Task
 from rollout.pool import Pool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
+
+SAMPLER_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+"""How far sampler and learner may differ in the log-prob of a token, on average."""
 
 
 class Stream:
@@ -85,6 +89,7 @@ def train(
         if kept:
             with journal.timed("credit"):
                 experience, credit = algorithm.credit(collate(kept, pad=0), learner)
+                check_sampler(credit, learner.shape.dtype)
             with journal.timed("update"):
                 metrics |= credit | learner.update(experience)
             with journal.timed("publish"):
@@ -92,6 +97,20 @@ def train(
         metrics |= journal.evaluate(step + 1, pool)
         journal.record(step + 1, metrics, samples)
         journal.save(step + 1, learner)
+
+
+def check_sampler(metrics: Mapping[str, float], dtype: str) -> None:
+    """Stop where the sampler gave its tokens other log-probs than the policy that should have drawn them.
+
+    Raises:
+        RunError: with the difference.
+    """
+    gap, tolerance = metrics.get("sampler/logprob_gap_mean", 0.0), SAMPLER_TOLERANCE[dtype]
+    if not gap <= tolerance:
+        raise RunError(
+            f"sampler and learner differ by {gap:.2g} on average in the log-probs of the same tokens, more than {tolerance:g}: "
+            "they hold different policies, or one that is not causal"
+        )
 
 
 def summarise(samples: Sequence[Sample], kept: int, task: Task) -> dict[str, float]:

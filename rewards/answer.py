@@ -43,6 +43,7 @@ _AFTER_ANSWER = re.compile(
 _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
+_NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
 _FORMULA = re.compile(
     r"\$\$(?P<a>[^$]+)\$\$|\$(?P<b>[^$\n]+)\$|\\\[(?P<c>(?:[^\\]|\\(?!\]))+)\\\]|\\\((?P<d>(?:[^\\]|\\(?!\)))+)\\\)"
 )
@@ -51,6 +52,7 @@ _PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
 _LETTER = re.compile(
     r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:is|because|since|as)\b)"
 )
+_TWO_CHOICES = re.compile(r"(?<![\w\\])\(?[A-Z]\)?,?\s+(?:and|or)\s+\(?[A-Z]\)?(?![\w'])")
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
 
 
@@ -101,6 +103,8 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
         return Extraction(match[1], "bare")
     if mode == "lenient":
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
+        if _TWO_CHOICES.search(scope):
+            return NOTHING
         letters = [match[1] for match in _CAPITAL.finditer(scope) if not _is_word(match, scope)]
         if letters and (len(set(letters)) == 1 or found.place != "marker"):
             return Extraction(letters[-1], "letter")
@@ -220,6 +224,7 @@ def _first_part(tail: str) -> Extraction:
                 answer = tail[len(opening) : end].strip().strip("$").strip()
                 unit = re.match(r"\s*(?:%|\\%|percent\b|pct\b|degrees\b)", rest)
                 return Extraction(answer + (unit[0] if unit else ""), "marker") if answer else NOTHING
+    tail = tail.partition(", not ")[0]
     match = _SENTENCE_END.search(tail)
     answer = (tail[: match.start()] if match else tail).strip().strip("*`").strip()
     if " is " in answer:  # `The answer: the largest n is 34`
@@ -244,7 +249,9 @@ def _lenient(text: str) -> Extraction:
         number = match
     if formula is not None and (number is None or formula.end() >= number.end()):
         return Extraction(next(part for part in formula.groups() if part is not None).strip(), "formula")
-    return Extraction(number[0].strip(), "number") if number is not None else NOTHING
+    if number is None or _NEGATION.search(tail[: number.start()]):
+        return NOTHING
+    return Extraction(number[0].strip(), "number")
 
 
 def after_marker(text: str, marker: str) -> str | None:

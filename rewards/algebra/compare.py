@@ -25,6 +25,11 @@ def same(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
         return True
     if (tag(gold) == "time") != (tag(answer) == "time"):  # 7:32 may be a ratio
         gold, answer = (tree[3] if tag(tree) == "time" else tree for tree in (gold, answer))
+    return _same_kind(gold, answer, policy)
+
+
+def _same_kind(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    """The comparison that fits what the two are."""
     if tag(gold) == "rel" or tag(answer) == "rel":
         return _same_relation(gold, answer, policy)
     if tag(gold) == "mat" or tag(answer) == "mat":
@@ -34,6 +39,9 @@ def same(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
         return _same_collection(gold, answer, policy)
     if "seq" in kinds:
         return _same_tuple(gold, answer, policy)
+    if tag(gold) == tag(answer) == "ratio" and len(gold) == len(answer) > 3:
+        quotients = [[("/", part, tree[1]) for part in tree[2:]] for tree in (gold, answer)]
+        return _in_order(quotients[0], quotients[1], policy)
     if "text" in kinds or "time" in kinds:
         return _same_words(gold, answer)
     if kinds & {"cup", "cap", "setminus", "setof"}:
@@ -45,13 +53,26 @@ def same(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
 
 def _unwrap(tree: Tree) -> Tree:
     """A list or set-builder-free single value as itself; sums of matrices as one matrix."""
-    if tag(tree) == "list" and len(tree) == 2:
-        return tree[1]
+    if tag(tree) == "list":
+        parts = [part for part in tree[1:] if not _is_condition(part)]
+        return parts[0] if len(parts) == 1 else ("list", *parts) if parts else tree
+    if tag(tree) == "rel" and tree[1] == ("=",) and isinstance(tree[2][1], str) and not names(tree[2][0]):
+        return ("rel", ("=",), (tree[2][1], tree[2][0]))  # 3 = x
     if tag(tree) in ("+", "neg") and any(
         tag(part) == "mat" or (tag(part) == "neg" and tag(part[1]) == "mat") for part in tree[1:]
     ):
         return _matrix_sum(tree)
     return tree
+
+
+def _is_condition(tree: Tree) -> bool:
+    """`k \\in \\mathbb{Z}`: says what a name may be, and nothing of the answer's value."""
+    return (
+        tag(tree) == "rel"
+        and tree[1] == ("in",)
+        and isinstance(tree[2][0], str)
+        and tree[2][1] in ("mathbbZ", "mathbbN", "mathbbQ")
+    )
 
 
 def _matrix_sum(tree: Tree) -> Tree:

@@ -62,7 +62,7 @@ def region(tree: Tree, lenient: bool) -> Region | None:
             return None
 
 
-def _region(tree: Tree, lenient: bool) -> Region | None:
+def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case a kind of node)
     if tree == "mathbbR":
         return LINE
     if not isinstance(tree, tuple):
@@ -84,6 +84,8 @@ def _region(tree: Tree, lenient: bool) -> Region | None:
             return _all_of(tree[2:], lenient)
         case "rel":
             return _relation(tree)
+        case "list" if (excluded := _excluded(tree)) is not None:
+            return _complement(normal([Interval(value, True, value, True) for value in map(_end, excluded)]))
         case "list":
             parts = [_region(part, True) if _is_region(part) else None for part in tree[1:]]
             if any(part is None for part in parts):
@@ -92,9 +94,28 @@ def _region(tree: Tree, lenient: bool) -> Region | None:
     return None
 
 
+def _excluded(tree: Tree) -> list[Tree] | None:
+    r"""The values in `x \ne 0, 1` or `x \ne 0, x \ne 1`; None where a list says anything else."""
+    parts = tree[1:]
+    if not (isinstance(parts[0], tuple) and parts[0][0] == "rel" and parts[0][1] == ("!=",)):
+        return None
+    name, values = parts[0][2][0], []
+    for part in parts:
+        if isinstance(part, tuple) and part[0] == "rel":
+            if part[1] != ("!=",) or part[2][0] != name:
+                return None
+            part = part[2][1]
+        if names(part):
+            return None
+        values.append(part)
+    return values
+
+
 def _is_region(tree: Tree) -> bool:
     if not isinstance(tree, tuple):
         return tree == "mathbbR"
+    if tree[0] == "list":
+        return _excluded(tree) is not None
     if tree[0] == "seq":
         return len(tree) == 5 and ((tree[1], tree[2]) not in (("(", ")"), ("[", "]")) or _has_infinity(tree))
     return tree[0] in ("cup", "cap", "setminus", "setof") or (tree[0] == "rel" and not set(tree[1]) <= {"=", "~"})

@@ -1,7 +1,7 @@
 """Equality of two trees by sympy, for sums, products, limits and integrals. Runs inside a sandbox process only: sympy may
 think for ever. Trees come as JSON; nothing here reads text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import sympy
@@ -36,21 +36,21 @@ def equal(left: Node, right: Node) -> bool | None:
     return None if verdict is None else bool(verdict)
 
 
-def _build(node: Node) -> sympy.Expr:  # noqa: C901 (one case a kind of node)
+def _build(node: Node, bound: frozenset[str] = frozenset()) -> sympy.Expr:  # noqa: C901 (one case a kind of node)
     if isinstance(node, dict):
         return sympy.Rational(node["n"], node["d"])
     if isinstance(node, str):
-        return _CONSTANTS.get(node, sympy.Symbol(node))
+        return sympy.Symbol(node) if node in bound else _CONSTANTS.get(node, sympy.Symbol(node))
     kind = node[0]
     if kind == "dec":
-        return _build(node[1])
+        return _build(node[1], bound)
     if kind == "inf":
         return sympy.oo
     if kind == "fn":
-        return _FUNCTIONS[node[1]](*map(_build, node[2:]))
+        return _FUNCTIONS[node[1]](*(_build(part, bound) for part in node[2:]))
     if kind == "big":
-        return _big(*node[1:])
-    values = [_build(part) for part in node[1:]]
+        return _big(*node[1:], bound)
+    values = [_build(part, bound) for part in node[1:]]
     match kind:
         case "+":
             return sympy.Add(*values)
@@ -69,23 +69,18 @@ def _build(node: Node) -> sympy.Expr:  # noqa: C901 (one case a kind of node)
     raise ValueError(f"{kind} is no expression")
 
 
-def _big(name: str, lower: Node, upper: Node, body: Node) -> sympy.Expr:
+def _big(name: str, lower: Node, upper: Node, body: Node, bound: frozenset[str]) -> sympy.Expr:
+    """A sum, product or limit. Its index is a name, also where it is called i or e."""
     if name not in ("sum", "prod", "lim"):
         raise ValueError(f"{name} is left alone")
-    index, start = _bound(lower)
+    index = lower[2][0]
+    if not isinstance(index, str):
+        raise ValueError("the index is no name")
+    start, term = _build(lower[2][1], bound), _build(body, bound | {index})
     if name == "lim":
-        return sympy.limit(_build(body), index, start)
-    end = _build(upper)
+        return sympy.limit(term, sympy.Symbol(index), start)
+    end = _build(upper, bound)
     if (end - start).is_number and end != sympy.oo and abs(end - start) > MOST_TERMS:
         raise OverflowError(f"a {name} of {end - start} terms")
     operator = sympy.Sum if name == "sum" else sympy.Product
-    return operator(_build(body), (index, start, end)).doit()
-
-
-def _bound(lower: Node) -> tuple[sympy.Symbol, sympy.Expr]:
-    """The running index and where it starts, from `k = 1` or `x \\to 0`."""
-    terms: Sequence[Node] = lower[2]
-    index = _build(terms[0])
-    if not isinstance(index, sympy.Symbol):
-        raise ValueError("the index is no name")
-    return index, _build(terms[1])
+    return operator(term, (sympy.Symbol(index), start, end)).doit()

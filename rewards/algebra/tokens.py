@@ -48,7 +48,16 @@ _RENAMED = {
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "Longleftrightarrow": "iff", "mathbin": "", "mathrel": "",
 }  # fmt: skip
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
+_COLOURS = re.compile(r"\\(?:textcolor|color)\s*\{[^{}]*\}")
+_LAYOUTS = re.compile(r"\\(?:begin|end)\{(?:aligned|align\*?|equation\*?|gathered|gather\*?|split|center)\}")
+_MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|cases)\}")
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
+_RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\overline\s*\{?(\d{1,30})\}?")
+_TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
+_COMPOUND_UNIT = re.compile(
+    r"(?<=[\d}]) ?((?:k|c|m)?m/s|km/hr?|mi/hr?|ft/s|g/mol|kg/m|N/m|J/K|m|cm|km|mm|ft|in)(?:\^\{?[23]\}?)?$"
+)
+"""Units that would be read as names, at the end of a number."""
 _TEXT_COMMANDS = (
     r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
     r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|overline|boxed|fbox|ensuremath|mathop|pmb"
@@ -76,14 +85,29 @@ def tidy(text: str) -> str:
             .replace("\\#", "#")
             .replace("\\&", " and ")
         )
-        text = _DELIMITERS.sub(" ", text)
+        text = _COLOURS.sub("", _DELIMITERS.sub(" ", text))
+        if "\\begin" in text and not _MATRIX.search(text):
+            text = _LAYOUTS.sub(" ", text).replace("&", " ")
         if "\\begin" not in text:
             text = _DOUBLED.sub(r"\\", text)
         text = _FRACTIONS.sub(r"\\frac", _COSMETIC.sub("", _TIGHT.sub("", text)))
-    text = _SPACES.sub(" ", text).strip(" ,;")
+        if "overline" in text:
+            text = _RECURRING.sub(_recurring, text)
+    text = _SPACES.sub(" ", text).strip(' ,;"').removeprefix("=").lstrip()
+    if "x" in text:
+        text = _TIMES.sub(r" \\times ", text)
+    if "/" in text or "^" in text:
+        text = _COMPOUND_UNIT.sub(r" \\text{\1}", text)
     while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):
         text = text[:-1].rstrip(" ,;")
     return text
+
+
+def _recurring(match: re.Match[str]) -> str:
+    r"""`0.1\overline{6}` as a fraction."""
+    before, cycle = match[2] or "", match[3]
+    whole = int((match[1] or "0") + before + cycle) - int((match[1] or "0") + before)
+    return rf"\frac{{{whole}}}{{{'9' * len(cycle)}{'0' * len(before)}}}"
 
 
 def squash(tidied: str) -> str:

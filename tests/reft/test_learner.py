@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -170,14 +169,6 @@ def test_clipping_before_anything_moved_stops_the_run(tiny_model) -> None:
     learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
     with pytest.raises(RunError, match="3 tokens are clipped in the first minibatch"):
         learner._check_first(StepRecord(0.0, {"policy/clip_fraction": 3.0}, {"policy/ratio_deviation": 0.0}, 10, 1.0))
-
-
-def test_a_sampler_with_another_policy_stops_the_run(tiny_model) -> None:
-    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
-    batch = sample_batch(tiny_model, 0)
-    learner.forward(batch)
-    with pytest.raises(RunError, match="sampler and learner differ"):
-        learner.forward(replace(batch, sampler_logprobs=batch.sampler_logprobs - 0.01))
 
 
 def test_save_and_load_go_on_where_they_stopped(tiny_model, tmp_path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from reft.algorithms.ppo import PPO
 from reft.config import LearnerConfig, ModelConfig, SamplingConfig, TrainConfig
+from reft.errors import RunError
 from reft.learner.driver import Learner, LocalGang, UpdateShape
 from reft.learner.rank import Rank, RankSettings
 from reft.model import make_fresh
@@ -110,6 +111,12 @@ def test_a_step_without_rewards_updates_nothing(tmp_path: Path) -> None:
     notes = run(tmp_path / "model", 0, 2, [never])
     assert [metrics["samples/kept"] for metrics in notes.metrics] == [0, 0]
     assert "loss/total" not in notes.metrics[0]
+
+
+def test_a_sampler_with_another_policy_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalPool, "publish", lambda self, publication, version: None)
+    with pytest.raises(RunError, match="sampler and learner differ"):
+        run(tmp_path / "model", 0, 20, [load_term("correct", "correct", 1.0, {})])
 
 
 def test_every_step_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
