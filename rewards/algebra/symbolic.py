@@ -49,7 +49,8 @@ def _build(node: Node, bound: frozenset[str] = frozenset()) -> sympy.Expr:  # no
     if kind == "fn":
         return _FUNCTIONS[node[1]](*(_build(part, bound) for part in node[2:]))
     if kind == "big":
-        return _big(*node[1:], bound)
+        _, name, lower, upper, body = node
+        return _big(name, lower, upper, body, bound)
     values = [_build(part, bound) for part in node[1:]]
     match kind:
         case "+":
