@@ -14,6 +14,8 @@ def headline(prepared: Prepared) -> str:
     model = prepared.config.model.path or f"fresh {prepared.config.model.architecture}"
     counts = f"{len(splits.train):,} train, {len(splits.dev):,} dev, {len(splits.test):,} test problems"
     left_out = f" ({prepared.too_long:,} left out: longer than {prepared.context} positions)" if prepared.too_long else ""
+    if prepared.unreadable:
+        left_out += f" ({prepared.unreadable:,} known answers can be compared by their text alone)"
     return f"task {task}: {counts}{left_out}; {model}, {_count(parameter_count(prepared.model_config))} weights"
 
 

@@ -185,6 +185,8 @@ class CheckerConfig:
     """Whether a unit may be missing on one side. Units that differ are always different."""
     ordered: bool = False
     """Whether the order of a list without brackets counts. That of a tuple always does, that of a set never."""
+    several: Literal["all", "any"] = "all"
+    """Of several known answers, as in `2 or 3`, whether all must be given or any one of them will do."""
     seconds: float = 2.0
     """Wall seconds of one symbolic comparison until its process is killed."""
     memory_mb: int = 1_024

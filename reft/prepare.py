@@ -15,6 +15,7 @@ from reft.model import check_model, fresh_config, load_tokenizer, make_fresh
 from reft.rollouts import try_policy, try_rewards
 from reft.tasks import Demonstration, Splits
 from reft.tokenizer import bpe_tokenizer, word_tokenizer
+from rewards.equal import is_readable
 from rollout.codec import Codec
 from rollout.types import Problem
 from rollout.worker import derive_seed
@@ -34,6 +35,8 @@ class Prepared:
     """Positions of the policy, prompt and chain together."""
     too_long: int
     """Problems left out because prompt and longest chain do not fit into the context."""
+    unreadable: int
+    """Problems whose known answer the checker can compare by its text alone."""
 
     @property
     def config(self) -> Config:
@@ -65,8 +68,9 @@ def prepare(composed: Composed) -> Prepared:
         model_config = fresh_config(config.model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     context = int(model_config.max_position_embeddings)
     fitting, too_long = _fit(splits, Codec(tokenizer), context, config.sampling.max_tokens)
+    unreadable = sum(not is_readable(problem.answer) for problems in vars(fitting).values() for problem in problems)
     try_rewards(config, (demonstrations or [Demonstration(fitting.train[0], "")])[0])
-    return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long)
+    return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long, unreadable)
 
 
 def materialise(prepared: Prepared, folder: Path) -> None:

@@ -54,7 +54,7 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> 
     """
     terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
     limits = Limits(seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
-    policy = Policy(checker.rounding, checker.percent, checker.units, checker.ordered, checker.tolerance)
+    policy = Policy(checker.rounding, checker.percent, checker.units, checker.ordered, checker.several, checker.tolerance)
     return Scorer(terms, Checker(policy, limits, checker.processes))
 
 

@@ -162,6 +162,17 @@ class Checker:
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")
 
 
+def is_readable(gold: str) -> bool:
+    """Whether the checker can compare a known answer by more than its text."""
+    if number(gold) is not None or _CHOICE.fullmatch(gold):
+        return True
+    try:
+        parse(gold)
+    except Unreadable:
+        return False
+    return True
+
+
 @lru_cache(maxsize=65_536)
 def _gold_number(gold: str) -> Fraction | None:
     return number(gold)

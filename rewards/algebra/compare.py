@@ -138,6 +138,8 @@ def _same_chain(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
 
 def _same_collection(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     parts = [list(tree[1:]) if tag(tree) in ("list", "set") else [tree] for tree in (gold, answer)]
+    if policy.several == "any" and tag(gold) == "list" and len(parts[1]) == 1:
+        return any(same(part, answer, policy) for part in parts[0])
     kinds = [tag(gold), tag(answer)]
     for number, other in ((0, 1), (1, 0)):
         if kinds[number] == "seq" and kinds[other] in ("list", "set"):

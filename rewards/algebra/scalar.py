@@ -7,6 +7,7 @@ different polynomials, or closed forms, agree at several such points to thirty d
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import mpmath
 from mpmath import mpc, mpf
@@ -34,6 +35,8 @@ class Policy:
     """Whether a unit may be missing on one side. Two units that differ are always different."""
     ordered: bool = False
     """Whether the order of a list without brackets counts. That of a tuple always does, that of a set never."""
+    several: Literal["all", "any"] = "all"
+    """Of several known answers, whether all must be given or any one of them will do."""
     tolerance: float = 0.0
     """Two plain numbers at most this far apart are equal (ReFT's code: 0.01); 0 is exact."""
 

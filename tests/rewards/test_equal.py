@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rewards.algebra.scalar import Policy
-from rewards.equal import Checker
+from rewards.equal import Checker, is_readable
 from rewards.grading import Grade, Pair, grade_lines
 from rewards.sandbox import Limits
 
@@ -97,6 +97,20 @@ def test_stages(checker: Checker, answer: str | None, gold: str, outcome: str, s
 def test_knobs_take_away_what_is_open(checker: Checker, policy: Policy, answer: str, gold: str) -> None:
     assert checker.check(answer, gold).correct
     assert not Checker(policy).check(answer, gold).correct
+
+
+def test_any_of_several_where_that_is_wanted(checker: Checker) -> None:
+    either = Checker(Policy(several="any"))
+    assert either.check("3", "2 or 3").correct
+    assert either.check("3, 2", "2 or 3").correct
+    assert not either.check("4", "2 or 3").correct
+    assert not checker.check("3", "2 or 3").correct
+    assert not either.check("3", "(2, 3)").correct
+
+
+@pytest.mark.parametrize(("gold", "known"), [("12", True), ("B", True), (r"\frac{x}{2}", True), ("forty {@ monkeys", False)])
+def test_known_answers_that_cannot_be_read_are_told(gold: str, known: bool) -> None:
+    assert is_readable(gold) == known
 
 
 def test_tolerance_is_reft_s_only_when_asked_for(checker: Checker) -> None:

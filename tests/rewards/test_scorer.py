@@ -2,6 +2,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -173,3 +174,17 @@ def test_a_deadline_ends_what_hangs() -> None:
 def test_with_a_deadline_the_values_are_the_same() -> None:
     confined = load_term("mine", f"{__name__}:verl", 1.0, {}, deadline=5.0)
     assert [row.reward for row in score(confined)] == [float(text.endswith("4")) for text in COMPLETIONS]
+
+
+def test_installed_packages_offer_functions_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "offered.py").write_text(
+        "def shout(completions, **columns): return [float(text.isupper()) for text in completions]"
+    )
+    info = tmp_path / "offered-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: offered\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[reft.rewards]\nshout = offered:shout\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_term("mine", "shout", 1.0, {}).function(completions=["A", "a"]) == [1.0, 0.0]
+    with pytest.raises(RewardError, match="names no function"):
+        load_term("mine", "whisper", 1.0, {})
