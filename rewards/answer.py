@@ -26,6 +26,8 @@ LONGEST_RESPONSE = 32_000
 """Characters at a response's end that are looked at."""
 LONGEST_BARE = 300
 """Characters of a response that may be an answer and nothing else."""
+JOINED = " , "
+"""Between the contents of boxes that belong together."""
 MOST_MARKERS = 40
 """Places with "answer" that are tried, from the end."""
 
@@ -118,7 +120,9 @@ def _is_word(match: re.Match[str], text: str) -> bool:
 
 def _box(text: str) -> Extraction:
     """The last box; boxes before it that only a comma or an "and" parts from it belong to it."""
-    return _join_boxes(text, lambda gap: _BOX_GAP.fullmatch(gap) is not None)
+    found = _join_boxes(text, lambda gap: _BOX_GAP.fullmatch(gap) is not None)
+    parts = set(found.answer.split(JOINED)) if found.answer else set()
+    return Extraction(parts.pop(), "box") if len(parts) == 1 else found  # the same box twice is one answer
 
 
 def _boxes(text: str) -> Extraction:
@@ -141,7 +145,7 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
         else:
             parts.append(before[2])
         start = before[0]
-    answer = " , ".join(reversed(parts)).strip()
+    answer = JOINED.join(reversed(parts)).strip()
     return Extraction(answer, "box") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "box")
 
 

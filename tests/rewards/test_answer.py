@@ -29,6 +29,7 @@ def test_hashes_takes_the_last_line_only() -> None:
         (r"so \boxed{7}", "7"),
         (r"\boxed{1} then \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         (r"\boxed{\text{a {b} c}}", r"\text{a {b} c}"),
+        (r"\boxed{6}, \boxed{6}", "6"),
         (r"\boxed{3} and \boxed{4", "3 , 4"),
         (r"\boxed{3}. No, \boxed{4}", "4"),
         (r"\boxed{}", None),

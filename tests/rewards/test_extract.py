@@ -1,0 +1,77 @@
+"""Where answers really stand in responses, strictly and leniently."""
+
+import pytest
+
+from rewards.answer import extract, extract_letter
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "place"),
+    [
+        (r"so \boxed{7}.", "7", "box"),
+        (r"\boxed{2}. On second thought, the answer is \boxed{3}.", "3", "box"),
+        (r"\boxed{\frac{1}{3}} \approx \boxed{0.333}", r"\frac{1}{3}", "box"),
+        (r"\boxed {42}", "42", "box"),
+        (r"\fbox{7}", "7", "box"),
+        (r"\boxed 4", "4", "box"),
+        (r"x = \boxed{\frac{1}{2", r"\frac{1}{2", "box"),
+        (r"<think>\boxed{5}</think> \boxed{6}", "6", "box"),
+        ("<answer>5</answer>", "5", "tag"),
+        ("long\n#### 1,234", "1,234", "hashes"),
+        ("The answer is 5. The answer is 6.", "6", "marker"),
+        ("The final answer is: $5$. I hope it is correct.", "5", "marker"),
+        ("**Answer:** 73", "73", "marker"),
+        ("The answer is\n$$\n5\n$$", "5", "marker"),
+        ("The answer is 0.5.", "0.5", "marker"),
+        ("The answer is 6, not 7.", "6", "marker"),
+        ("A: 18", "18", "marker"),
+        ("42<|im_end|>", "42", "bare"),
+        ("x = 5", "x = 5", "bare"),
+    ],
+)
+def test_strict(text: str, answer: str, place: str) -> None:
+    found = extract(text, "strict")
+    assert (found.answer, found.place) == (answer, place)
+    assert extract(text, "lenient") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So there are 12 of them and that makes 15 apples.", "15"),
+        ("We find that $x < 3$.", "x < 3"),
+        ("the total cost of the order is $29.00.", "$29.00"),
+    ],
+)
+def test_only_lenient(text: str, answer: str) -> None:
+    assert extract(text, "strict").answer is None
+    assert extract(text, "lenient").answer == answer
+
+
+@pytest.mark.parametrize("text", ["", "   ", "<think>the answer is 5", "The answer is not 5", r"\boxed{}", "x" * 10**6])
+def test_nothing(text: str) -> None:
+    assert extract(text, "lenient").answer is None
+
+
+def test_several_boxes_where_several_answers_are_known() -> None:
+    text = "Scratch \\boxed{9}\nThere are \\boxed{2} cats and \\boxed{3} dogs."
+    assert extract(text).answer == "3"
+    assert extract(text, several=True).answer == "2 , 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is (C).", "C"),
+        (r"\boxed{\text{E}}", "E"),
+        ("D. it can't be A or B", "D"),
+        ("I considered \\boxed{C} but finally \\boxed{E}", "E"),
+        ("Because B is valid", "B"),
+        ("Both A and C are right", None),
+        ("ANSWER: None of the above", None),
+        ("I don't know", None),
+    ],
+)
+def test_letters(text: str, letter: str | None) -> None:
+    found = extract_letter(text, "lenient").answer
+    assert (found if found is None or len(found) == 1 else None) == letter
