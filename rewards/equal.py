@@ -52,6 +52,9 @@ class Verdict:
 NO_ANSWER = Verdict("no_answer", "extract", "the chain gives no final answer")
 NO_GOLD = Verdict("undecided", "gold", "the known answer is empty")
 
+FLAW = "the checker failed"
+"""Begins the reason of a verdict that only a flaw in this package explains."""
+
 
 class Checker:
     """Compares answers with gold answers. Deterministic, safe to call from any thread.
@@ -88,7 +91,10 @@ class Checker:
         with self._lock:
             verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._compare(answer, gold)
+            try:
+                verdict = self._compare(answer, gold)
+            except Exception as error:  # the text is anybody's; a flaw of ours must not end a run, but it must be seen
+                verdict = Verdict("undecided", "structure", f"{FLAW}: {error!r}")
             with self._lock:
                 self._verdicts[key] = verdict
                 if len(self._verdicts) > self.remembered:

@@ -7,6 +7,8 @@ from rewards.algebra.cursor import DEEPEST, Cursor, Tree
 from rewards.algebra.tokens import Unreadable
 
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
+LARGEST_EXPONENT = 2_000
+"""Of a number in scientific notation; digits beyond 4,300 Python will not even print."""
 ORDINALS = ("th", "st", "nd", "rd")
 
 
@@ -137,7 +139,7 @@ class Atoms(Cursor):
         if opening == "\\{" and self.skip("|", ":"):
             conditions = self.parts(lambda: self.text() in closing)
             self.expect(*closing)
-            tree: Tree = ("setof", tuple(parts), *conditions)
+            tree: Tree = ("setof", ("names", *parts), *conditions)
         else:
             end = self.expect(*closing)
             if opening == "\\{":
@@ -166,7 +168,7 @@ def _number(text: str) -> Tree:
     if "." not in text and "e" not in text and "E" not in text:
         return Fraction(int(text))
     mantissa, _, exponent = text.lower().partition("e")
-    if abs(int(exponent or 0)) > 100_000:
+    if abs(int(exponent or 0)) > LARGEST_EXPONENT:
         raise Unreadable(f"{text!r} is out of all proportion")
     whole, _, decimals = mantissa.partition(".")
     value = Fraction(int((whole or "0") + decimals), 10 ** len(decimals)) * Fraction(10) ** int(exponent or 0)

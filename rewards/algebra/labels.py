@@ -30,12 +30,12 @@ def _values(tree: Tree) -> list[Tree]:
 
 
 def _has_choice(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and (tree[0] == "pm" or any(_has_choice(part) for part in tree[1:]))
+    return isinstance(tree, tuple) and tree != () and (tree[0] == "pm" or any(_has_choice(part) for part in tree[1:]))
 
 
 def _choose(tree: Tree, sign: int) -> Tree:
     """The first choice in a tree made one way. In a tuple each choice is free; in a value all go together."""
-    if not isinstance(tree, tuple):
+    if not isinstance(tree, tuple) or not tree:
         return tree
     if tree[0] == "pm":
         left, right = _choose(tree[1], sign), tree[2]

@@ -209,7 +209,7 @@ class Terms(Atoms):
     def based(self, tree: Tree) -> Tree:
         """A number with its base as an index."""
         base = self.subscript()
-        if isinstance(tree, Fraction) and base.isdigit():
+        if isinstance(tree, Fraction) and isinstance(base, str) and base.isdigit():
             return ("base", str(int(tree)), int(base))
         raise Unreadable("an index stands behind what is no name")
 
