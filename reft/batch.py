@@ -34,6 +34,8 @@ class Batch:
     """(B,) float32."""
     finished: Tensor
     """(B,) bool, false where the chain was cut at its longest."""
+    groups: Tensor
+    """(B,) int64, the same number for chains of the same problem."""
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
@@ -44,6 +46,7 @@ def collate(samples: Sequence[Sample], pad: int) -> Batch:
     prompts = [len(sample.completion.prompt_tokens) for sample in samples]
     chains = [len(sample.completion.tokens) for sample in samples]
     width = max(prompt + chain for prompt, chain in zip(prompts, chains, strict=True))
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(sample.problem.id for sample in samples))}
     tokens = torch.full((len(samples), width), pad, dtype=torch.long)
     mask = torch.zeros(len(samples), width - 1, dtype=torch.bool)
     logprobs = torch.zeros(len(samples), width - 1)
@@ -64,6 +67,7 @@ def collate(samples: Sequence[Sample], pad: int) -> Batch:
         sampler_logprobs=logprobs,
         rewards=rewards,
         finished=torch.tensor([sample.completion.finish == "stop" for sample in samples]),
+        groups=torch.tensor([numbers[sample.problem.id] for sample in samples]),
     )
 
 

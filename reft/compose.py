@@ -25,7 +25,7 @@ from reft.errors import ConfigError
 
 DEFAULT_REWARDS = {"correct": {"use": "correct"}}
 
-HELPER_MODULES = {"records", "ops"}
+HELPER_MODULES = {"records", "ops", "group"}
 """Modules of `reft.tasks` and `reft.algorithms` that others share; no config can name them."""
 
 PLACE_KEYS = ("run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "train.samples_logged", "warmup.force")
@@ -169,7 +169,7 @@ def _find_class(section: str, package: str, use: str) -> type:
         kind = vars(module).get(class_name)
     else:
         own = [item for item in vars(module).values() if inspect.isclass(item) and item.__module__ == module.__name__]
-        kind = next((item for item in own if "validate" in vars(item)), None)
+        kind = next((item for item in own if hasattr(item, "validate")), None)
     if not (inspect.isclass(kind) and dataclasses.is_dataclass(kind)):
         raise ConfigError(f"{section}.use={use!r} names no dataclass; write module:Class")
     return kind

@@ -8,9 +8,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Aggregation = Literal["token-mean", "seq-mean-token-mean"]
-"""How token losses become one number, as verl names it: the mean over all tokens of the batch (DAPO, today's PPO), or the
-mean over sequences of each one's token mean (ReFT, original GRPO)."""
+Aggregation = Literal["token-mean", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
+"""How token losses become one number, as verl names it: the mean over all tokens of the batch (DAPO, today's PPO), the mean
+over sequences of each one's token mean (ReFT, original GRPO), or of each one's token sum over the longest that is allowed
+(Dr. GRPO)."""
+KLEstimator = Literal["k1", "k2", "k3"]
+"""Estimators of KL(π‖π_ref) from samples of π (Schulman 2020, "Approximating KL divergence"), with x = log π - log π_ref: x,
+½x², and exp(-x) - 1 + x."""
+Scale = Literal["group", "batch", "none"]
+"""What group-relative advantages are divided by, as TRL names it: the standard deviation of the group's rewards (GRPO), of the
+batch's, or nothing (Dr. GRPO)."""
 
 LOG_RATIO_BOUND = 20.0
 """exp(20) is 5e8: beyond it a ratio says nothing more, and infinity times zero would be NaN."""
@@ -68,9 +75,59 @@ def log_ratio(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
     return (logprobs - old_logprobs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
 
 
-def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float) -> Tensor:
-    """max(-A r, -A clamp(r, 1-clip, 1+clip)), the token losses of PPO (arXiv 1707.06347, equation 7)."""
-    return torch.maximum(-advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + clip))
+def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float, clip_high: float | None = None) -> Tensor:
+    """max(-A r, -A clamp(r, 1-clip, 1+clip_high)), the token losses of PPO (arXiv 1707.06347, equation 7). Another bound above
+    than below is DAPO's (arXiv 2503.14476, equation 10)."""
+    high = clip if clip_high is None else clip_high
+    return torch.maximum(-advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + high))
+
+
+def kl(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> Tensor:
+    """A token's estimate of KL(π‖π_ref), for actions drawn from π. The mean of k1 and of k3 is the divergence, that of k2 nearly;
+    the mean of k2's gradient is the divergence's gradient, that of k1's is zero."""
+    apart = (logprobs - reference).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
+    match estimator:
+        case "k1":
+            return apart
+        case "k2":
+            return 0.5 * apart**2
+    return torch.exp(-apart) - 1 + apart
+
+
+def group_advantages(rewards: Tensor, groups: Tensor, scale: Scale, epsilon: float = 1e-4) -> Tensor:
+    """Rewards (B,) less their group's mean, divided as `scale` says (GRPO, arXiv 2402.03300, section 4.1.2; TRL adds the same
+    epsilon). A group of one has no other to be compared with: 0."""
+    count, mean = _group_means(rewards, groups)
+    apart = torch.where(count > 1, rewards - mean, 0.0)
+    if scale == "none":
+        return apart
+    if scale == "batch":
+        return apart / (rewards.std() + epsilon) if len(rewards) > 1 else apart
+    variance = torch.zeros_like(mean).index_add(0, groups, apart**2)[groups] / (count - 1).clamp(min=1)
+    return apart / (variance.sqrt() + epsilon)
+
+
+def leave_one_out(rewards: Tensor, groups: Tensor) -> Tensor:
+    """Rewards (B,) less the mean of the others of their group (RLOO, arXiv 2402.14740, equation 6); 0 in a group of one."""
+    count, mean = _group_means(rewards, groups)
+    return torch.where(count > 1, (rewards - mean) * count / (count - 1).clamp(min=1), 0.0)
+
+
+def _group_means(rewards: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Size and mean reward of each row's group, both (B,)."""
+    size = torch.zeros(int(groups.max()) + 1, dtype=rewards.dtype)
+    counts = size.index_add(0, groups, torch.ones_like(rewards))
+    return counts[groups], (size.index_add(0, groups, rewards) / counts.clamp(min=1))[groups]
+
+
+def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float) -> Tensor:
+    """Discounted sums of the rewards from each action on, 0 outside the mask; states outside it are jumped over."""
+    return gae(rewards, torch.zeros_like(rewards), mask, gamma, 1.0)
+
+
+def truncated_weights(old_logprobs: Tensor, sampler_logprobs: Tensor, cap: float) -> Tensor:
+    """min(π_old / π_sampler, cap), the weight of a token that another engine has drawn (truncated importance sampling)."""
+    return log_ratio(old_logprobs, sampler_logprobs).exp().clamp(max=cap)
 
 
 def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: float) -> Tensor:
@@ -79,10 +136,12 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip
     return 0.5 * torch.maximum((values - returns) ** 2, (near - returns) ** 2)
 
 
-def aggregate(mask: Tensor, aggregation: Aggregation) -> tuple[Tensor, Tensor]:
+def aggregate(mask: Tensor, aggregation: Aggregation, longest: int = 1) -> tuple[Tensor, Tensor]:
     """Weights (B, T-1) of the token losses, and counts (B,): the loss is Σ weight·token loss / Σ counts, whichever way
-    rows are spread. Rows without actions count nothing."""
+    rows are spread. Rows without actions count nothing. `longest` is the divisor of seq-mean-token-sum-norm."""
     lengths = mask.sum(1)
+    if aggregation == "seq-mean-token-sum-norm":
+        return mask.float() / longest, (lengths > 0).float()
     if aggregation == "token-mean":
         return mask.float(), lengths.float()
     return mask / lengths.clamp(min=1)[:, None], (lengths > 0).float()

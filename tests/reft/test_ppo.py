@@ -37,6 +37,7 @@ def random_case(seed: int, rows: int = 6, width: int = 11) -> tuple[Batch, Fixed
         sampler_logprobs=torch.zeros(rows, width - 1),
         rewards=torch.tensor([1.0, 0.1, 0.0])[torch.randint(0, 3, (rows,), generator=generator)],
         finished=torch.ones(rows, dtype=torch.bool),
+        groups=torch.arange(rows),
     )
     old = Outputs(-random().abs() * mask, random() * mask, random().abs() * mask)
     policy = FixedPolicy(old, (old.logprobs + 0.3 * random()) * mask)

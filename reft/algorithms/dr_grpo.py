@@ -1,0 +1,23 @@
+"""Dr. GRPO (arXiv 2503.20783): GRPO without the two divisions that bias it, by the group's standard deviation and by each
+chain's length. Token losses are summed and divided by a constant; set `longest` to sampling.max_tokens."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from reft.algorithms import ops
+from reft.algorithms.group import GroupAlgorithm, along
+from reft.batch import Batch
+
+
+@dataclass(frozen=True)
+class DrGRPO(GroupAlgorithm):
+    """Hyper-parameters of Dr. GRPO."""
+
+    aggregation: ops.Aggregation = "seq-mean-token-sum-norm"
+    """How token losses are averaged."""
+    longest: int = 256
+    """Divisor of each chain's summed loss; sampling.max_tokens."""
+
+    def advantages(self, batch: Batch, kl: Tensor) -> Tensor:
+        return along(ops.group_advantages(batch.rewards, batch.groups, "none"), batch.action_mask)

@@ -1,0 +1,144 @@
+"""What algorithms without a critic share: advantages of whole chains, compared within the group of one problem's chains.
+
+A subclass says how rewards become advantages. The rest is PPO's clipped surrogate, a divergence from the start that is part of
+the loss or of the reward, and a choice of means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from reft.algorithms import Loss, Outputs, Policy, ops
+from reft.batch import Batch
+from reft.errors import ConfigError
+from rollout.types import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """A batch with everything the update needs; (B, T-1) but for `counts` (B,)."""
+
+    batch: Batch
+    old_logprobs: Tensor
+    reference: Tensor
+    advantages: Tensor
+    weights: Tensor
+    counts: Tensor
+
+
+@dataclass(frozen=True)
+class GroupAlgorithm:
+    """Hyper-parameters that all of them have."""
+
+    clip: float = 0.2
+    """Range of the policy ratio below 1, above 0 (TRL: epsilon; verl: clip_ratio_low)."""
+    clip_high: float | None = None
+    """Range above 1; null means `clip` (TRL: epsilon_high; DAPO: 0.28)."""
+    kl_coef: float = 0.0
+    """Weight of the divergence from the policy that reinforcement started from, 0 or more (TRL: beta)."""
+    kl_estimator: ops.KLEstimator = "k3"
+    """How it is estimated where it is part of the loss."""
+    epochs: int = 1
+    """Passes over each batch (TRL: num_iterations)."""
+    minibatches: int = 1
+    """Optimizer steps a pass."""
+    aggregation: ops.Aggregation = "token-mean"
+    """How token losses are averaged."""
+    longest: int = 1
+    """Divisor of seq-mean-token-sum-norm; Dr. GRPO takes sampling.max_tokens."""
+    filter_groups: bool = False
+    """Leave out groups whose rewards are all alike, which say nothing (DAPO's dynamic sampling, without drawing others)."""
+    mask_truncated: bool = False
+    """Leave out chains that were cut at their longest (DAPO's overlong filtering; TRL: mask_truncated_completions)."""
+    importance_cap: float | None = None
+    """Weigh each token by min(π_old / π_sampler, cap), where the sampler's log-probs are not the learner's; null does not."""
+
+    def validate(self) -> None:
+        for name in ("clip", "clip_high", "importance_cap"):
+            value = vars(self)[name]
+            if value is not None and not value > 0:
+                raise ConfigError(f"algorithm.{name}={value} is out of range; choose more than 0")
+        if not self.kl_coef >= 0:
+            raise ConfigError(f"algorithm.kl_coef={self.kl_coef} is out of range; choose 0 or more")
+        for name in ("epochs", "minibatches", "longest"):
+            if vars(self)[name] < 1:
+                raise ConfigError(f"algorithm.{name}={vars(self)[name]} is out of range; choose 1 or more")
+
+    def select(self, samples: Sequence[Sample]) -> list[Sample]:
+        kept = [sample for sample in samples if sample.reward is not None]
+        if self.mask_truncated:
+            kept = [sample for sample in kept if sample.completion.finish == "stop"]
+        if self.filter_groups:
+            rewards: dict[str, set[float | None]] = {}
+            for sample in kept:
+                rewards.setdefault(sample.problem.id, set()).add(sample.reward)
+            kept = [sample for sample in kept if len(rewards[sample.problem.id]) > 1]
+        return kept
+
+    def advantages(self, batch: Batch, kl: Tensor) -> Tensor:
+        """(B, T-1) advantages of the actions, from the batch's rewards; `kl` are k1 estimates of the actions taken."""
+        raise NotImplementedError
+
+    def credit(self, batch: Batch, policy: Policy) -> tuple[Experience, dict[str, float]]:
+        mask = batch.action_mask
+        outputs = policy.forward(batch)
+        reference = policy.reference(batch) if self.kl_coef > 0 else outputs.logprobs
+        kl = (outputs.logprobs - reference) * mask
+        advantages = self.advantages(batch, kl) * mask
+        weights, counts = ops.aggregate(mask, self.aggregation, self.longest)
+        if self.importance_cap is not None:
+            weights = weights * ops.truncated_weights(outputs.logprobs, batch.sampler_logprobs, self.importance_cap)
+        gap = (batch.sampler_logprobs - outputs.logprobs)[mask].abs()
+        metrics = {
+            "kl/reference": float(kl.sum(1).mean()),
+            "advantage/mean": float(advantages[mask].mean()),
+            "advantage/std": float(advantages[mask].std(correction=0)),
+            "group/without_signal": silent_groups(batch),
+            "sampler/logprob_gap_mean": float(gap.mean()),
+            "sampler/logprob_gap_max": float(gap.max()),
+        }
+        return Experience(batch, outputs.logprobs, reference, advantages, weights, counts), metrics
+
+    def loss(self, outputs: Outputs, experience: Experience) -> Loss:
+        mask = experience.batch.action_mask
+        log_ratio = ops.log_ratio(outputs.logprobs, experience.old_logprobs)
+        ratio = log_ratio.exp()
+        tokens = ops.clipped_surrogate(ratio, experience.advantages, self.clip, self.clip_high)
+        if self.kl_coef > 0 and self.kl_in_loss:
+            tokens = tokens + self.kl_coef * ops.kl(outputs.logprobs, experience.reference, self.kl_estimator)
+        high = self.clip if self.clip_high is None else self.clip_high
+        sums = {
+            "loss/policy": tokens,
+            "policy/entropy": outputs.entropies,
+            "policy/ratio": ratio,
+            "policy/clip_fraction": ((ratio < 1 - self.clip) | (ratio > 1 + high)).float(),
+            "kl/update": ratio - 1 - log_ratio,
+        }
+        return Loss(
+            total=ops.masked_sum(tokens * experience.weights, mask),
+            sums={name: ops.masked_sum(values.detach(), mask) for name, values in sums.items()},
+            highest={"policy/ratio_deviation": ((ratio.detach() - 1).abs() * mask).amax()},
+        )
+
+    @property
+    def kl_in_loss(self) -> bool:
+        """Whether the divergence is a term of the loss; otherwise `advantages` has taken it from the rewards."""
+        return True
+
+
+def silent_groups(batch: Batch) -> float:
+    """The share of groups whose rewards are all alike: nothing is learnt from them."""
+    spread = [batch.rewards[batch.groups == group] for group in batch.groups.unique()]
+    return sum(bool((rewards == rewards[0]).all()) for rewards in spread) / len(spread)
+
+
+def along(scores: Tensor, mask: Tensor) -> Tensor:
+    """Scores (B,) of whole chains for each of their actions."""
+    return scores[:, None].expand(mask.shape) * mask
+
+
+def whole(values: Tensor, mask: Tensor) -> Tensor:
+    """Sums (B,) over the actions of each chain."""
+    return torch.where(mask, values, 0.0).sum(1)

@@ -1,0 +1,250 @@
+"""Algorithms without a critic: advantages by hand, divergences by enumeration, losses against TRL's own on the same tensors."""
+
+from collections import defaultdict
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from reft.algorithms import Outputs, ops
+from reft.algorithms.dapo import DAPO
+from reft.algorithms.dr_grpo import DrGRPO
+from reft.algorithms.group import Experience, silent_groups
+from reft.algorithms.grpo import GRPO
+from reft.algorithms.reinforce_pp import ReinforcePP
+from reft.algorithms.rloo import RLOO
+from reft.batch import Batch
+from reft.errors import ConfigError
+from tests.reft.test_batch import sample
+from tests.reft.test_ppo import random_case
+
+REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0, 1.0, 0.5])
+GROUPS = torch.tensor([0, 0, 0, 1, 1, 2])
+
+
+def test_group_advantages_by_hand() -> None:
+    third = 1 / 3
+    plain = [1 - third, -third, -third, 0, 0, 0]
+    assert ops.group_advantages(REWARDS, GROUPS, "none").tolist() == pytest.approx(plain)
+    deviation = (2 / 3 / 2) ** 0.5  # unbiased, of 1, 0, 0
+    scaled = [value / (deviation + 1e-4) for value in plain]
+    assert ops.group_advantages(REWARDS, GROUPS, "group").tolist() == pytest.approx(scaled, rel=1e-5)
+    whole = float(REWARDS.std()) + 1e-4
+    assert ops.group_advantages(REWARDS, GROUPS, "batch").tolist() == pytest.approx([value / whole for value in plain])
+
+
+def test_leave_one_out_by_hand() -> None:
+    assert ops.leave_one_out(REWARDS, GROUPS).tolist() == pytest.approx([1.0, -0.5, -0.5, 0, 0, 0])
+
+
+def test_the_order_of_rows_does_not_count() -> None:
+    order = torch.tensor([4, 0, 5, 2, 1, 3])
+    for function in (lambda r, g: ops.group_advantages(r, g, "group"), ops.leave_one_out):
+        torch.testing.assert_close(function(REWARDS, GROUPS)[order], function(REWARDS[order], GROUPS[order]))
+
+
+def test_returns_to_go_by_hand() -> None:
+    rewards = torch.tensor([[0.0, 1.0, 0.0, 2.0]])
+    mask = torch.tensor([[True, True, False, True]])
+    assert ops.returns_to_go(rewards, mask, 1.0).tolist() == [[3.0, 3.0, 0.0, 2.0]]
+    assert ops.returns_to_go(rewards, mask, 0.5).tolist() == [[1.0, 2.0, 0.0, 2.0]]
+
+
+POLICY = torch.tensor([0.4, 0.3, 0.15, 0.1, 0.05])
+START = torch.tensor([0.2, 0.3, 0.25, 0.15, 0.1])
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k3"])
+def test_divergence_by_enumeration(estimator: ops.KLEstimator) -> None:
+    """Over a vocabulary of five, the estimates' mean is the divergence."""
+    exact = float((POLICY * (POLICY / START).log()).sum())
+    estimates = ops.kl(POLICY.log(), START.log(), estimator)
+    assert float((POLICY * estimates).sum()) == pytest.approx(exact, rel=1e-6)
+    if estimator == "k3":
+        assert (estimates >= 0).all()
+
+
+@pytest.mark.parametrize(("estimator", "right"), [("k1", False), ("k2", True)])
+def test_gradients_of_divergences_by_enumeration(estimator: ops.KLEstimator, right: bool) -> None:
+    """Differentiated through the log-prob alone, as a loss is, k2's mean gradient is the divergence's; k1's is zero."""
+    logits = POLICY.log().clone().requires_grad_()
+    logprobs = logits.log_softmax(0)
+    (exact,) = torch.autograd.grad((logprobs.exp() * (logprobs - START.log())).sum(), logits, retain_graph=True)
+    (found,) = torch.autograd.grad((POLICY * ops.kl(logprobs, START.log(), estimator)).sum(), logits)
+    if right:
+        torch.testing.assert_close(found, exact, rtol=1e-5, atol=1e-6)
+    else:
+        torch.testing.assert_close(found, torch.zeros(5), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "low", "high", "loss", "moves"),
+    [
+        (1.25, 1.0, 0.2, 0.28, -1.25, True),  # between the two bounds: DAPO still pushes where PPO has stopped
+        (1.25, 1.0, 0.2, None, -1.2, False),
+        (1.30, 1.0, 0.2, 0.28, -1.28, False),
+        (0.70, 1.0, 0.2, 0.28, -0.7, True),
+        (0.70, -1.0, 0.2, 0.28, 0.8, False),
+        (1.50, -1.0, 0.2, 0.28, 1.5, True),
+    ],
+)
+def test_clipping_higher(ratio: float, advantage: float, low: float, high: float | None, loss: float, moves: bool) -> None:
+    value = torch.tensor([ratio], requires_grad=True)
+    found = ops.clipped_surrogate(value, torch.tensor([advantage]), low, high)
+    assert found.item() == pytest.approx(loss)
+    (gradient,) = torch.autograd.grad(found.sum(), value)
+    assert bool(gradient != 0) == moves
+
+
+def case(seed: int) -> tuple[Batch, Outputs, Outputs, Tensor]:
+    """A batch of three groups of two, the old and the new policy's outputs, and the reference's log-probs."""
+    batch, policy, new = random_case(seed)
+    return replace(batch, groups=torch.tensor([0, 0, 1, 1, 2, 2])), policy.outputs, new, policy.reference_logprobs
+
+
+class Fixed:
+    def __init__(self, old: Outputs, reference: Tensor) -> None:
+        self.old, self.start = old, reference
+
+    def forward(self, batch: Batch) -> Outputs:
+        return self.old
+
+    def reference(self, batch: Batch) -> Tensor:
+        return self.start
+
+
+def ours(algorithm, seed: int) -> tuple[Tensor, Tensor, Experience]:  # type: ignore[no-untyped-def]
+    """The loss and its gradient with respect to the new log-probs."""
+    batch, old, new, reference = case(seed)
+    experience, _ = algorithm.credit(batch, Fixed(old, reference))
+    loss = algorithm.loss(new, experience).total / experience.counts.sum()
+    (gradient,) = torch.autograd.grad(loss, new.logprobs)
+    return loss.detach(), gradient, experience
+
+
+def trl(
+    loss_type: str, seed: int, advantages: Tensor, beta: float, low: float, high: float, longest: int
+) -> tuple[Tensor, Tensor]:
+    """The same by TRL's trainer, its method called on tensors."""
+    from trl import GRPOTrainer
+
+    batch, old, new, reference = case(seed)
+    mask = batch.action_mask
+    logprobs = new.logprobs.detach().clone().requires_grad_()
+    fake = SimpleNamespace(
+        _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, new.entropies, None),
+        aux_loss_enabled=False, top_entropy_quantile=1.0, off_policy_mask_threshold=None, importance_sampling_level="token",
+        beta=beta, loss_type=loss_type, epsilon_low=low, epsilon_high=high, use_vllm=False, max_completion_length=longest,
+        args=SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1),
+        accelerator=SimpleNamespace(num_processes=1, gather=lambda value: value, reduce=lambda value, reduction: value),
+        model=SimpleNamespace(training=True), current_gradient_accumulation_steps=1, _entropy_bonus_enabled=False,
+        _metrics={"train": defaultdict(list)},
+    )  # fmt: skip
+    empty = torch.zeros(len(batch), 0, dtype=torch.long)
+    inputs = {
+        "prompt_ids": empty, "prompt_mask": empty, "completion_ids": batch.tokens[:, 1:], "completion_mask": mask.long(),
+        "advantages": advantages, "old_per_token_logps": old.logprobs, "ref_per_token_logps": reference,
+        "num_items_in_batch": mask.sum(),
+    }  # fmt: skip
+    loss = GRPOTrainer._compute_loss(fake, None, inputs)
+    (gradient,) = torch.autograd.grad(loss, logprobs)
+    return loss.detach(), gradient
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("loss_type", "algorithm"),
+    [
+        ("grpo", GRPO(kl_coef=0.04)),
+        ("grpo", GRPO(kl_coef=0.0, clip_high=0.28)),
+        ("dapo", DAPO(filter_groups=False)),
+        ("dapo", GRPO(kl_coef=0.1, aggregation="token-mean")),
+        ("dr_grpo", DrGRPO(longest=9)),
+    ],
+)
+def test_equals_trl(loss_type: str, algorithm, seed: int) -> None:  # type: ignore[no-untyped-def]
+    loss, gradient, experience = ours(algorithm, seed)
+    mask = experience.batch.action_mask
+    advantages = (experience.advantages * mask).sum(1) / mask.sum(1)
+    high = algorithm.clip if algorithm.clip_high is None else algorithm.clip_high
+    theirs, their_gradient = trl(loss_type, seed, advantages, algorithm.kl_coef, algorithm.clip, high, algorithm.longest)
+    torch.testing.assert_close(loss, theirs, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(gradient * mask, their_gradient * mask, rtol=1e-5, atol=1e-7)
+
+
+def test_rloo_by_hand() -> None:
+    batch, old, _, reference = case(3)
+    experience, _ = RLOO(kl_coef=0.1).credit(batch, Fixed(old, reference))
+    mask = batch.action_mask
+    worth = [float(batch.rewards[row] - 0.1 * (old.logprobs - reference)[row][mask[row]].sum()) for row in range(6)]
+    expected = [worth[row] - worth[row ^ 1] for row in range(6)]
+    for row in range(6):
+        assert experience.advantages[row][mask[row]].tolist() == pytest.approx([expected[row]] * int(mask[row].sum()), rel=1e-4)
+    assert (experience.advantages[~mask] == 0).all()
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_reinforce_pp_by_hand(baseline: bool) -> None:
+    batch, old, _, reference = case(4)
+    experience, _ = ReinforcePP(kl_coef=0.05, gamma=0.9, baseline=baseline).credit(batch, Fixed(old, reference))
+    mask, raw = batch.action_mask, torch.zeros_like(old.logprobs)
+    for row in range(6):
+        score = float(batch.rewards[row])
+        if baseline:
+            score -= float(batch.rewards[[row, row ^ 1]].mean())
+        following = 0.0
+        for number, t in enumerate(reversed(mask[row].nonzero().squeeze(1).tolist())):
+            kl = float(old.logprobs[row, t] - reference[row, t])
+            following = (score if number == 0 else 0.0) - 0.05 * kl + 0.9 * following
+            raw[row, t] = following
+    values = raw[mask]
+    torch.testing.assert_close(
+        experience.advantages[mask], (values - values.mean()) / (values.var() + 1e-8).sqrt(), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_importance_weights_are_cut() -> None:
+    batch, old, _, reference = case(5)
+    engine = replace(batch, sampler_logprobs=old.logprobs - torch.tensor([5.0, 0.1, -0.1, 0, 0, 0])[:, None])
+    algorithm = GRPO(importance_cap=2.0)
+    experience, _ = algorithm.credit(engine, Fixed(old, reference))
+    bare, _ = replace(algorithm, importance_cap=None).credit(engine, Fixed(old, reference))
+    factor = (experience.weights / bare.weights)[batch.action_mask]
+    rows = batch.action_mask.nonzero()[:, 0]
+    expected = torch.tensor([2.0, 0.1, -0.1, 0, 0, 0])
+    expected[1:] = expected[1:].exp()
+    torch.testing.assert_close(factor, expected[rows], rtol=1e-5, atol=1e-6)
+
+
+def test_selection() -> None:
+    def drawn(name: str, reward: float | None, finish: str = "stop"):  # type: ignore[no-untyped-def]
+        made = sample([1], [2], reward, finish)
+        return replace(made, problem=replace(made.problem, id=name))
+
+    rows = [
+        drawn("a", 1.0),
+        drawn("a", 0.0),
+        drawn("b", 1.0),
+        drawn("b", 1.0),
+        drawn("c", 0.0, "length"),
+        drawn("c", 1.0),
+        drawn("d", None),
+    ]
+    assert len(GRPO().select(rows)) == 6
+    assert [row.problem.id for row in DAPO().select(rows)] == ["a", "a"]
+    assert [row.problem.id for row in DAPO(mask_truncated=False).select(rows)] == ["a", "a", "c", "c"]
+
+
+def test_groups_without_signal_are_counted() -> None:
+    batch, *_ = case(0)
+    assert silent_groups(replace(batch, rewards=torch.tensor([1.0, 1, 0, 1, 0, 0]))) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"clip": 0.0}, {"clip_high": -1.0}, {"kl_coef": -1.0}, {"epochs": 0}, {"importance_cap": 0.0}, {"longest": 0}]
+)
+def test_wrong_settings(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        GRPO(**wrong).validate()
