@@ -12,6 +12,7 @@ meaning "does not apply to this sample":
 and the problem's other columns. Take what is needed and `**columns` for the rest.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,3 +29,44 @@ def correct(verdict: Sequence[str], partial: float = 0.1, **columns: Any) -> lis
 def answered(extracted: Sequence[str | None], **columns: Any) -> list[float]:
     """1 where the chain ends in an answer of the expected form, right or wrong, else 0."""
     return [float(answer is not None) for answer in extracted]
+
+
+# What follows shapes the length of chains. All are off unless a config names them.
+
+
+def overlong(completion_ids: Sequence[Sequence[int]], longest: int, buffer: int, **columns: Any) -> list[float]:
+    """DAPO's soft punishment (arXiv 2503.14476, equation 13): 0 up to `longest` - `buffer` tokens, from there linearly down to
+    -1 at `longest`, and -1 beyond."""
+    if not 0 < buffer < longest:
+        raise ValueError(f"buffer={buffer} is out of range; choose 1 to below longest={longest}")
+    return [max(-1.0, min(0.0, (longest - buffer - len(ids)) / buffer)) for ids in completion_ids]
+
+
+def cosine(
+    completion_ids: Sequence[Sequence[int]],
+    verdict: Sequence[str],
+    longest: int,
+    right: tuple[float, float] = (1.0, 0.5),
+    wrong: tuple[float, float] = (-1.0, -0.5),
+    **columns: Any,
+) -> list[float]:
+    """A reward for length that depends on being right (arXiv 2502.03373, appendix C.1): along half a cosine from the first value
+    of `right` or `wrong`, for no tokens, to the second, for `longest`. With the defaults short is better where the answer is
+    right, and long where it is not."""
+    rewards = []
+    for ids, outcome in zip(completion_ids, verdict, strict=True):
+        start, end = right if outcome == "equal" else wrong
+        progress = min(len(ids) / longest, 1.0)
+        rewards.append(end + 0.5 * (start - end) * (1.0 + math.cos(math.pi * progress)))
+    return rewards
+
+
+def repetition(completion_ids: Sequence[Sequence[int]], ngram: int = 4, **columns: Any) -> list[float]:
+    """Minus the share of n-grams of tokens that the chain has had before (arXiv 2502.03373, appendix C.2), -1 to 0."""
+    if ngram < 1:
+        raise ValueError(f"ngram={ngram} is out of range; choose 1 or more")
+    rewards = []
+    for ids in completion_ids:
+        grams = [tuple(ids[at : at + ngram]) for at in range(len(ids) - ngram + 1)]
+        rewards.append(-(1.0 - len(set(grams)) / len(grams)) if grams else 0.0)
+    return rewards
