@@ -50,8 +50,8 @@ def cosine(
     wrong: tuple[float, float] = (-1.0, -0.5),
     **columns: Any,
 ) -> list[float]:
-    """A reward for length that depends on being right (arXiv 2502.03373, appendix C.1): along half a cosine from the first value
-    of `right` or `wrong`, for no tokens, to the second, for `longest`. With the defaults short is better where the answer is
+    """A reward for length that depends on being right (arXiv 2502.03373, appendix C.1): along half a cosine from the first
+    value of `right` or `wrong`, for no tokens, to the second, for `longest`. With the defaults short is better where the answer is
     right, and long where it is not."""
     rewards = []
     for ids, outcome in zip(completion_ids, verdict, strict=True):

@@ -83,8 +83,11 @@ def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float, clip_high:
 
 
 def kl(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> Tensor:
-    """A token's estimate of KL(π‖π_ref), for actions drawn from π. The mean of k1 and of k3 is the divergence, that of k2 is near
-    it; the mean of k2's gradient is the divergence's gradient, that of k1's is zero."""
+    """A token's estimate of KL(π‖π_ref), for actions drawn from π.
+
+    The mean of k1 and of k3 is the divergence, that of k2 is near it; the mean of k2's gradient is the divergence's gradient,
+    that of k1's is zero.
+    """
     apart = (logprobs - reference).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     match estimator:
         case "k1":
