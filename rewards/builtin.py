@@ -51,8 +51,8 @@ def cosine(
     **columns: Any,
 ) -> list[float]:
     """A reward for length that depends on being right (arXiv 2502.03373, appendix C.1): along half a cosine from the first
-    value of `right` or `wrong`, for no tokens, to the second, for `longest`. With the defaults short is better where the answer is
-    right, and long where it is not."""
+    value of `right` or `wrong`, for no tokens, to the second, for `longest`. With the defaults short is better where the
+    answer is right, and long where it is not."""
     rewards = []
     for ids, outcome in zip(completion_ids, verdict, strict=True):
         start, end = right if outcome == "equal" else wrong
