@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from reft.errors import DataError
 from reft.progress import Display
@@ -33,6 +34,8 @@ def grade_file(pairs: str, out: str | None, mode: Mode, workers: int, display: D
     tally = Tally()
     with ExitStack() as stack:
         source, size = _open(pairs, stack)
+        if out is not None and pairs != "-" and Path(out).exists() and Path(out).samefile(pairs):
+            raise DataError(f"--out {out} is the file that is read; name another")
         target = _target(out, stack)
         bar = stack.enter_context(display.bar("grade", size, "MB"))
         begun, position = time.perf_counter(), [0]
@@ -69,7 +72,7 @@ def _target(out: str | None, stack: ExitStack) -> IO[str] | None:
     if out is None:
         return None
     try:
-        return stack.enter_context(Path(out).open("w", encoding="utf-8"))
+        return stack.enter_context(Path(out).open("w", encoding="utf-8", errors="backslashreplace"))
     except OSError as error:
         raise DataError(f"--out {out}: {error.strerror}; name a file that can be written") from error
 
@@ -79,7 +82,7 @@ def _lines(source: IO[bytes], position: list[int]) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(source, start=1):
         position[0] += len(line)
         if line.strip():
-            yield number, line.decode("utf-8", errors="replace")
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
 
 
 def _row(pair: Pair, graded: Grade) -> dict[str, object]:
@@ -91,7 +94,7 @@ def _row(pair: Pair, graded: Grade) -> dict[str, object]:
 
 
 def _print(tally: Tally, wall: float) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     right, known = (sum(counts[place] for counts in tally.kinds.values()) for place in (0, 1))
     if known:
         table = Table(title=f"as expected: {right:,} of {known:,}", title_justify="left")
@@ -99,7 +102,12 @@ def _print(tally: Tally, wall: float) -> None:
             table.add_column(heading, justify="left" if heading == "kind" else "right")
         for kind, (good, count) in [*sorted(tally.kinds.items()), ("all", [right, known])]:
             share = proportion(good, count)
-            table.add_row(kind, f"{good:,}", f"{count:,}", f"{share.value:.4f} [{share.low:.4f}, {share.high:.4f}]")
+            table.add_row(
+                Text(kind.encode(errors="backslashreplace").decode()),
+                f"{good:,}",
+                f"{count:,}",
+                f"{share.value:.4f} [{share.low:.4f}, {share.high:.4f}]",
+            )
         console.print(table)
     console.print("verdicts  " + _shares(tally.outcomes, tally.lines))
     console.print("decided by  " + _shares(tally.stages, tally.lines))

@@ -15,7 +15,7 @@ class Display:
     """Notes and bars on the standard error stream; standard output is left to results."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
     def note(self, text: str) -> None:
         self.console.print(text)

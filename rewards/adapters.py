@@ -24,6 +24,8 @@ OPENRLHF = {"queries", "prompts", "labels"}
 VERL = {"solution_str", "ground_truth"}
 VERL_BATCHED = {"solution_strs", "ground_truths"}
 
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 
 class AdapterError(TypeError):
     """A function takes neither our arguments nor those of a framework that is known."""
@@ -71,7 +73,11 @@ def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mappi
     if unfit := set(COLUMNS) & kwargs.keys():
         raise AdapterError(f"kwargs {sorted(unfit)} are filled from the samples; choose other names")
     filled = {"solution"} & parameters.keys()  # TRL's name of the known answer
-    given: dict[str, Any] = {name: () for name in (*COLUMNS, *filled)}
+    # A required parameter of another name is a column of the data set's, which is only known when there is a batch.
+    required = {
+        name for name, parameter in parameters.items() if parameter.default is parameter.empty and parameter.kind in _NAMED
+    }
+    given: dict[str, Any] = {name: () for name in (*COLUMNS, *filled, *(required - kwargs.keys()))}
     try:
         inspect.signature(function).bind(**given, **kwargs)
     except TypeError as error:
@@ -110,11 +116,15 @@ def _openrlhf(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFun
 
 
 def _verl(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFunction:
+    parameters = inspect.signature(function).parameters.values()
+    everything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    taken = {parameter.name for parameter in parameters}
+
     def call(completions: Sequence[str], answer: Sequence[str], **columns: Any) -> Sequence[float | None]:
-        results = [
-            function(data_source=source, solution_str=text, ground_truth=gold, extra_info=info, **kwargs)
-            for text, gold, (source, info) in zip(completions, answer, _infos(columns, len(completions)), strict=True)
-        ]
+        results = []
+        for text, gold, (source, info) in zip(completions, answer, _infos(columns, len(completions)), strict=True):
+            given = {"data_source": source, "solution_str": text, "ground_truth": gold, "extra_info": info}
+            results.append(function(**{name: value for name, value in given.items() if everything or name in taken}, **kwargs))
         if any(inspect.isawaitable(result) for result in results):
             results = _wait(_gather(results))
         return [_score(result) for result in results]
@@ -139,7 +149,7 @@ def _verl_batched(function: Callable[..., Any], kwargs: dict[str, Any]) -> Rewar
 def _infos(columns: Mapping[str, Any], count: int) -> list[tuple[str, dict[str, Any]]]:
     """Data source and further columns of each sample, as verl hands them on."""
     rows = [{name: values[row] for name, values in columns.items()} for row in range(count)]
-    return [(str(row.get("data_source", "")), row) for row in rows]
+    return [(str(row.get("data_source", "")), row.get("extra_info", row)) for row in rows]
 
 
 def _score(result: Any) -> float | None:

@@ -46,14 +46,17 @@ _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
 _NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
+_DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(
     r"\$\$(?P<a>[^$]+)\$\$|\$(?P<b>[^$\n]+)\$|\\\[(?P<c>(?:[^\\]|\\(?!\]))+)\\\]|\\\((?P<d>(?:[^\\]|\\(?!\)))+)\\\)"
 )
 _PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
 """A sentence that speaks of a number: it begins with two words."""
 _LETTER = re.compile(
-    r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:is|because|since|as)\b)"
+    r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:because|since|as)\b)"
 )
+_MORE_CHOICES = re.compile(r"\W*(?:text\w*)?\W*[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
+"""A letter and another one behind nothing but signs and a joint."""
 _TWO_CHOICES = re.compile(r"(?<![\w\\])\(?[A-Z]\)?,?\s+(?:and|or)\s+\(?[A-Z]\)?(?![\w'])")
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
 
@@ -96,12 +99,14 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
 def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
     """The choice made in a response to a multiple-choice question: one capital letter. Several letters are no choice."""
     found = extract(text, "strict")
+    if found.answer is not None and _MORE_CHOICES.match(found.answer):
+        return NOTHING
     if found.answer is not None:
         if match := _LETTER.match(found.answer):
             return Extraction(match[1], found.place)
         if found.place in ("box", "tag"):
             return found
-    if match := _LETTER.match(text):
+    if (match := _LETTER.match(text)) and not _MORE_CHOICES.match(text):
         return Extraction(match[1], "bare")
     if mode == "lenient":
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
@@ -111,6 +116,11 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
         if letters and (len(set(letters)) == 1 or found.place != "marker"):
             return Extraction(letters[-1], "letter")
     return NOTHING
+
+
+def is_several_choices(answer: str) -> bool:
+    """Whether an answer begins with more than one letter, which is no choice."""
+    return _MORE_CHOICES.match(answer) is not None
 
 
 def _is_word(match: re.Match[str], text: str) -> bool:
@@ -231,7 +241,7 @@ def _first_part(tail: str) -> Extraction:
     tail = tail.partition(", not ")[0]
     match = _SENTENCE_END.search(tail)
     answer = (tail[: match.start()] if match else tail).strip().strip("*`").strip()
-    if " is " in answer:  # `The answer: the largest n is 34`
+    if " is " in answer and not _DENIAL.search(answer):  # `The answer: the largest n is 34`
         answer = answer.rpartition(" is ")[2].strip().strip("*`$").strip()
     return Extraction(answer, "marker") if 0 < len(answer) <= LONGEST_ANSWER else NOTHING
 

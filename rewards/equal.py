@@ -15,8 +15,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from threading import Lock
-from typing import Literal
+from threading import Lock, RLock
+from typing import Any, Literal
 
 from rewards.algebra.compare import same
 from rewards.algebra.cursor import Tree
@@ -24,7 +24,7 @@ from rewards.algebra.number import number, percentage
 from rewards.algebra.parse import parse
 from rewards.algebra.scalar import Policy
 from rewards.algebra.tokens import Unreadable, squash, tidy
-from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter
+from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter, is_several_choices
 from rewards.sandbox import Limits, Sandbox
 
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
@@ -52,6 +52,8 @@ class Verdict:
 NO_ANSWER = Verdict("no_answer", "extract", "the chain gives no final answer")
 NO_GOLD = Verdict("undecided", "gold", "the known answer is empty")
 
+_PRECISION = RLock()
+"""mpmath's precision belongs to the process, so one thread computes at a time."""
 FLAW = "the checker failed"
 """Begins the reason of a verdict that only a flaw in this package explains."""
 
@@ -101,6 +103,10 @@ class Checker:
                     self._verdicts.popitem(last=False)
         return verdict
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A checker travels as its settings; processes and verdicts stay behind."""
+        return Checker, (self.policy, self.sandbox.limits, self.sandbox.processes, self.remembered)
+
     def close(self) -> None:
         self.sandbox.close()
 
@@ -136,7 +142,7 @@ class Checker:
 
     def _letters(self, answer: str, gold: str) -> Verdict:
         wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
-        named = _NAMED_CHOICE.match(answer)
+        named = None if is_several_choices(answer) else _NAMED_CHOICE.match(answer)
         chosen = found[1] if found else named[1] if named else None
         equal = wanted is not None and chosen == wanted[1]
         return Verdict("equal" if equal else "different", "text", f"the choice is {str(chosen)[:40]}")
@@ -152,7 +158,8 @@ class Checker:
         return Verdict("equal" if equal else "different", "number", "as percentages")
 
     def _structures(self, tree: Tree, known: Tree) -> Verdict:
-        verdict = same(known, tree, self.policy)
+        with _PRECISION:
+            verdict = same(known, tree, self.policy)
         if verdict:
             return Verdict("equal", "structure", "equal by value")
         if _has_big(tree) or _has_big(known):

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
@@ -62,6 +63,13 @@ def grade(
         policy: what counts as the same where mathematics leaves it open.
         checker: one of your own, instead of a shared one.
     """
+    for name, value, kinds in (
+        ("mode", mode, Mode),
+        ("gold_form", gold_form, Form),
+        ("prediction_form", prediction_form, Form),
+    ):
+        if value not in get_args(kinds):
+            raise ValueError(f"{name}={value!r} is unknown; choose from {', '.join(get_args(kinds))}")
     begun = time.perf_counter()
     known = read(gold, "text", "lenient") if gold_form == "text" else gold
     known = gold if known is None else known
@@ -92,7 +100,7 @@ def parse_pair(line: str, number: int) -> Pair:
     """
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also integers too long for Python
         raise PairError(f"no JSON: {error}") from error
     if not isinstance(row, dict):
         raise PairError("no JSON object")
@@ -115,7 +123,7 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     if f"{key}_parts" in row and row.get(key) is None and row[f"{key}_parts"] is not None:
         try:
             pieces = [(str(piece), int(count)) for piece, count in row[f"{key}_parts"]]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise PairError(f"{key}_parts is no list of [piece, count]") from error
         if sum(len(piece) * max(count, 0) for piece, count in pieces) > LONGEST_LINE:
             raise PairError(f"{key}_parts make more than {LONGEST_LINE} characters")
@@ -156,9 +164,11 @@ class Tally:
             count[1] += 1
 
 
-def grade_lines(
-    lines: Iterable[tuple[int, str]], mode: Mode, policy: Policy, workers: int
-) -> Iterator[tuple[Pair, Grade] | tuple[int, PairError]]:
+Result = tuple[Pair, Grade] | tuple[int, PairError]
+"""A pair with its grade, or the number of a line that is none with what is wrong with it."""
+
+
+def grade_lines(lines: Iterable[tuple[int, str]], mode: Mode, policy: Policy, workers: int) -> Iterator[Result]:
     """Grades of numbered lines, in their order. A line that is no pair gives its number and what is wrong with it.
 
     With several workers, chunks of lines go to processes of their own, a bounded number of them at a time.
@@ -171,14 +181,14 @@ def grade_lines(
         finally:
             checker.close()
         return
-    with get_context("spawn").Pool(workers, _start, (mode, policy)) as pool:
-        waiting: deque[Any] = deque()
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (mode, policy)) as pool:
+        waiting: deque[Future[list[Result]]] = deque()
         for chunk in _chunks(lines):
-            waiting.append(pool.apply_async(_grade_chunk, (chunk,)))
+            waiting.append(pool.submit(_grade_chunk, chunk))
             if len(waiting) > 4 * workers:  # a file may be larger than the memory
-                yield from waiting.popleft().get()
+                yield from waiting.popleft().result()
         while waiting:
-            yield from waiting.popleft().get()
+            yield from waiting.popleft().result()
 
 
 def _chunks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
@@ -192,7 +202,7 @@ def _chunks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
         yield chunk
 
 
-def _grade_line(number: int, line: str, mode: Mode, checker: Checker) -> tuple[Pair, Grade] | tuple[int, PairError]:
+def _grade_line(number: int, line: str, mode: Mode, checker: Checker) -> Result:
     try:
         pair = parse_pair(line, number)
     except PairError as error:
@@ -210,5 +220,5 @@ def _start(mode: Mode, policy: Policy) -> None:
     _worker.update(mode=mode, checker=Checker(policy))
 
 
-def _grade_chunk(chunk: list[tuple[int, str]]) -> list[tuple[Pair, Grade] | tuple[int, PairError]]:
+def _grade_chunk(chunk: list[tuple[int, str]]) -> list[Result]:
     return [_grade_line(number, line, _worker["mode"], _worker["checker"]) for number, line in chunk]

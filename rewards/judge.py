@@ -10,10 +10,12 @@ reward does not apply to it. Judges can be talked round (that is what a policy l
 agree with the exact checker (`agreement/NAME`), and warns where they part.
 """
 
+import http.client
 import json
 import logging
 import os
 import random
+import re
 import time
 import urllib.error
 import urllib.request
@@ -108,15 +110,7 @@ class _Endpoint:
                 time.sleep(0.5 * 2 ** (attempt - 1) * (1 + random.random() / 4))
             try:
                 return read_judgement(self._request(text))
-            except (
-                urllib.error.URLError,
-                TimeoutError,
-                ConnectionError,
-                json.JSONDecodeError,
-                KeyError,
-                IndexError,
-                TypeError,
-            ) as error:
+            except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError) as error:
                 if isinstance(error, urllib.error.HTTPError):
                     error.close()
                     if error.code in REFUSALS:
@@ -137,7 +131,6 @@ class _Endpoint:
 
 
 def read_judgement(reply: str) -> float | None:
-    """1 for a reply that begins with yes, 0 for no, None for anything else."""
-    words = reply.strip().strip("*\"'`.").lower().split()
-    first = words[0].strip(".,:;!*") if words else ""
-    return {"yes": 1.0, "no": 0.0}.get(first)
+    """1 for a reply that says yes and not no, 0 for no and not yes, None for anything else."""
+    said = {"yes", "no"} & set(re.findall(r"[a-z]+", reply.lower()))
+    return {"yes": 1.0, "no": 0.0}[said.pop()] if len(said) == 1 else None

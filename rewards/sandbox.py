@@ -56,14 +56,21 @@ class Sandbox:
     def __init__(self, limits: Limits | None = None, processes: int = 1, modules: Iterable[str] = ()) -> None:
         self.limits = limits or Limits()
         self.modules = tuple(modules)
+        self.processes = processes
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have no child; each is started when it is first needed."""
+        self._owner = os.getpid()
         self._idle: SimpleQueue[_Child | None] = SimpleQueue()
-        for _ in range(processes):
-            self._idle.put(None)  # started when first needed
-        self._processes = processes
+        for _ in range(self.processes):
+            self._idle.put(None)
 
     def call(self, function: str, *arguments: Any) -> Outcome:
         """The outcome of `module:function` on JSON arguments. Never raises for what happens inside, never blocks for
         longer than the limits (plus the wait for an idle child, where more threads than children call)."""
+        if self._owner != os.getpid():  # behind a fork: the children are the parent's
+            self._begin()
         child = self._idle.get()
         try:
             if child is None:
@@ -82,7 +89,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Kill every child; waits for calls in flight. A later call starts children anew."""
-        for child in [self._idle.get() for _ in range(self._processes)]:
+        for child in [self._idle.get() for _ in range(self.processes)]:
             if child is not None:
                 child.kill()
             self._idle.put(None)
@@ -110,7 +117,7 @@ class _Child:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
-        self.kill = weakref.finalize(self, _kill, self.process)
+        self.kill = weakref.finalize(self, _kill, self.process, os.getpid())
         """Ends the process group; also called when this object is forgotten, and when the interpreter ends."""
 
     def call(self, function: str, arguments: tuple[Any, ...]) -> Outcome:
@@ -148,7 +155,9 @@ class _Child:
         return line
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:
+    if os.getpid() != owner:  # a fork has inherited the object, not the child
+        return
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

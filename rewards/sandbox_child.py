@@ -26,7 +26,12 @@ def main() -> None:
     replies.write("ready\n")
     for line in sys.stdin:
         _renew_cpu(int(cpu_seconds))
-        replies.write(json.dumps(_reply(line)) + "\n")
+        replies.write(json.dumps(_reply(line), default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of other libraries as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _renew_cpu(seconds: int) -> None:

@@ -166,7 +166,9 @@ def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> li
         raise
     except (Exception, SystemExit) as error:  # a plug-in may fail in any way; the run must say which one did
         raise RewardError(f"rewards.{term.name} raised {error!r}") from error
-    if not isinstance(values, Sequence) or isinstance(values, str):
+    if isinstance(values, Mapping | str | bytes):
+        raise RewardError(f"rewards.{term.name} returned {type(values).__name__}; return a list with one number a completion")
+    if not isinstance(values, Sequence):
         try:
             values = list(values)
         except TypeError as error:
@@ -177,9 +179,11 @@ def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> li
 
 
 def _finite(name: str, value: Any) -> float:
+    if isinstance(value, str | bytes):
+        raise RewardError(f"rewards.{name} returned {value!r}; return a number, or None if it does not apply")
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RewardError(f"rewards.{name} returned {value!r}; return a number, or None if it does not apply") from error
     if not math.isfinite(number):
         raise RewardError(f"rewards.{name} returned {value!r}; return a finite number, or None if it does not apply")

@@ -134,7 +134,7 @@ def test_bombs_harm_nothing_else(tmp_path: Path) -> None:
     assert (
         main(["grade", str(write(tmp_path / "pairs.jsonl", rows)), "--out", str(tmp_path / "out.jsonl"), "--workers", "2"]) == 0
     )
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 10 + 5  # the start of two processes with them
     for row in lines(tmp_path / "out.jsonl"):
         assert row["accepted"] == (int(row["id"]) % 50 != 7), row
     _, alive = psutil.wait_procs(set(psutil.Process().children(recursive=True)) - before, timeout=5)

@@ -73,9 +73,10 @@ class Atoms(Cursor):
             return ("inf",)
         if len(name) == 1:
             return self.symbol(name)
-        if len(name) <= 3:
-            factors: list[Tree] = list(name[:-1])
-            return ("*", *factors, self.symbol(name[-1]))
+        if len(name) <= 3:  # a product of letters: the first one now, so that an exponent belongs to the last alone
+            self.position -= 1
+            self.tokens[self.position] = self.tokens[self.position]._replace(text=name[1:], spaced=False)
+            return name[0]
         said = [lowered]
         while (token := self.peek()) is not None and token.kind in ("name", "text") and token.text not in words.JOINTS:
             said += token.text.lower().split()

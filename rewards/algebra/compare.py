@@ -54,7 +54,8 @@ def _same_kind(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
 def _unwrap(tree: Tree) -> Tree:
     """A list or set-builder-free single value as itself; sums of matrices as one matrix."""
     if tag(tree) == "list":
-        parts = [part for part in tree[1:] if not _is_condition(part)]
+        bounded = any(tag(part) == "rel" and not set(part[1]) <= {"=", "in"} for part in tree[1:])
+        parts = [part for part in tree[1:] if bounded or not _is_condition(part)]
         return parts[0] if len(parts) == 1 else ("list", *parts) if parts else tree
     if tag(tree) == "rel" and tree[1] == ("=",) and isinstance(tree[2][1], str) and not names(tree[2][0]):
         return ("rel", ("=",), (tree[2][1], tree[2][0]))  # 3 = x

@@ -48,14 +48,23 @@ def names(tree: Tree) -> set[str]:
     return found - {"pi", "e", "i"}
 
 
-def point(seed: str, wanted: set[str], number: int, negative: bool = False) -> dict[str, Fraction]:
-    """A rational for each name, from a hash: the same for the same pair of answers, wherever it is checked."""
+def point(seed: str, wanted: set[str], number: int) -> dict[str, Fraction]:
+    """A rational for each name, from a hash: the same for the same pair of answers, wherever it is checked.
+
+    Points 0 to 2 are positive. Point 3 is negative throughout, the others in half of the names each; from point 1 on, every
+    second one is a hundred times as far out.
+    """
     values = {}
-    for name in sorted(wanted):
+    for place, name in enumerate(sorted(wanted)):
         digest = hashlib.blake2b(f"{seed}/{name}/{number}".encode(), digest_size=4).digest()
-        value = Fraction(int.from_bytes(digest, "big") % 997 + 211, 311)
-        values[name] = -value if negative and digest[0] % 2 else value
+        value = Fraction(int.from_bytes(digest, "big") % 997 + 211, 311) * (100 if number % 2 else 1)
+        negative = number == 3 or (number > 3 and (place + number) % 2 == 0)
+        values[name] = -value if negative else value
     return values
+
+
+POSITIVE, POINTS = 3, 6
+"""Points with positive values alone, and points in all."""
 
 
 def exact(tree: Tree, env: Env) -> Fraction:  # noqa: C901 (one case a kind of node)

@@ -4,8 +4,9 @@ from fractions import Fraction
 
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import names
+from rewards.algebra.words import HEDGES
 
-MOST_PARTS = 80
+MOST_PARTS = 300
 """Parts of a list that are told apart."""
 
 
@@ -15,7 +16,7 @@ def spread(tree: Tree) -> Tree:
         return tree
     if tree[0] in ("list", "set"):
         parts = [piece for part in tree[1:] for piece in _values(part)]
-        return (tree[0], *parts[:MOST_PARTS])
+        return (tree[0], *parts)
     values = _values(tree)
     return values[0] if len(values) == 1 else ("list", *values)
 
@@ -30,16 +31,16 @@ def _values(tree: Tree) -> list[Tree]:
 
 
 def _has_choice(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and tree != () and (tree[0] == "pm" or any(_has_choice(part) for part in tree[1:]))
+    return isinstance(tree, tuple) and tree != () and (tree[0] in ("pm", "mp") or any(_has_choice(part) for part in tree[1:]))
 
 
 def _choose(tree: Tree, sign: int) -> Tree:
     """The first choice in a tree made one way. In a tuple each choice is free; in a value all go together."""
     if not isinstance(tree, tuple) or not tree:
         return tree
-    if tree[0] == "pm":
+    if tree[0] in ("pm", "mp"):
         left, right = _choose(tree[1], sign), tree[2]
-        term = right if sign > 0 else ("neg", right)
+        term = right if (sign > 0) == (tree[0] == "pm") else ("neg", right)
         return term if left == Fraction(0) else ("+", left, term)
     if tree[0] == "seq":
         for place, part in enumerate(tree):
@@ -98,7 +99,7 @@ def _only_points(tree: Tree) -> bool:
     if isinstance(tree, str):
         return tree[0].isupper()
     if isinstance(tree, tuple) and tree[0] == "text":
-        return True
+        return not HEDGES & set(tree[1].split())
     return (
         isinstance(tree, tuple)
         and tree[0] in ("/", "ratio", "*", "fn")

@@ -12,8 +12,11 @@ LONGEST_NUMBER = 400
 LARGEST_EXPONENT = 1_000
 
 _PLAIN = re.compile(r"[-+]?\d{1,18}")
+_GROUP = r"(?:,|\{,\}|,\\!|\\,| |\u00a0|\u2009|\u202f)"
+"""What stands between thousands."""
 _NUMBER = re.compile(
-    r"\s*\\?\$?\s*(?P<sign>[-+]?)\s*\\?\$?\s*(?P<whole>\d{1,3}(?:(?:,|\{,\}|,\\!)\d{3})+|\d+)?(?:\.(?P<decimals>\d*))?(?:[eE](?P<exponent>[+-]?\d{1,4}))?"
+    r"\s*\\?\$?\s*(?P<sign>[-+]?)\s*\\?\$?\s*"
+    rf"(?P<whole>\d{{1,3}}(?:{_GROUP}\d{{3}})+|\d+)?(?:\.(?P<decimals>\d*))?(?:[eE](?P<exponent>[+-]?\d{{1,4}}))?"
     r"\s*\$?\s*\.?\s*"
 )
 _FRACTION = re.compile(

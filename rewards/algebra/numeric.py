@@ -15,6 +15,7 @@ from rewards.algebra.exact import Env, NoValue, exact
 
 LARGEST_LOG = 10**9
 """Natural logarithm of the largest magnitude that is computed with."""
+LARGEST_EXPONENT = mpf(10) ** 15
 DIGITS = 50
 
 
@@ -93,6 +94,10 @@ def _power(base_tree: Tree, exponent_tree: Tree, env: Env) -> mpf | mpc:
         if mpmath.re(exponent) <= 0:
             raise NoValue
         return mpf(0)
+    if base == 1:
+        return mpf(1)
+    if abs(exponent) > LARGEST_EXPONENT:
+        raise Huge
     if abs(exponent) * abs(mpmath.log(abs(base))) > LARGEST_LOG:
         raise Huge
     if isinstance(exponent, mpf) and exponent == int(exponent) and abs(exponent) < 10_000:

@@ -12,6 +12,7 @@ from rewards.algebra.functions import Functions
 from rewards.algebra.terms import RELATIONS
 from rewards.algebra.tokens import Unreadable, tidy, tokenize
 
+INEQUALITIES = {"<", ">", "<=", ">="}
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
 
 
@@ -70,7 +71,17 @@ class Reader(Functions):
         parts = self.parts(lambda: self.peek() is None)
         if not parts:
             raise Unreadable("nothing is there")
+        if len(parts) > 1 and all(tag(part) == "rel" and set(part[1]) <= INEQUALITIES for part in parts):
+            return self.conditions(parts)
         return parts[0] if len(parts) == 1 else ("list", *parts)
+
+    def conditions(self, parts: list[Tree]) -> Tree:
+        """Inequalities joined by "or" are a union, by "and" or commas an intersection."""
+        united = any(token.text in ("or", "vee") for token in self.tokens)
+        tree = parts[0]
+        for part in parts[1:]:
+            tree = ("cup" if united else "cap", tree, part)
+        return tree
 
     def groups(self) -> Tree | None:
         """`a=1, b=2; a=3, b=4`: semicolons part tuples whose parts commas part. None where it is not so."""
@@ -125,9 +136,17 @@ class Reader(Functions):
             self.position += 1
         if self.position == start:
             return
+        names = [token.text.lower().rstrip(": ") for token in self.tokens[start : self.position]]
+        spoken = {
+            piece
+            for token in self.tokens[start : self.position]
+            if not token.text.isupper()
+            for piece in token.text.lower().split()
+        }
+        if {piece.rstrip(":") for piece in spoken} & words.HEDGES - words.IGNORED_BEFORE:
+            raise Unreadable(f"{' '.join(names)!r} stands before a value")
         if self.skip(":"):
             return
-        names = [token.text.lower().rstrip(": ") for token in self.tokens[start : self.position]]
         following = self.peek()
         every = {piece for name in names for piece in name.split()}
         if following is None or not (
@@ -162,7 +181,19 @@ class Reader(Functions):
         return self.counted(tree, said)
 
     def skip_condition(self) -> None:
-        """Go on to the next joint: `for all x > 0` and the like say when, not what."""
+        """Go on to the next joint: `for all x > 0` and `where k is an integer` say when, not what.
+
+        Raises:
+            Unreadable: where it holds a value and no relation, and so could be another answer.
+        """
+        start = self.position
+        self._skip_to_joint()
+        skipped = self.tokens[start : self.position]
+        related = any(token.text in RELATIONS for token in skipped)
+        if not related and any(token.kind == "num" for token in skipped):
+            raise Unreadable("a value stands behind a condition")
+
+    def _skip_to_joint(self) -> None:
         while self.peek() is not None and self.word() not in words.JOINTS:
             if self.text() == "," and self.word(1) in words.JOINTS:
                 return

@@ -9,7 +9,7 @@ import mpmath
 from mpmath import inf, mpf
 
 from rewards.algebra.cursor import Tree
-from rewards.algebra.exact import NoValue, names
+from rewards.algebra.exact import POINTS, NoValue, names, point
 from rewards.algebra.numeric import DIGITS, numeric
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
@@ -74,13 +74,17 @@ def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case
             points = [_end(part) for part in tree[1:]]
             return normal([Interval(value, True, value, True) for value in points])
         case "cup" | "cap" | "setminus":
+            if None in (names_of := [variable(side) for side in tree[1:] if not isinstance(side, str) and side[0] == "rel"]):
+                return None
+            if len(set(names_of)) > 1:
+                return None
             left, right = _region(tree[1], True), _region(tree[2], True)
             if left is None or right is None:
                 return None
             if tree[0] == "cup":
                 return normal([*left, *right])
             return _intersect(left, right if tree[0] == "cap" else _complement(right))
-        case "setof":
+        case "setof" if _is_plain_element(tree[1]):
             return _all_of(tree[2:], lenient)
         case "rel":
             return _relation(tree)
@@ -92,6 +96,14 @@ def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case
                 return None
             return normal([interval for part in parts if part for interval in part])
     return None
+
+
+def _is_plain_element(tree: Tree) -> bool:
+    r"""Whether a set-builder is about its name itself, `x` or `x \in \mathbb{R}`, and not about 2x or integers."""
+    (element,) = tree[1:] if len(tree) == 2 else (None,)
+    if isinstance(element, tuple) and element[0] == "rel" and element[1] == ("in",):
+        return isinstance(element[2][0], str) and element[2][1] == "mathbbR"
+    return isinstance(element, str)
 
 
 def _excluded(tree: Tree) -> list[Tree] | None:
@@ -175,15 +187,20 @@ def _relation(tree: Tree) -> Region | None:
 
 def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
     """`left operator right`, where the difference is linear in `name`."""
-    if name in (left, right) and {left, right} & {("inf",), ("neg", ("inf",))}:
+    if operator in ("<", ">", "<=", ">=") and name in (left, right) and {left, right} & {("inf",), ("neg", ("inf",))}:
         return LINE  # x < ∞ says nothing
     if operator not in FLIPPED:
         return None
-    at = [numeric(("+", left, ("neg", right)), {name: Fraction(value)}) for value in (0, 1, 2, 7)]
+    seed = repr((left, right))
+    places = [Fraction(0), Fraction(1), *(point(seed, {name}, number)[name] for number in range(POINTS))]
+    at = [numeric(("+", left, ("neg", right)), {name: value}) for value in places]
     if not all(isinstance(value, mpf) for value in at):
         return None
     slope = at[1] - at[0]
-    if abs(slope) < NEARLY or not (_near(at[2], at[0] + 2 * slope) and _near(at[3], at[0] + 7 * slope)):
+    straight = all(
+        _near(value, at[0] + slope * place.numerator / place.denominator) for place, value in zip(places, at, strict=True)
+    )
+    if abs(slope) < NEARLY or not straight:
         return None
     end = -at[0] / slope
     if slope < 0:

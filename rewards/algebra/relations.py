@@ -6,7 +6,7 @@ import mpmath
 from mpmath import mpf
 
 from rewards.algebra.cursor import Tree, tag
-from rewards.algebra.exact import NoValue, names, point
+from rewards.algebra.exact import POINTS, POSITIVE, NoValue, names, point
 from rewards.algebra.numeric import DIGITS, numeric
 from rewards.algebra.regions import FLIPPED
 
@@ -35,12 +35,14 @@ def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | No
     seed = repr(sorted((repr(left), repr(right))))
     ratios: list[mpf] = []
     with mpmath.workdps(DIGITS):
-        for number in range(4):
+        for number in range(POINTS):
             env = point(seed, wanted, number)
             try:
                 above, below = numeric(left, env), numeric(right, env)
             except (NoValue, ValueError, ArithmeticError):
                 continue
+            if number >= POSITIVE and not (isinstance(above, mpf) and isinstance(below, mpf)):
+                continue  # roots have branches there
             tiny = mpf(10) ** -40
             if abs(below) < tiny or abs(above) < tiny:
                 return False  # an equation that is always true says nothing
@@ -65,17 +67,21 @@ def solves(relation: Tree, value: Tree) -> bool | None:
     seed = repr(sorted((repr(relation), repr(value))))
     with mpmath.workdps(DIGITS):
         slopes = []
-        for number in range(3):
+        for number in range(POINTS):
             env = point(seed, names(relation), number)
             try:
                 at = [numeric(difference, {**env, name: Fraction(step)}) for step in (0, 1, 3)]
                 known = numeric(value, env)
             except (NoValue, ValueError, ArithmeticError):
-                return None
+                continue
+            if number >= POSITIVE and not all(isinstance(value, mpf) for value in (*at, known)):
+                continue  # roots have branches there
             slope = at[1] - at[0]
             if slope == 0 or abs(at[2] - at[0] - 3 * slope) > abs(slope) * mpf(10) ** -30:
                 return False
             slopes.append(slope)
             if abs(-at[0] / slope - known) > max(abs(known), mpf(1)) * mpf(10) ** -30:
                 return False
+        if not slopes:
+            return None
         return all(abs(slope - slopes[0]) < abs(slopes[0]) * mpf(10) ** -30 for slope in slopes)

@@ -13,11 +13,10 @@ import mpmath
 from mpmath import mpc, mpf
 
 from rewards.algebra.cursor import Tree
-from rewards.algebra.exact import Env, Inexact, NoValue, exact, names, point
+from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, names, point
 from rewards.algebra.numeric import DIGITS, Huge, numeric
 from rewards.algebra.words import UNITS, VAGUE_UNITS
 
-POINTS = 3
 MORE_DIGITS = 160
 MOST_NAMES = 40
 
@@ -208,18 +207,17 @@ def _real_value(tree: Tree) -> mpf | None:
 
 def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
     seed = repr(sorted((repr(gold), repr(answer))))
-    points = [point(seed, wanted, number) for number in range(POINTS if wanted else 1)]
     decided = 0
-    for env in points:
-        verdict = _same_at(gold, answer, env)
+    for number in range(POSITIVE if wanted else 1):
+        verdict = _same_at(gold, answer, point(seed, wanted, number))
         if verdict is False:
             return False
         decided += verdict is True
     if not decided:
         return None
     # |x| and x agree where x is positive. Elsewhere roots have branches, so only real values on both sides count there.
-    for number in range(2 if wanted else 0):
-        if _same_at(gold, answer, point(seed, wanted, number, negative=True), real_only=True) is False:
+    for number in range(POSITIVE, POINTS if wanted else POSITIVE):
+        if _same_at(gold, answer, point(seed, wanted, number), real_only=True) is False:
             return False
     return True
 

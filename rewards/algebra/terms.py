@@ -32,7 +32,7 @@ class Terms(Atoms):
             self.position += 1
             if operator in ("pm", "mp"):
                 left = terms[0] if len(terms) == 1 else ("+", *terms)
-                terms = [("pm", left, self.term())]
+                terms = [(operator, left, self.term())]
             else:
                 term = self.term()
                 if operator == "-" and len(terms) == 1 and tag(term) in ("set", "setof") and tag(terms[0]) in SETS:
@@ -138,7 +138,7 @@ class Terms(Atoms):
             tree = ("neg", inner) if operator == "-" else inner
         elif operator in ("pm", "mp"):
             self.position += 1
-            tree = ("pm", Fraction(0), self.term())
+            tree = (operator, Fraction(0), self.term())
         else:
             tree = self.power()
         self.depth -= 1

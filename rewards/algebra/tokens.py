@@ -63,8 +63,9 @@ _TEXT_COMMANDS = (
     r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|overline|boxed|fbox|ensuremath|mathop|pmb"
 )
 _WRAPPED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])\s*")
+_ALL_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm)\s*\{([^{}\\]*)\}")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
-_SQUASHED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])|[\s{{}}]")
+_LOOSE = re.compile(r" (?![0-9A-Za-z.,])|(?<![0-9A-Za-z.,]) ")
 _TOKEN = re.compile(
     r"(?P<num>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|(?:\d+(?:\.\d+)?|\.\d+)[eE][+-]?\d{1,6}(?![\d.])|\d+(?:\.\d+|\.(?=\s*[-/*+)^]))?|\.\d+)"
     r"|(?P<word>[a-zA-Z]+)|(?P<cmd>\\[a-zA-Z]+)|(?P<row>\\\\)|(?P<brace>\\[{}|])|(?P<op>\*\*|<=|>=|!=|==|=>|->|\^\\circ|[-+*/^_=<>()\[\]{}|,;:!%'&.?])"
@@ -98,6 +99,8 @@ def tidy(text: str) -> str:
         text = _TIMES.sub(r" \\times ", text)
     if "/" in text or "^" in text:
         text = _COMPOUND_UNIT.sub(r" \\text{\1}", text)
+    if text.startswith("\\") and (match := _ALL_TEXT.fullmatch(text)) is not None:
+        text = match[1].strip()
     while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):
         text = text[:-1].rstrip(" ,;")
     return text
@@ -111,10 +114,9 @@ def _recurring(match: re.Match[str]) -> str:
 
 
 def squash(tidied: str) -> str:
-    """What equality of text compares: the tidied text without white space, braces and wrappers of text."""
-    if "\\" in tidied:
-        return _SQUASHED.sub("", tidied)
-    return "".join(tidied.split()).replace("{", "").replace("}", "")
+    """What equality of text compares: the tidied text without white space, but for that between letters or digits. Braces stay:
+    they say what belongs to a root or an exponent."""
+    return _LOOSE.sub("", tidied)
 
 
 def tokenize(tidied: str) -> list[Token]:

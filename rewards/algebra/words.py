@@ -46,9 +46,12 @@ VAGUE_UNITS = {"unit", "point"}
 JOINTS = {"and", "or", "but"}
 HEDGES = {
     "or", "not", "no", "wrong", "maybe", "perhaps", "possibly", "incorrect", "other", "unless", "except", "false", "never",
-    "isn't", "if",
-    "anything", "whatever", "random", "guess", "unknown", "untrue", "either", "neither", "nor", "else", "between", "than",
-    "approximately",
+    "isn't", "if", "million", "millions", "thousand", "thousands", "hundred", "hundreds", "billion", "dozen", "dozens",
+    "squared", "cubed", "factorial", "minus", "plus", "times", "divided", "over", "probably", "versus", "could", "cannot",
+    "can", "may", "might", "must", "would", "also", "alternatively", "lie", "half", "double", "twice", "be", "is", "are",
+    "was", "less", "more", "most", "least", "hello", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+    "ten", "zero", "without", "instead", "but", "although", "though", "sorry", "anything", "whatever", "random", "guess",
+    "unknown", "untrue", "either", "neither", "nor", "else", "between", "than", "approximately",
 }  # fmt: skip
 """Words that take back what stands before them."""
 LONGEST_SUFFIX = 6

@@ -98,7 +98,7 @@ def test_it_is_named_in_the_config(server: Judge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "value"), [("yes", 1.0), ("No.", 0.0), ("**Yes**", 1.0), ("perhaps yes", None), ("", None), ("nothing", None)]
+    ("reply", "value"), [("yes", 1.0), ("No.", 0.0), ("**Yes**", 1.0), ("Yes, but no", None), ("", None), ("nothing", None)]
 )
 def test_replies(reply: str, value: float | None) -> None:
     assert read_judgement(reply) == value
