@@ -46,6 +46,7 @@ _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
 _NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
+_ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(
     r"\$\$(?P<a>[^$]+)\$\$|\$(?P<b>[^$\n]+)\$|\\\[(?P<c>(?:[^\\]|\\(?!\]))+)\\\]|\\\((?P<d>(?:[^\\]|\\(?!\)))+)\\\)"
@@ -234,6 +235,8 @@ def _first_part(tail: str) -> Extraction:
         if tail.startswith(opening):
             end = tail.find(closing, len(opening))
             rest = tail[end + len(closing) :].split("\n", 1)[0].strip() if end > 0 else ""
+            if _ANOTHER.match(rest):
+                return Extraction(tail.split("\n", 1)[0].strip(), "marker")
             if end > 0 and (opening in ("**", "`") or not re.match(r"[\w(\\+*/^=<>-]|,\s*\$", rest)):
                 answer = tail[len(opening) : end].strip().strip("$").strip()
                 unit = re.match(r"\s*(?:%|\\%|percent\b|pct\b|degrees\b)", rest)

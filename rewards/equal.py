@@ -154,7 +154,7 @@ class Checker:
         if left[1] == right[1]:
             return self._numbers(left[0], right[0])
         percent, other = (left[0], right[0]) if left[1] else (right[0], left[0])
-        equal = percent == 100 * other or (self.policy.percent and percent == other)
+        equal = percent == 100 * other or (self.policy.percent and percent == other and abs(percent) >= 1)
         return Verdict("equal" if equal else "different", "number", "as percentages")
 
     def _structures(self, tree: Tree, known: Tree) -> Verdict:

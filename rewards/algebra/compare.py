@@ -227,7 +227,7 @@ def _same_parts(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if tag(gold) in ("cup", "cap"):
         return _matched(_flat(gold), _flat(answer), policy)
     if tag(gold) == "setof":
-        return _in_order(gold[2:], answer[2:], policy)
+        return gold[1] == answer[1] and _in_order(gold[2:], answer[2:], policy)
     return _in_order(gold[1:], answer[1:], policy)
 
 
@@ -243,9 +243,9 @@ def _same_words(gold: Tree, answer: Tree) -> bool:
 
 
 def _said(tree: Tree) -> str | int | None:
-    """Words without articles; of a time, the minutes since midnight or noon alike where half the day is not said."""
+    """Words without articles; of a time, the seconds since midnight or noon alike where half the day is not said."""
     if tag(tree) == "time":
-        return tree[1] % 720 if not tree[2] else tree[1]
+        return tree[1] % 43_200 if not tree[2] else tree[1]
     if tag(tree) == "text":
         return " ".join(piece for piece in tree[1].split() if piece not in ("a", "an", "the")) or tree[1]
     if isinstance(tree, str):

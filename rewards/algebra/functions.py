@@ -9,10 +9,14 @@ from rewards.algebra.tokens import Unreadable
 
 BIG = {"sum", "prod", "int", "lim", "iint", "oint", "bigcup", "bigcap"}
 CONSTANTS: dict[str, Tree] = {"infty": ("inf",), "emptyset": ("set",), "hbar": "hbar", "ell": "l"}
-ACCENTS = {"overline", "bar", "vec", "hat", "tilde", "dot", "ddot", "widehat", "overrightarrow"}
+ACCENTS = {
+    "overline": "bar", "bar": "bar", "vec": "vec", "overrightarrow": "vec", "hat": "hat", "widehat": "hat", "tilde": "tilde",
+    "dot": "dot", "ddot": "ddot",
+}  # fmt: skip
+"""Each accent, and the one that it is like."""
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
 NO_VALUE = {"ldots", "therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
-MATRICES = {"pmatrix", "bmatrix", "vmatrix", "matrix", "array", "Bmatrix", "Vmatrix", "smallmatrix"}
+MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
 
 
 class Functions(Terms):
@@ -37,7 +41,7 @@ class Functions(Terms):
         if name in BIG:
             return self.big(name)
         if name in ACCENTS:
-            return ("call", name, self.argument())
+            return ("call", ACCENTS[name], self.argument())
         if name in ALPHABETS:
             inner = self.argument()
             return f"{name}{inner}" if isinstance(inner, str) else ("call", name, inner)

@@ -40,7 +40,9 @@ def _time(match: re.Match[str]) -> Tree:
     hours, minutes, half = int(match[1]), int(match[2]), (match[4] or "").lower()[:1]
     if half:
         hours = hours % 12 + (12 if half == "p" else 0)
-    return ("time", 60 * hours + minutes, half != "" or hours > 12, ("ratio", Fraction(match[1]), Fraction(match[2])))
+    parts = [Fraction(part) for part in match.groups()[:3] if part is not None]
+    seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
+    return ("time", seconds, half != "" or hours > 12, ("ratio", *parts))
 
 
 def _word(tidied: str) -> Tree | None:
@@ -143,7 +145,7 @@ class Reader(Functions):
             if not token.text.isupper()
             for piece in token.text.lower().split()
         }
-        if {piece.rstrip(":") for piece in spoken} & words.HEDGES - words.IGNORED_BEFORE:
+        if {piece.rstrip(":") for piece in spoken} & (words.HEDGES | {"any"}) - words.IGNORED_BEFORE:
             raise Unreadable(f"{' '.join(names)!r} stands before a value")
         if self.skip(":"):
             return
@@ -161,6 +163,9 @@ class Reader(Functions):
             return tree
         if token.kind == "name" and len(token.text) == 1:
             return tree
+        known = token.text.lower() in {*words.UNITS, *words.PERCENT, *words.DEGREE, *ORDINALS}
+        if token.kind == "name" and not token.spaced and not known:
+            raise Unreadable(f"{token.text!r} is stuck to a value")
         said: list[str] = []
         while (token := self.peek()) is not None and token.kind in ("text", "name") and token.text not in words.JOINTS:
             said += token.text.lower().split()

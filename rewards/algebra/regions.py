@@ -187,8 +187,12 @@ def _relation(tree: Tree) -> Region | None:
 
 def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
     """`left operator right`, where the difference is linear in `name`."""
-    if operator in ("<", ">", "<=", ">=") and name in (left, right) and {left, right} & {("inf",), ("neg", ("inf",))}:
-        return LINE  # x < ∞ says nothing
+    infinite = [side for side in (left, right) if side in (("inf",), ("neg", ("inf",)))]
+    if infinite:  # x < ∞ says nothing, x > ∞ is never so
+        upward = (infinite[0] == ("inf",)) == (operator in ("<", "<=")) if infinite[0] is right else None
+        if upward is None:
+            upward = (infinite[0] == ("inf",)) == (operator in (">", ">="))
+        return LINE if name in (left, right) and operator in ("<", ">", "<=", ">=") and upward else ()
     if operator not in FLIPPED:
         return None
     seed = repr((left, right))

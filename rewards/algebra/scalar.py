@@ -106,9 +106,15 @@ def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tr
     if "deg" in tags:
         readings = [("*", marked, ("/", "pi", Fraction(180)))] if _mentions_pi(other) else [marked]
     else:
-        readings = [("/", marked, Fraction(100))] + ([marked] if policy.percent else [])
+        readings = [("/", marked, Fraction(100))] + ([marked] if policy.percent and not _is_small(marked) else [])
     others = [other] * len(readings)
     return (readings, others) if tags[0] else (others, readings)
+
+
+def _is_small(tree: Tree) -> bool:
+    """Whether a number is below 1, so that nobody means it as a percentage."""
+    value = _real_value(tree)
+    return value is not None and abs(value) < 1
 
 
 def _peel_sign(gold: Tree, answer: Tree) -> tuple[list[Tree], list[Tree]] | None:
@@ -125,7 +131,7 @@ def _peel_sign(gold: Tree, answer: Tree) -> tuple[list[Tree], list[Tree]] | None
 def _units_differ(left: str, right: str) -> bool:
     known = set(UNITS.values()) - VAGUE_UNITS
     first, second = left.split(), right.split()
-    if not (set(first) & known and set(second) & known):
+    if not all(set(words) & known or any("/" in word for word in words) for words in (first, second)):
         return False
     return first != second
 
@@ -249,7 +255,7 @@ def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> boo
                 return None
             left, right = values[0], values[1]
             size, apart = max(abs(left), abs(right)), abs(left - right)
-            if size == 0 or apart <= size * mpf(10) ** -(digits * 3 // 5):
+            if digits == MORE_DIGITS and (size == 0 or apart <= size * mpf(10) ** -(digits * 3 // 5)):
                 return True
             if size > mpf(10) ** (-digits // 2) and apart > size * mpf(10) ** -12:
                 return False  # clearly apart; smaller differences, and values near nothing, are looked at more closely

@@ -55,19 +55,19 @@ _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\overline\s*\{?(\d{1,30})\}?")
 _TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
 _COMPOUND_UNIT = re.compile(
-    r"(?<=[\d}]) ?((?:k|c|m)?m/s|km/hr?|mi/hr?|ft/s|g/mol|kg/m|N/m|J/K|m|cm|km|mm|ft|in)(?:\^\{?[23]\}?)?$"
+    r"(?<=[\d}]) ?((?:k|c|m)?m/s|km/hr?|mi/hr?|ft/s|g/mol|kg/m|N/m|J/K|m|cm|km|mm|ft|in)(\^\{?[23]\}?)?$"
 )
 """Units that would be read as names, at the end of a number."""
 _TEXT_COMMANDS = (
     r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
-    r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|overline|boxed|fbox|ensuremath|mathop|pmb"
+    r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|boxed|fbox|ensuremath|mathop|pmb"
 )
 _WRAPPED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])\s*")
 _ALL_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm)\s*\{([^{}\\]*)\}")
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
-_LOOSE = re.compile(r" (?![0-9A-Za-z.,])|(?<![0-9A-Za-z.,]) ")
+_LOOSE = re.compile(r" (?![0-9A-Za-z.])|(?<![0-9A-Za-z.]) ")
 _TOKEN = re.compile(
-    r"(?P<num>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|(?:\d+(?:\.\d+)?|\.\d+)[eE][+-]?\d{1,6}(?![\d.])|\d+(?:\.\d+|\.(?=\s*[-/*+)^]))?|\.\d+)"
+    r"(?P<num>[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|(?:\d+(?:\.\d+)?|\.\d+)[eE][+-]?\d{1,6}(?![\d.])|\d+(?:\.\d+|\.(?=\s*[-/*+)^]))?|\.\d+)"
     r"|(?P<word>[a-zA-Z]+)|(?P<cmd>\\[a-zA-Z]+)|(?P<row>\\\\)|(?P<brace>\\[{}|])|(?P<op>\*\*|<=|>=|!=|==|=>|->|\^\\circ|[-+*/^_=<>()\[\]{}|,;:!%'&.?])"
 )
 
@@ -98,7 +98,7 @@ def tidy(text: str) -> str:
     if "x" in text:
         text = _TIMES.sub(r" \\times ", text)
     if "/" in text or "^" in text:
-        text = _COMPOUND_UNIT.sub(r" \\text{\1}", text)
+        text = _COMPOUND_UNIT.sub(r" \\text{\1}\2", text)
     if text.startswith("\\") and (match := _ALL_TEXT.fullmatch(text)) is not None:
         text = match[1].strip()
     while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):

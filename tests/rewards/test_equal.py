@@ -2,6 +2,7 @@
 
 import json
 import threading
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,14 @@ no | on ; yes | sey ; a | b ; x^2 | y^2 ; 10000000000000000001 | 100000000000000
 3\\frac{1}{2} | 3/2
 5.001 | 5 ; 0.5 | 50 ; 10 cm | 10 m ; 52_8 | 528 ; 52_8 | 52 ; (1,2) | (2,1) ; [0,9) | (0,9) ; x<5 | x>5 ; 1 or 2 or 3 | 2
 \\pm 2 | 2 ; x^2=4 | x=2 ; x^2+1 | x^2+1=0 ; 0=0 | y=2x+3 ; e^{-50} | e^{-51} ; \\frac{1}{100000000!} | \\frac{1}{99999999!}
-1331 and 1728 | 1728 ; |x| | x ; 5 \\text{ or any other number} | 5 ; 1:2 | 2:1 ; 12:00 | 1:00 ; \\text{(A) or (C)} | C
+1331 and 1728 | 1728 ; |x| | x ; 1:2 | 2:1 ; 12:00 | 1:00 ; \\text{(A) or (C)} | C
 {1,2,3} | {1,2,4}
 \\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix} | (1,3) ; \\infty | -\\infty ; 9^{9^{9^9}} | 42 ; F_{n} F_{n-1} | F_{n} F_{n-2}
+\\sqrt{2x} | \\sqrt{2}x ; \\frac{1}{2x} | \\frac{12}{x} ; e^{2x} | e^{2}x ; 2 1/2 | 21/2 ; xy^2 | x^2y^2 ; \\overline{z} | z
+(-\\infty,3) | |x|<3 ; |x|+|y|=1 | x+y=1 ; |x-5| | 5-x ; c|v| | cv ; (0,2) | \\{x^2 \\mid 0<x<2\\}
+x>1 \\text{ and } x<3 | \\mathbb{R}
+1 \\pm 2 \\mp 3 | 6,-4 ; 2:15:20 | 2:15:45 ; 15 cm | 15 cm^2 ; 5\\text{ m/s} | 5\\text{ km/h} ; 0.3 | 0.3\\%
+1+e^{-100} | 1+e^{-101}
 """
 
 
@@ -49,6 +55,46 @@ def checker():
     made = Checker(limits=Limits(seconds=2.0))
     yield made
     made.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5 million",
+        "5 squared",
+        "5 minus one",
+        r"5 \text{ such that } 7",
+        r"5\text{ is a lie}",
+        "Not: 5",
+        r"\text{wrong} = 5",
+        "5asdf",
+    ],
+)
+def test_words_that_change_a_value_are_not_skipped(checker: Checker, text: str) -> None:
+    assert not checker.check(text, "5").correct
+
+
+def test_a_tower_over_one_takes_no_time(checker: Checker) -> None:
+    assert checker.check("1^{10^{100000000}}", "5").outcome != "equal"
+
+
+def test_a_long_list_is_not_cut(checker: Checker) -> None:
+    everything = ", ".join(map(str, range(120)))
+    assert not checker.check(", ".join(map(str, range(80))), everything).correct
+
+
+def test_a_fork_has_children_of_its_own(checker: Checker) -> None:
+    assert _INHERITED.check(r"\sum_{k=1}^{10} k", "55").correct
+    with get_context("fork").Pool(2) as pool:
+        found = pool.starmap(_check_sum, [(checker.policy, n) for n in range(2, 10)])
+    assert found == ["equal"] * 8
+
+
+def _check_sum(policy: Policy, n: int) -> str:
+    return _INHERITED.check(rf"\sum_{{k=1}}^{{{n}}} k", str(n * (n + 1) // 2)).outcome
+
+
+_INHERITED = Checker()
 
 
 @pytest.mark.parametrize(("left", "right"), pairs(EQUAL))

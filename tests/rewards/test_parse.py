@@ -82,7 +82,7 @@ def test_characters(written: str, meant: str) -> None:
 
 def test_looks_do_not_count() -> None:
     for left, right in (
-        (r"\left( 3 , \dfrac{\pi}{2} \right)", r"(3,\frac\pi2)"),
+        (r"\left( 3 , \dfrac{\pi}{2} \right)", r"(3,\frac{\pi}{2})"),
         (r"10,\!080", "10,080"),
         (r"\text{E}", "E"),
         ("$5$.", "5"),
