@@ -78,8 +78,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 
     match options.command:
         case "run" | "warmup" | "train":
-            stages = {"run": ("warmup", "reinforce"), "warmup": ("warmup",), "train": ("reinforce",)}[options.command]
-            return commands.run(options.config, options.overrides, stages)
+            return commands.run(options.command, options.config, options.overrides)
         case "check":
             return commands.check(options.config, options.overrides, options.defaults)
         case "eval":

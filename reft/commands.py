@@ -20,9 +20,13 @@ from reft.run import check_directory, default_directory, read_settings
 from reft.summary import print_summary, read_summary
 from rewards.answer import Mode
 
+STAGES = {"run": ("warmup", "reinforce"), "warmup": ("warmup",), "train": ("reinforce",)}
+"""What each of the commands that work on a run does of it."""
 
-def run(config: str, overrides: Sequence[str], stages: Sequence[str]) -> int:
-    """Do the stages of a run and print the table."""
+
+def run(command: str, config: str, overrides: Sequence[str]) -> int:
+    """Do the stages of a run that `command` stands for, and print the table."""
+    stages = STAGES[command]
     composed = compose(config, overrides)
     directory = default_directory(composed)
     check_directory(directory, composed)
@@ -43,7 +47,6 @@ def run(config: str, overrides: Sequence[str], stages: Sequence[str]) -> int:
     started = time.time() - psutil.Process().create_time()
     content = run_stages(prepared, directory, display, stages, started)
     if content is None:
-        command = {2: "run", 1: {"warmup": "warmup", "reinforce": "train"}[stages[0]]}[len(stages)]
         display.note(f"go on with: {shlex.join(['reft', command, config, *overrides])}")
         return 130
     print_summary(content)

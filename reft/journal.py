@@ -49,11 +49,9 @@ class RunJournal:
         self._bar: Bar | None = None
         self._stop: StopRequest | None = None
 
-    def steps(self, learner: Learner, steps: int) -> Iterator[int]:
+    def steps(self, steps: int) -> Iterator[int]:
         saved = self.run.steps_saved()
         start = saved[-1] if saved else 0
-        if start:
-            learner.load(self.run.checkpoint(step_name(start)))
         self.run.forget_after("reinforce", start)
         self._recount()
         note = "finishing this step and saving; Ctrl-C again stops at once"

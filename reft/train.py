@@ -46,8 +46,8 @@ class Stream:
 class Journal(Protocol):
     """What the loop tells its surroundings, and what it asks them."""
 
-    def steps(self, learner: Learner, steps: int) -> Iterator[int]:
-        """The steps still to do, from the last checkpoint on; ends early when somebody asks for it."""
+    def steps(self, steps: int) -> Iterator[int]:
+        """The steps still to do, behind the last checkpoint; ends early when somebody asks for it."""
         ...
 
     def timed(self, name: str) -> AbstractContextManager[None]:
@@ -78,9 +78,9 @@ def train(
     sampling: SamplingConfig,
     seed: int,
 ) -> None:
-    """Reinforce the learner's policy until the journal says that it is enough."""
+    """Reinforce the learner's policy, which stands at the last checkpoint, until the journal says that it is enough."""
     params = SamplingParams(sampling.temperature, sampling.max_tokens)
-    for step in journal.steps(learner, settings.steps):
+    for step in journal.steps(settings.steps):
         with journal.timed("sample"):
             shard_seed = derive_seed(seed, "train", step)
             samples = pool.sample(problems.batch(step), settings.samples_per_prompt, params, shard_seed)

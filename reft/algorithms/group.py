@@ -90,14 +90,12 @@ class GroupAlgorithm:
         weights, counts = ops.aggregate(mask, self.aggregation, self.longest)
         if self.importance_cap is not None:
             weights = weights * ops.truncated_weights(outputs.logprobs, batch.sampler_logprobs, self.importance_cap)
-        gap = (batch.sampler_logprobs - outputs.logprobs)[mask].abs()
         metrics = {
             "kl/reference": float(kl.sum(1).mean()),
             "advantage/mean": float(advantages[mask].mean()),
             "advantage/std": float(advantages[mask].std(correction=0)),
             "group/without_signal": silent_groups(batch),
-            "sampler/logprob_gap_mean": float(gap.mean()),
-            "sampler/logprob_gap_max": float(gap.max()),
+            **ops.sampler_gap(batch.sampler_logprobs, outputs.logprobs, mask),
         }
         return Experience(batch, outputs.logprobs, reference, advantages, weights, counts), metrics
 

@@ -139,6 +139,12 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip
     return 0.5 * torch.maximum((values - returns) ** 2, (near - returns) ** 2)
 
 
+def sampler_gap(sampler_logprobs: Tensor, logprobs: Tensor, mask: Tensor) -> dict[str, float]:
+    """Metrics of how far the sampler's log-probs of its tokens are from the learner's."""
+    gap = (sampler_logprobs - logprobs)[mask].abs()
+    return {"sampler/logprob_gap_mean": float(gap.mean()), "sampler/logprob_gap_max": float(gap.max())}
+
+
 def aggregate(mask: Tensor, aggregation: Aggregation, longest: int = 1) -> tuple[Tensor, Tensor]:
     """Weights (B, T-1) of the token losses, and counts (B,): the loss is Σ weight·token loss / Σ counts, whichever way
     rows are spread. Rows without actions count nothing. `longest` is the divisor of seq-mean-token-sum-norm."""

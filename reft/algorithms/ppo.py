@@ -89,15 +89,13 @@ class PPO:
             weights=weights,
             counts=counts,
         )
-        gap = (batch.sampler_logprobs - outputs.logprobs)[mask].abs()
         metrics = {
             "kl/reference": float(kl.sum(1).mean()),
             "value/mean": float(values[mask].mean()),
             "value/explained_variance": ops.explained_variance(values, returns, mask),
             "advantage/mean": float(advantages[mask].mean()),
             "advantage/std": float(advantages[mask].std(correction=0)),
-            "sampler/logprob_gap_mean": float(gap.mean()),
-            "sampler/logprob_gap_max": float(gap.max()),
+            **ops.sampler_gap(batch.sampler_logprobs, outputs.logprobs, mask),
         }
         return experience, metrics
 

@@ -47,7 +47,7 @@ class Notes:
         self.metrics: list[Mapping[str, float]] = []
         self.version = 0
 
-    def steps(self, learner: Learner, steps: int) -> Iterator[int]:
+    def steps(self, steps: int) -> Iterator[int]:
         yield from range(steps)
 
     @contextmanager
