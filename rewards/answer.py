@@ -35,10 +35,11 @@ _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>")
 _BOX_GAP = re.compile(
     r"(?:\s|[$,;.()\[\]&~]|\\[()\[\],;:! ]|\\(?:q?quad|text|textbf|mathrm|mbox|rm)\b|[{}]|\b(?:and|or)\b|\*)*", re.IGNORECASE
 )
+_UNBRACED = re.compile(r"[^\s$.,;\\}]{1,30}")
 _APPROXIMATE = re.compile(r"\\approx|\\simeq|≈")
 _AFTER_ANSWER = re.compile(
     r"s?\b[ \t]*(?:to\s+(?:the|this)\s+\w+\s*)?(?:\*\*|__)?[ \t]*"
-    r"(?P<verb>is\b|are\b|:|=|should\s+be\b|would\s+be\b|will\s+be\b|must\s+be\b|equals\b|(?=\s*(?:\$|\\\[|\\\()))\s*"
+    r"(?:is\b|are\b|:|=|should\s+be\b|would\s+be\b|will\s+be\b|must\s+be\b|equals\b|(?=\s*(?:\$|\\\[|\\\()))\s*"
     r"(?:\*\*|__)?\s*:?\s*(?P<negated>(?:definitely\s+|clearly\s+)?(?:not\b|n't))?",
     re.IGNORECASE,
 )
@@ -48,9 +49,7 @@ _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:
 _NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
-_FORMULA = re.compile(
-    r"\$\$(?P<a>[^$]+)\$\$|\$(?P<b>[^$\n]+)\$|\\\[(?P<c>(?:[^\\]|\\(?!\]))+)\\\]|\\\((?P<d>(?:[^\\]|\\(?!\)))+)\\\)"
-)
+_FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\(?!\]))+)\\\]|\\\(((?:[^\\]|\\(?!\)))+)\\\)")
 _PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
 """A sentence that speaks of a number: it begins with two words."""
 _LETTER = re.compile(
@@ -179,7 +178,7 @@ def _last_box(text: str, end: int) -> tuple[int, int, str] | None:
     while begin < len(text) and text[begin] in " \t":
         begin += 1
     if begin >= len(text) or text[begin] != "{":
-        match = re.compile(r"[^\s$.,;\\}]{1,30}").match(text, begin)  # `\boxed 4`
+        match = _UNBRACED.match(text, begin)  # `\boxed 4`
         return (start, match.end(), match[0]) if match else (start, begin, "")
     depth = 0
     for position in range(begin, min(len(text), begin + LONGEST_ANSWER)):

@@ -52,7 +52,7 @@ def _same_kind(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
 
 
 def _unwrap(tree: Tree) -> Tree:
-    """A list or set-builder-free single value as itself; sums of matrices as one matrix."""
+    """A tree in the form that is compared: lists without side conditions, `3 = x` as `x = 3`, sums of matrices added up."""
     if tag(tree) == "list":
         bounded = any(tag(part) == "rel" and not set(part[1]) <= {"=", "in"} for part in tree[1:])
         parts = [part for part in tree[1:] if bounded or not _is_condition(part)]
@@ -112,6 +112,9 @@ def _as_regions(gold: Tree, answer: Tree) -> bool | None:
     if found[0] is None or found[1] is None:
         return None
     return same_region(found[0], found[1])
+
+
+# Relations
 
 
 def _same_relation(gold: Tree, answer: Tree, policy: Policy) -> bool | None:

@@ -1,5 +1,6 @@
 """Names given to values, and values given as choices: `x = 5`, `f(x) = x + 1`, `(a, b) = (1, 2)`, `1 ± 2`."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from rewards.algebra.cursor import Tree, tag
@@ -54,13 +55,8 @@ def unlabel(gold: Tree, answer: Tree) -> tuple[Tree, Tree]:
     if tag(gold) == "list" and tag(answer) == "list" and len(gold) == len(answer):
         mine, theirs = ([_label(part) for part in tree[1:]] for tree in (gold, answer))
         if None not in mine and None not in theirs and len(set(mine)) == len(mine) and set(mine) == set(theirs):
-            places = {label: part for label, part in zip(theirs, answer[1:], strict=True)}
-            return ("seq", "(", ")", *(bare(part) for part in gold[1:])), (
-                "seq",
-                "(",
-                ")",
-                *(bare(places[label]) for label in mine),
-            )
+            places = dict(zip(theirs, answer[1:], strict=True))
+            return _tuple(map(bare, gold[1:])), _tuple(bare(places[label]) for label in mine)
     labels = _label(gold), _label(answer)
     if labels[0] is not None and labels[1] is not None:
         if labels[0] == labels[1]:
@@ -70,6 +66,10 @@ def unlabel(gold: Tree, answer: Tree) -> tuple[Tree, Tree]:
         if not _interchangeable(labels[0], labels[1]):
             return gold, answer
     return bare(gold, deep=True), bare(answer, deep=True)
+
+
+def _tuple(parts: Iterable[Tree]) -> Tree:
+    return ("seq", "(", ")", *parts)
 
 
 def _interchangeable(left: Tree, right: Tree) -> bool:

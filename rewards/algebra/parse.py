@@ -54,7 +54,7 @@ def _word(tidied: str) -> Tree | None:
     single = re.sub(r"[^a-z]", "", lowered)
     if len(single) <= 1 or bare in words.FUNCTIONS or lowered in words.GREEK or "(" in bare.strip("()"):
         return None
-    if lowered in words.EMPTY - {"none"}:
+    if lowered in words.EMPTY:
         return ("set",)
     pieces = re.split(r"[\s-]+", lowered.strip("()"))
     if pieces[0] in ("infty", "infinity") and len(pieces) == 1:

@@ -15,9 +15,13 @@ from rewards.algebra.numeric import DIGITS, numeric
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 NEARLY = mpf(10) ** -30
 
+_INFINITIES = (("inf",), ("neg", ("inf",)))
+
 
 @dataclass(frozen=True)
 class Interval:
+    """From `low` to `high`, with or without each end; one point where they are the same."""
+
     low: mpf
     low_closed: bool
     high: mpf
@@ -134,7 +138,7 @@ def _is_region(tree: Tree) -> bool:
 
 
 def _has_infinity(tree: Tree) -> bool:
-    return any(part == ("inf",) or part == ("neg", ("inf",)) for part in tree[3:])
+    return any(part in _INFINITIES for part in tree[3:])
 
 
 def _interval(tree: Tree, lenient: bool) -> Region | None:
@@ -147,10 +151,8 @@ def _interval(tree: Tree, lenient: bool) -> Region | None:
 
 
 def _end(tree: Tree) -> mpf:
-    if tree == ("inf",):
-        return inf
-    if tree == ("neg", ("inf",)):
-        return -inf
+    if tree in _INFINITIES:
+        return inf if tree == _INFINITIES[0] else -inf
     value = numeric(tree, {})
     if not isinstance(value, mpf):
         raise NoValue
@@ -187,12 +189,12 @@ def _relation(tree: Tree) -> Region | None:
 
 def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
     """`left operator right`, where the difference is linear in `name`."""
-    infinite = [side for side in (left, right) if side in (("inf",), ("neg", ("inf",)))]
-    if infinite:  # x < ∞ says nothing, x > ∞ is never so
-        upward = (infinite[0] == ("inf",)) == (operator in ("<", "<=")) if infinite[0] is right else None
-        if upward is None:
-            upward = (infinite[0] == ("inf",)) == (operator in (">", ">="))
-        return LINE if name in (left, right) and operator in ("<", ">", "<=", ">=") and upward else ()
+    if (end := next((side for side in (left, right) if side in _INFINITIES), None)) is not None:
+        if name not in (left, right) or operator not in ("<", ">", "<=", ">="):
+            return None
+        # x < ∞ says nothing, x > ∞ is never so
+        below = (operator in ("<", "<=")) == (end is right)
+        return LINE if below == (end == _INFINITIES[0]) else ()
     if operator not in FLIPPED:
         return None
     seed = repr((left, right))

@@ -1,8 +1,8 @@
 """Do two trees have the same value, for all values of their names? Decided by evaluation at points, exactly where that goes.
 
-The points are derived from the two trees, so a verdict is the same everywhere and always, and cannot be aimed at. Two
-different polynomials, or closed forms, agree at several such points to thirty digits with negligible probability
-(Schwartz 1980; Zippel 1979).
+The points are derived from the two trees, so a verdict is the same everywhere and always, and nobody picks them. Two different
+polynomials, or closed forms, agree at several such points to a hundred digits with negligible probability (Schwartz 1980;
+Zippel 1979).
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,18 @@ from typing import Literal
 import mpmath
 from mpmath import mpc, mpf
 
-from rewards.algebra.cursor import Tree
+from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, names, point
 from rewards.algebra.numeric import DIGITS, Huge, numeric
 from rewards.algebra.words import UNITS, VAGUE_UNITS
 
 MORE_DIGITS = 160
+"""For values that agree, or vanish, at the usual precision."""
 MOST_NAMES = 40
+COMPOUND = {"text", "time", "list", "seq", "set", "setof", "rel", "mat", "cup", "cap", "setminus"}
+"""Kinds of trees that are no single value."""
+MARKS = {"unit", "pct", "deg"}
+"""Kinds that say how the value inside is meant."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     """Whether two single values are equal; None where that cannot be told."""
     if gold == answer:
         return True
-    if _is_text(gold) or _is_text(answer):
+    if tag(gold) in COMPOUND or tag(answer) in COMPOUND:
         return False
     peeled = _peel(gold, answer, policy)
     if peeled is not None:
@@ -63,22 +68,6 @@ def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     return _same_everywhere(gold, answer, wanted)
 
 
-def _is_text(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and tree[0] in (
-        "text",
-        "time",
-        "list",
-        "seq",
-        "set",
-        "setof",
-        "rel",
-        "mat",
-        "cup",
-        "cap",
-        "setminus",
-    )
-
-
 def _infinity(tree: Tree) -> int:
     if tree == ("inf",):
         return 1
@@ -87,7 +76,7 @@ def _infinity(tree: Tree) -> int:
 
 def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tree]] | None:
     """Pairs of trees one of which must agree, for trees that carry a unit, a percent or a degree sign."""
-    tags = [tree[0] if isinstance(tree, tuple) and tree[0] in ("unit", "pct", "deg") else "" for tree in (gold, answer)]
+    tags = [tag(tree) if tag(tree) in MARKS else "" for tree in (gold, answer)]
     if tags == ["", ""]:
         return _peel_sign(gold, answer)
     if "unit" in tags:
@@ -120,9 +109,7 @@ def _is_small(tree: Tree) -> bool:
 def _peel_sign(gold: Tree, answer: Tree) -> tuple[list[Tree], list[Tree]] | None:
     """A minus sign in front of a unit or percent goes inside."""
     moved = [
-        (tree[1][0], ("neg", tree[1][1]), *tree[1][2:])
-        if isinstance(tree, tuple) and tree[0] == "neg" and isinstance(tree[1], tuple) and tree[1][0] in ("unit", "pct", "deg")
-        else tree
+        (tree[1][0], ("neg", tree[1][1]), *tree[1][2:]) if tag(tree) == "neg" and tag(tree[1]) in MARKS else tree
         for tree in (gold, answer)
     ]
     return None if moved == [gold, answer] else ([moved[0]], [moved[1]])
@@ -176,10 +163,8 @@ def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if not policy.rounding or _is_integer(gold):
         return False
     if left is not None and right is not None:
-        shorter = left if left[1] <= right[1] else right
         # Of two decimals, the longer may be rounded to the known one, not the other way round.
-        rounded = left if left[1] < right[1] else None
-        return rounded is shorter and rounded is not None and _rounds(rounded, values[1], policy.rounding)
+        return left[1] < right[1] and _rounds(left, values[1], policy.rounding)
     literal, value = (left, values[1]) if left is not None else (right, values[0])
     assert literal is not None
     return _rounds(literal, value, policy.rounding)

@@ -20,7 +20,7 @@ class Unreadable(ValueError):
 
 
 class Token(NamedTuple):
-    """`kind` is num, name, cmd, op, text, row or amp; `spaced` says that white space stood before it."""
+    """`kind` is num, name, cmd, op, text or row; `spaced` says that white space stood before it."""
 
     kind: str
     text: str
@@ -38,14 +38,12 @@ _TIGHT = re.compile(r"(?<=,)\s*(?<!\\)\\!\s*(?=\d{3})|(?<!\\)\\!")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _RENAMED = {
     "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "lt": "<", "gt": ">", "dots": "ldots",
-    "cdots": "ldots",
-    "dotsc": "ldots", "varnothing": "emptyset", "land": "wedge", "lor": "vee", "lbrace": "{", "rbrace": "}", "lvert": "|",
-    "rvert": "|",
-    "vert": "|", "mid": "|", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "ast": "*", "tg": "tan",
-    "ctg": "cot", "arctg": "arctan", "cosec": "csc",
-    "degree": "circ", "simeq": "approx", "sim": "approx", "iny": "infty", "colon": ":", "cupdot": "cup", "uplus": "cup",
-    "backslash": "setminus",
-    "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "Longleftrightarrow": "iff", "mathbin": "", "mathrel": "",
+    "cdots": "ldots", "dotsc": "ldots", "varnothing": "emptyset", "land": "wedge", "lor": "vee", "lbrace": "{",
+    "rbrace": "}", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lbrack": "[", "rbrack": "]", "lparen": "(",
+    "rparen": ")", "ast": "*", "tg": "tan", "ctg": "cot", "arctg": "arctan", "cosec": "csc", "degree": "circ",
+    "simeq": "approx", "sim": "approx", "iny": "infty", "colon": ":", "cupdot": "cup", "uplus": "cup",
+    "backslash": "setminus", "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "Longleftrightarrow": "iff",
+    "mathbin": "", "mathrel": "",
 }  # fmt: skip
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 _COLOURS = re.compile(r"\\(?:textcolor|color)\s*\{[^{}]*\}")

@@ -59,21 +59,9 @@ LONGEST_SUFFIX = 6
 QUALIFIERS = ("for all", "for any", "for every", "for each", "for some", "where", "with", "such that")
 """What begins a side condition."""
 IGNORED_BEFORE = {
-    "only",
-    "exactly",
-    "is",
-    "are",
-    "the",
-    "approximately",
-    "about",
-    "answer",
-    "total",
-    "of",
-    "a",
-    "equals",
-    "rs",
-    "k",
-}
+    "only", "exactly", "is", "are", "the", "approximately", "about", "answer", "total", "of", "a", "equals", "rs", "k",
+}  # fmt: skip
+"""Words that may stand before a value and say nothing of it."""
 PERCENT = {"percent", "pct", "percentage"}
 DEGREE = {"degree", "degrees", "deg"}
-EMPTY = {"empty set", "emptyset", "no solution", "no solutions", "none"}
+EMPTY = {"empty set", "emptyset", "no solution", "no solutions"}

@@ -1,6 +1,7 @@
 """What surrounds the loop: the best checkpoint is the best, and a run that goes on counts each step once."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from reft.config import TrainConfig
 from reft.journal import RunJournal
 from reft.progress import Display
 from reft.run import RunDirectory
+from rewards.equal import Verdict
+from rollout.types import Sample
+from tests.reft.test_batch import sample
 
 SCORES = [0.2, 0.6, 0.4, 0.6, 0.1]
 METRICS = {"samples/tokens": 100.0, "reward/mean": 0.5, "answer/correct": 0.5, "chain/tokens_mean": 9.0}
@@ -62,3 +66,18 @@ def test_going_on_counts_what_is_done_again_once(run: RunDirectory) -> None:
     assert [row["step"] for row in run.rows("reinforce")] == [1, 2, 3, 4, 5]
     assert run.state.tokens_sampled == 500
     assert (run.state.best_step, run.state.best_value) == (2, pytest.approx(0.5)), "0.9 was never saved"
+
+
+def test_a_judge_that_parts_from_the_checker_is_told(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = RunJournal(run, Display(), TrainConfig(samples_logged=0), 1, evaluation, judges=["wise"])
+
+    def judged(value: float | None, outcome: str) -> Sample:
+        return replace(sample([1], [2]), rewards={"wise": value}, verdict=Verdict(outcome, "text", ""))
+
+    agreed = [judged(1.0, "equal"), judged(0.0, "different"), judged(None, "equal"), judged(1.0, "undecided")]
+    for step, samples in enumerate((agreed, [*agreed, judged(1.0, "different")]), start=1):
+        with journal.timed("sample"):
+            pass
+        journal.record(step, METRICS, samples)
+        assert ("judged and true reward part" in capsys.readouterr().err) == (step == 2)
+    assert [row["agreement/wise"] for row in run.rows("reinforce")] == [1.0, pytest.approx(2 / 3)]
