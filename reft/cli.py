@@ -19,6 +19,9 @@ COMMANDS = {
     "doctor": "versions, devices, and what each missing extra would give",
 }
 
+RESUMING = ("run", "warmup", "train")
+"""Commands that go on where they stopped."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -60,17 +63,18 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 done, 2 a user's error, 130 interrupted."""
     options = build_parser().parse_args(arguments)
+    resumes = options.command in RESUMING
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
         return _dispatch(options)
     except KeyboardInterrupt:
-        print("\nreft: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print(f"\nreft: stopped{'; the same command goes on from the last checkpoint' * resumes}", file=sys.stderr)
         return 130
     except Exception as error:
         if options.debug:
             raise
-        return _explain(error)
+        return _explain(error, resumes)
 
 
 def _dispatch(options: argparse.Namespace) -> int:
@@ -91,7 +95,7 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.doctor()
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, resumes: bool) -> int:
     """One line for what a user can mend; one line and where to look for what is our fault."""
     from reft.errors import UserError
     from reft.files import FULL
@@ -103,7 +107,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename or 'a file'}: {error.strerror}"
         if error.errno in FULL:
-            text += "; free some space, then the same command goes on"
+            text += f"; free some space, then the same command {'goes on' if resumes else 'starts anew'}"
     elif not isinstance(error, UserError | RewardError | RolloutError | WeightsError):
         text = f"{type(error).__name__}: {text}; run again with --debug for the traceback"
     print(f"reft: {text}", file=sys.stderr)

@@ -54,7 +54,14 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> 
     """
     terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
     limits = Limits(seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
-    policy = Policy(checker.rounding, checker.percent, checker.units, checker.ordered, checker.several, checker.tolerance)
+    policy = Policy(
+        rounding=checker.rounding,
+        percent=checker.percent,
+        units=checker.units,
+        ordered=checker.ordered,
+        several=checker.several,
+        tolerance=checker.tolerance,
+    )
     return Scorer(terms, Checker(policy, limits, checker.processes))
 
 

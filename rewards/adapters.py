@@ -64,7 +64,7 @@ def _from_factory(function: Callable[..., Any], kwargs: dict[str, Any]) -> tuple
         return function, kwargs
     try:
         made = function(**kwargs)
-    except TypeError:
+    except TypeError:  # it needs more than the config gives, so it is no factory; how it does not fit is told by what follows
         return function, kwargs
     return (made, {}) if callable(made) else (function, kwargs)
 

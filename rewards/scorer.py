@@ -57,7 +57,7 @@ def load_function(name: str, use: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name or "rewards.builtin")
         function = getattr(module, function_name, None)
-    except Exception as error:  # a plug-in's module may fail in any way while it is imported
+    except (Exception, SystemExit) as error:  # a plug-in's module may fail in any way while it is imported
         raise RewardError(f"rewards.{name}.use: cannot import {module_name!r}: {error!r}") from error
     if not callable(function):
         raise RewardError(f"rewards.{name}.use: {use!r} names no function; write module:function")

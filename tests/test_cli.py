@@ -127,7 +127,7 @@ def test_a_full_disk_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("reft.commands.doctor", full)
     assert (
         failing(capsys, "doctor")
-        == "reft: runs/x/metrics.jsonl: No space left on device; free some space, then the same command goes on"
+        == "reft: runs/x/metrics.jsonl: No space left on device; free some space, then the same command starts anew"
     )
 
 

@@ -16,6 +16,7 @@ from rewards.algebra.exact import Env, NoValue, exact
 LARGEST_LOG = 10**9
 """Natural logarithm of the largest magnitude that is computed with."""
 LARGEST_EXPONENT = mpf(10) ** 15
+"""And degree of a root; whether a larger one is whole cannot be seen without building it."""
 DIGITS = 50
 
 
@@ -132,6 +133,8 @@ def _function(name: str, arguments: tuple[Tree, ...], env: Env) -> mpf | mpc:  #
             degree = _numeric(arguments[1], env)
             if degree == 0:
                 raise NoValue
+            if abs(degree) > LARGEST_EXPONENT:
+                raise Huge
             if isinstance(first, mpf) and first < 0 and degree == int(degree) and int(degree) % 2:
                 return -mpmath.power(-first, 1 / degree)
             return mpmath.power(first, 1 / degree)
