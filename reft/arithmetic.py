@@ -49,9 +49,10 @@ def _reinforce_lines(prepared: Prepared) -> list[str]:
     train, algorithm = config.train, config.algorithm
     chains = train.prompts * train.samples_per_prompt
     updates = train.steps * algorithm.epochs * algorithm.minibatches
+    again = f" (× {train.rounds} at most)" if train.rounds > 1 else ""
     passes = train.steps * train.prompts / len(prepared.splits.train)
     return [
-        f"reinforce  {train.steps} steps × {train.prompts} prompts × {train.samples_per_prompt} samples "
+        f"reinforce  {train.steps} steps × {train.prompts} prompts × {train.samples_per_prompt} samples{again} "
         f"→ {train.steps * chains:,} chains ({passes:.1f} passes over the problems)",
         f"           at most {train.steps * chains * config.sampling.max_tokens:,} tokens sampled",
         f"           × {algorithm.epochs} epochs × {algorithm.minibatches} minibatches → {updates:,} optimizer steps "

@@ -78,8 +78,8 @@ def evaluate(checkpoint: Path, overrides: Sequence[str], split: str) -> int:
     composed = compose_settings(settings.name, _with_overrides(settings.settings, overrides))
     _quiet()
 
+    from reft.assessment import evaluate_checkpoint
     from reft.prepare import prepare
-    from reft.stages import evaluate_checkpoint
     from reft.summary import print_reports
 
     prepared = prepare(composed)

@@ -25,7 +25,7 @@ from reft.errors import ConfigError
 
 DEFAULT_REWARDS = {"correct": {"use": "correct"}}
 
-HELPER_MODULES = {"records", "ops", "group"}
+HELPER_MODULES = {"records", "ops", "group", "actor_critic"}
 """Modules of `reft.tasks` and `reft.algorithms` that others share; no config can name them."""
 
 PLACE_KEYS = ("run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "train.samples_logged", "warmup.force")
@@ -125,7 +125,7 @@ def compose_settings(name: str, written: Any) -> Composed:
     """The validated config of settings that are already read."""
     draft = _merge(Draft, written, "")
     task = _resolve("task", "reft.tasks", draft.task)
-    algorithm = _resolve("algorithm", "reft.algorithms", {"use": "ppo", **draft.algorithm})
+    algorithm = _resolve("algorithm", "reft.algorithms", {"use": "reft", **draft.algorithm})
     rewards = draft.rewards or {
         key: _merge(sections.RewardConfig, value, f"rewards.{key}.") for key, value in DEFAULT_REWARDS.items()
     }

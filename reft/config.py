@@ -93,6 +93,9 @@ class TrainConfig:
     """Problems a step."""
     samples_per_prompt: int = 1
     """Chains per problem a step (ReFT: 1)."""
+    rounds: int = 1
+    """Times at most that a step draws `prompts` problems, each time by another shuffle, until as many have chains to learn from
+    (DAPO's dynamic sampling; verl: max_num_gen_batches)."""
     eval_every: int = 10
     """Steps between evaluations on the dev split; the best of them is the checkpoint reported."""
     save_every: int = 10
@@ -122,6 +125,9 @@ class LearnerConfig:
     critic_lr: float | None = None
     """Peak learning rate of the value head, and of a separate critic's trunk; null means `lr`. Adam's steps do not grow with a
     loss's weight, so a head that starts at zero needs this to keep up with the policy."""
+    critic_warmup: int = 0
+    """Steps in which only the value head and a separate critic learn, so that the policy does not follow a value that knows
+    nothing yet (verl: critic_warmup)."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """Shape of the learning rate over the steps of the run (ReFT: constant)."""
     warmup_steps: int = 0
@@ -205,6 +211,9 @@ class EvaluateConfig:
     """Problems at most of the dev split."""
     samples: int = 1
     """Sampled chains a problem."""
+    select_on: Literal["dev", "test"] = "dev"
+    """The split whose accuracy picks the checkpoint to report. With test, as in ReFT's code, the reported number is the best of
+    many on that split: too good."""
 
 
 @dataclass(frozen=True)
@@ -251,9 +260,9 @@ AT_LEAST = {
     "model.layers": 1, "model.width": 1, "model.heads": 1, "model.context": 2, "model.vocabulary": 260,
     "warmup.epochs": 0, "warmup.batch_size": 1, "warmup.micro_batch": 1, "warmup.lr": 0, "warmup.warmup_share": 0,
     "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
-    "train.samples_per_prompt": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
+    "train.samples_per_prompt": 1, "train.rounds": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
-    "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.weight_decay": 0,
+    "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
     "rollout.shard_size": 1, "rollout.max_rows": 1,
     "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,

@@ -13,7 +13,7 @@ from rollout.pool import Pool
 from rollout.types import Sample
 
 Evaluation = Callable[[Pool], Mapping[str, float]]
-"""Evaluates the pool's policy on the dev split; must give `dev/greedy` and `dev/sampled`."""
+"""Evaluates the pool's policy on a split; must give `SPLIT/greedy`, `SPLIT/sampled` and `SPLIT/tokens_per_chain`."""
 
 LEAST_AGREEMENT = 0.8
 """Of a judge with the checker; below it a person is warned."""
@@ -27,7 +27,8 @@ class RunJournal:
         display: where to show.
         settings: how often.
         keep_last: checkpoints kept.
-        evaluation: of the current policy on the dev split.
+        evaluation: of the current policy.
+        split: on which it is; its accuracy picks the best checkpoint.
         judges: names of rewards that are judgements; how far they agree with the checker is recorded, and watched.
     """
 
@@ -38,10 +39,11 @@ class RunJournal:
         settings: TrainConfig,
         keep_last: int,
         evaluation: Evaluation,
+        split: str = "dev",
         judges: Sequence[str] = (),
     ) -> None:
         self.run, self.display, self.settings, self.keep_last = run, display, settings, keep_last
-        self.evaluation = evaluation
+        self.evaluation, self.split = evaluation, split
         self.judges = judges
         self.stopped_at: int | None = None
         """The step behind which somebody asked to stop; None if the loop ran to its end."""
@@ -76,9 +78,10 @@ class RunJournal:
             self._compare(int(row["step"]), row)
 
     def _compare(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Note a step whose dev accuracy is the best so far, or as good."""
-        if "dev/greedy" in metrics:
-            value = (metrics["dev/greedy"] + metrics["dev/sampled"]) / 2
+        """Note a step whose accuracy is the best so far, or as good."""
+        greedy, sampled = (f"{self.split}/{mode}" for mode in ("greedy", "sampled"))
+        if greedy in metrics:
+            value = (metrics[greedy] + metrics[sampled]) / 2
             if value >= self.run.state.best_value:
                 self.run.state.best_step, self.run.state.best_value = step, value
 
@@ -94,9 +97,10 @@ class RunJournal:
         with self.run.phase("evaluate"):
             metrics = self.evaluation(pool)
         self._compare(step, metrics)
+        split = self.split
         self.display.note(
-            f"step {step:4d}  dev greedy {metrics['dev/greedy']:.3f}  sampled {metrics['dev/sampled']:.3f}  "
-            f"tokens/chain {metrics['dev/tokens_per_chain']:.1f}"
+            f"step {step:4d}  {split} greedy {metrics[f'{split}/greedy']:.3f}  sampled {metrics[f'{split}/sampled']:.3f}  "
+            f"tokens/chain {metrics[f'{split}/tokens_per_chain']:.1f}"
         )
         return metrics
 

@@ -139,9 +139,9 @@ class PolicyModel(nn.Module):
         if (saved := Path(path) / VALUE_FILE).is_file():
             self.load_value(saved)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probs of tokens 1..T-1 given what stands before them, values, and entropies: the fields of `Outputs`, all
-        (B, T-1) float32. A plain tuple, because ZeRO-3 must find the tensors in it.
+    def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Log-probs of tokens 1..T-1 given what stands before them, values, and entropies, all (B, T-1) float32, and the values
+        behind the last tokens, (B,): the fields of `Outputs`. A plain tuple, because ZeRO-3 must find the tensors in it.
 
         Args:
             tokens: (B, T) int64, padded on the right.
@@ -161,8 +161,8 @@ class PolicyModel(nn.Module):
         with torch.no_grad():
             entropies = -(distribution.exp() * distribution).sum(-1)
         head = self.value_head
-        values = nn.functional.linear(hidden[:, :-1].float(), head.weight.float(), head.bias.float()).squeeze(-1)
-        return logprobs, values, entropies
+        values = nn.functional.linear(hidden.float(), head.weight.float(), head.bias.float()).squeeze(-1)
+        return logprobs, values[:, :-1], entropies, values.gather(1, lengths[:, None] - 1).squeeze(1)
 
     def value_state(self) -> dict[str, Tensor]:
         """What the causal LM's own folder does not hold: the value head, and the critic's trunk if there is one."""

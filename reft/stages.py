@@ -1,6 +1,5 @@
 """The stages of a run, in order: warm-up, readiness, reinforcement, evaluation. Each goes on where it stopped."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -10,11 +9,11 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM
 
+from reft.assessment import evaluate_policy
 from reft.cluster import RayGang, cluster
-from reft.config import Config
 from reft.errors import DataError, RunError
 from reft.evaluate import Report, evaluate
-from reft.files import full_disk_named, write_atomically
+from reft.files import full_disk_named
 from reft.interrupt import termination_as_interrupt
 from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
@@ -22,13 +21,13 @@ from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
-from reft.rollouts import ray_pool, try_prompts
+from reft.rollouts import ray_pool
 from reft.run import RunDirectory, step_name
 from reft.summary import summarise_run
 from reft.train import Stream, train
 from reft.warmup import ImitatorSettings, schedule, tokenize
 from rollout.engine import checksum, untied
-from rollout.pool import Pool, Progress, Publication, RayPool
+from rollout.pool import Pool, Publication, RayPool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
@@ -150,25 +149,6 @@ def _do_stages(session: Session, wanted: Sequence[str]) -> bool:
     return True
 
 
-def evaluate_checkpoint(prepared: Prepared, checkpoint: Path, display: Display, split: str) -> dict[str, Any]:
-    """Evaluate a checkpoint on a split of its run's task, with workers of its run's kind; writes the report beside it."""
-    config = prepared.config
-    problems = vars(prepared.splits)[split][: config.evaluate.limit]
-    try_prompts(str(checkpoint), problems)
-    rollout = config.rollout
-    with cluster(config.ray, rollout.workers * rollout.cpus, rollout.workers * rollout.gpus):
-        pool = ray_pool(config, str(checkpoint.absolute()))
-        try:
-            reports = _evaluate(config, pool, problems, split, display)
-        finally:
-            pool.close()
-    file = checkpoint.absolute().parent.parent / "eval" / f"{checkpoint.name}-{split}.json"
-    content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
-    content |= {"checkpoint": str(checkpoint), "split": split, "file": str(file)}
-    write_atomically(file, json.dumps(content, indent=2) + "\n")
-    return content
-
-
 def warm_up(session: Session) -> None:
     """Imitate the demonstrations, unless that is done or not wanted."""
     config, run = session.config, session.run
@@ -251,7 +231,15 @@ def reinforce(session: Session) -> bool:
             learner.load(run.checkpoint(step_name(saved[-1])))
         session.pool().publish(learner.weights(), version=saved[-1] if saved else 0)
     judges = [name for name, reward in config.rewards.items() if reward.use == JUDGE]
-    journal = RunJournal(run, session.display, config.train, config.run.keep_last, partial(_evaluate_dev, session), judges)
+    journal = RunJournal(
+        run,
+        session.display,
+        config.train,
+        config.run.keep_last,
+        partial(_evaluate_selection, session),
+        config.evaluate.select_on,
+        judges,
+    )
     problems = Stream(session.prepared.splits.train, config.train.prompts, derive_seed(config.seed, "stream"))
     with run.phase("reinforce"):
         train(
@@ -289,7 +277,9 @@ def _update_shape(session: Session) -> UpdateShape:
         micro_batch=config.learner.micro_batch,
         schedule=config.learner.schedule,
         warmup_steps=config.learner.warmup_steps,
+        critic_warmup=config.learner.critic_warmup,
         steps=config.train.steps,
+        stop_kl=config.algorithm.stop_kl,
         lr=config.learner.lr,
         dtype=config.model.dtype,
         seed=config.seed,
@@ -302,35 +292,21 @@ def _test(session: Session) -> Sequence[Problem]:
 
 def _reports(session: Session, problems: Sequence[Problem], name: str) -> dict[str, tuple[Report, list[Sample]]]:
     """Reports on the published policy."""
-    return _evaluate(session.config, session.pool(), problems, name, session.display)
+    return evaluate_policy(session.config, session.pool(), problems, name, session.display)
 
 
-def _evaluate(
-    config: Config, pool: Pool, problems: Sequence[Problem], name: str, display: Display
-) -> dict[str, tuple[Report, list[Sample]]]:
-    """Reports on the pool's policy, behind a bar."""
-    params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
-    total = len(problems) * (1 + config.evaluate.samples)
-    with display.bar(f"evaluate {name}", total, "chain") as bar:
-
-        def progress(mode: str) -> Progress:
-            before = 0 if mode == "greedy" else len(problems)
-            return lambda done, _: bar.update(before + done, mode)
-
-        seed = derive_seed(config.seed, "evaluate", name)
-        return evaluate(pool, config.task, problems, params, config.evaluate.samples, seed, progress)
-
-
-def _evaluate_dev(session: Session, pool: Pool) -> Mapping[str, float]:
+def _evaluate_selection(session: Session, pool: Pool) -> Mapping[str, float]:
+    """Metrics on the split whose accuracy picks the checkpoint."""
     config = session.config
-    problems = session.prepared.splits.dev[: config.evaluate.dev_limit]
+    split = config.evaluate.select_on
+    problems = vars(session.prepared.splits)[split][: config.evaluate.dev_limit]
     params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
-    reports = evaluate(pool, config.task, problems, params, 1, derive_seed(config.seed, "evaluate", "dev"))
+    reports = evaluate(pool, config.task, problems, params, 1, derive_seed(config.seed, "evaluate", split))
     greedy, sampled = reports["greedy"][0], reports["sampled"][0]
     return {
-        "dev/greedy": greedy.accuracy.value,
-        "dev/sampled": sampled.accuracy.value,
-        "dev/tokens_per_chain": sampled.tokens_per_chain,
+        f"{split}/greedy": greedy.accuracy.value,
+        f"{split}/sampled": sampled.accuracy.value,
+        f"{split}/tokens_per_chain": sampled.tokens_per_chain,
     }
 
 

@@ -32,14 +32,16 @@ class Stream:
     def __init__(self, problems: Sequence[Problem], size: int, seed: int) -> None:
         self.problems, self.size, self.seed = problems, size, seed
 
-    def batch(self, step: int) -> list[Problem]:
-        """The `size` problems of a step; a step may span two passes."""
+    def batch(self, step: int, attempt: int = 0) -> list[Problem]:
+        """The `size` problems of a step; a step may span two passes. Further attempts at it follow orders of their own."""
         places = range(step * self.size, (step + 1) * self.size)
-        orders = {number: self._order(number) for number in {place // len(self.problems) for place in places}}
+        numbers = {place // len(self.problems) for place in places}
+        orders = {number: self._order(number, attempt) for number in numbers}
         return [self.problems[orders[place // len(self.problems)][place % len(self.problems)]] for place in places]
 
-    def _order(self, number: int) -> list[int]:
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "pass", number))
+    def _order(self, number: int, attempt: int) -> list[int]:
+        key = ("pass", number) if attempt == 0 else ("pass", number, attempt)
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, *key))
         return torch.randperm(len(self.problems), generator=generator).tolist()
 
 
@@ -82,9 +84,7 @@ def train(
     params = SamplingParams(sampling.temperature, sampling.max_tokens)
     for step in journal.steps(settings.steps):
         with journal.timed("sample"):
-            shard_seed = derive_seed(seed, "train", step)
-            samples = pool.sample(problems.batch(step), settings.samples_per_prompt, params, shard_seed)
-        kept = algorithm.select(samples)
+            samples, kept = draw(problems, algorithm, pool, params, settings, derive_seed(seed, "train", step), step)
         metrics = summarise(samples, len(kept), task)
         if kept:
             with journal.timed("credit"):
@@ -97,6 +97,30 @@ def train(
         metrics |= journal.evaluate(step + 1, pool)
         journal.record(step + 1, metrics, samples)
         journal.save(step + 1, learner)
+
+
+def draw(
+    problems: Stream,
+    algorithm: Algorithm,
+    pool: Pool,
+    params: SamplingParams,
+    settings: TrainConfig,
+    seed: int,
+    step: int,
+) -> tuple[list[Sample], list[Sample]]:
+    """Everything that was sampled for a step, and what is learnt from: samples of `prompts` problems at most, drawn in as many
+    rounds as it takes to have them, or are allowed."""
+    samples: list[Sample] = []
+    kept: list[Sample] = []
+    for attempt in range(settings.rounds):
+        shard_seed = seed if attempt == 0 else derive_seed(seed, "attempt", attempt)
+        drawn = pool.sample(problems.batch(step, attempt), settings.samples_per_prompt, params, shard_seed)
+        samples += drawn
+        kept += algorithm.select(drawn)
+        if len({sample.problem.id for sample in kept}) >= settings.prompts:
+            break
+    wanted = list(dict.fromkeys(sample.problem.id for sample in kept))[: settings.prompts]
+    return samples, [sample for sample in kept if sample.problem.id in wanted]
 
 
 def check_sampler(metrics: Mapping[str, float], dtype: str) -> None:

@@ -26,6 +26,36 @@ def correct(verdict: Sequence[str], partial: float = 0.1, **columns: Any) -> lis
     return [value[outcome] for outcome in verdict]
 
 
+def reft_exact(
+    completions: Sequence[str],
+    answer: Sequence[str],
+    trigger: str = "\nTherefore, the answer is: ",
+    choices: bool = False,
+    **columns: Any,
+) -> list[float]:
+    """ReFT's reward as its code computes it (mwp_ReFT train_rl_reft.py, 61-70 and 297-316), to repeat its numbers, no better:
+    what stands behind the last `trigger`, or the whole chain where there is none, is read by Python's float, so that 1,000 is
+    no answer and nan is one; 1 within 0.01 of the known answer, 0.1 else. With `choices` (MathQA) texts are compared without
+    case and quotes, and any text is an answer. `correct` with checker.tolerance=0.01 is its repaired form."""
+    rewards = []
+    for completion, known in zip(completions, answer, strict=True):
+        given = completion.split(trigger)[-1].strip()
+        if choices:
+            same = _bare(given) == _bare(known)
+        else:
+            try:
+                same = abs(float(given) - float(known)) <= 1e-2
+            except ValueError:
+                rewards.append(0.0)
+                continue
+        rewards.append(1.0 if same else 0.1)
+    return rewards
+
+
+def _bare(text: str) -> str:
+    return text.replace('"', "").replace("'", "").strip().lower()
+
+
 def answered(extracted: Sequence[str | None], **columns: Any) -> list[float]:
     """1 where the chain ends in an answer of the expected form, right or wrong, else 0."""
     return [float(answer is not None) for answer in extracted]

@@ -18,7 +18,7 @@ task: {use: signed_sum, demonstrations_size: 640}
 model: {layers: 1, width: 32, heads: 2, context: 80}
 warmup: {epochs: 3, batch_size: 64, lr: 3.0e-3, ready_at: null}
 sampling: {max_tokens: 30}
-algorithm: {use: ppo, minibatches: 2}
+algorithm: {use: reft, minibatches: 2}
 train: {steps: 4, prompts: 32, samples_per_prompt: 2, eval_every: 2, save_every: 2}
 learner: {lr: 1.0e-4, threads: 1}
 rollout: {shard_size: 8}
@@ -105,7 +105,7 @@ def test_the_files(one: Path) -> None:
 def test_the_glossary_has_every_metric_and_no_other(one: Path) -> None:
     rows = [json.loads(line) for line in (one / "metrics.jsonl").read_text().splitlines()]
     recorded = {name.replace("reward/correct", "reward/NAME") for row in rows for name in row if "/" in name}
-    assert recorded == {name for name in glossary() if "/" in name} - {"agreement/NAME", "group/without_signal"}
+    assert recorded == {name for name in glossary() if "/" in name} - {"agreement/NAME", "group/without_signal", "kl/coef"}
     report = json.loads((one / "eval" / "reinforced.json").read_text())["sampled"]
     assert report.keys() - glossary() == {"tokens"}
 

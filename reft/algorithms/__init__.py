@@ -5,24 +5,27 @@ to minimise. A loss knows no device, rank, micro-batch or mean: the learner divi
 not depend on how the work is cut. To add one, write `reft/algorithms/NAME.py` and a config with `algorithm.use: NAME`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from reft.batch import Batch
+from reft.errors import ConfigError
 from rollout.types import Sample
 
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What the policy says of a batch, all (B, T-1) float32: log-probs of the actions taken, values of the states they
-    were taken in, entropies (nats) of the distributions they were drawn from."""
+    """What the policy says of a batch, (B, T-1) float32 but for the last: log-probs of the actions taken, values of the states
+    they were taken in, entropies (nats) of the distributions they were drawn from, and (B,) the values of the states behind the
+    last tokens."""
 
     logprobs: Tensor
     values: Tensor
     entropies: Tensor
+    final_values: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,11 @@ class Experience(Protocol):
 class Policy(Protocol):
     """The part of a learner that credit assignment may ask."""
 
+    @property
+    def memory(self) -> MutableMapping[str, float]:
+        """Numbers that an algorithm keeps from one update to the next; they are saved with the learner."""
+        ...
+
     def forward(self, batch: Batch) -> Outputs:
         """The current policy's outputs, without gradients."""
         ...
@@ -75,6 +83,11 @@ class Algorithm(Protocol):
         """Optimizer steps a pass."""
         ...
 
+    @property
+    def stop_kl(self) -> float | None:
+        """The `kl/update` of a minibatch, in nats a token, behind which an update ends early; None never does."""
+        ...
+
     def validate(self) -> None:
         """Raise `ConfigError` where a hyper-parameter is out of range."""
         ...
@@ -90,3 +103,28 @@ class Algorithm(Protocol):
     def loss(self, outputs: Outputs, experience: Any) -> Loss:
         """The loss of a micro-batch, as sums."""
         ...
+
+
+def check_ranges(
+    settings: Any,
+    above_zero: Sequence[str] = (),
+    at_least_zero: Sequence[str] = (),
+    shares: Sequence[str] = (),
+    counts: Sequence[str] = (),
+) -> None:
+    """Check the named hyper-parameters of an algorithm; None is always in range, NaN never.
+
+    Raises:
+        ConfigError: for the first that is not more than 0, 0 or more, 0 to 1, or 1 or more.
+    """
+    kinds = [
+        (above_zero, lambda value: value > 0, "more than 0"),
+        (at_least_zero, lambda value: value >= 0, "0 or more"),
+        (shares, lambda value: 0 <= value <= 1, "0 to 1"),
+        (counts, lambda value: value >= 1, "1 or more"),
+    ]
+    for names, holds, remedy in kinds:
+        for name in names:
+            value = vars(settings)[name]
+            if value is not None and not holds(value):
+                raise ConfigError(f"algorithm.{name}={value} is out of range; choose {remedy}")

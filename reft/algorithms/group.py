@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reft.algorithms import Loss, Outputs, Policy, ops
+from reft.algorithms import Loss, Outputs, Policy, check_ranges, ops
 from reft.batch import Batch
-from reft.errors import ConfigError
 from rollout.types import Sample
 
 
@@ -44,27 +43,22 @@ class GroupAlgorithm:
     """Passes over each batch (TRL: num_iterations)."""
     minibatches: int = 1
     """Optimizer steps a pass."""
+    stop_kl: float | None = None
+    """No more minibatches of a batch behind one whose `kl/update` is above this, in nats a token; null does them all."""
     aggregation: ops.Aggregation = "token-mean"
     """How token losses are averaged."""
     longest: int = 1
     """Divisor of seq-mean-token-sum-norm; Dr. GRPO takes sampling.max_tokens."""
     filter_groups: bool = False
-    """Leave out groups whose rewards are all alike, which say nothing (DAPO's dynamic sampling, without drawing others)."""
+    """Leave out groups whose rewards are all alike, which say nothing (DAPO's dynamic sampling; train.rounds draws others)."""
     mask_truncated: bool = False
     """Leave out chains that were cut at their longest (DAPO's overlong filtering; TRL: mask_truncated_completions)."""
     importance_cap: float | None = None
     """Weigh each token by min(π_old / π_sampler, cap), where the sampler's log-probs are not the learner's; null does not."""
 
     def validate(self) -> None:
-        for name in ("clip", "clip_high", "importance_cap"):
-            value = vars(self)[name]
-            if value is not None and not value > 0:
-                raise ConfigError(f"algorithm.{name}={value} is out of range; choose more than 0")
-        if not self.kl_coef >= 0:
-            raise ConfigError(f"algorithm.kl_coef={self.kl_coef} is out of range; choose 0 or more")
-        for name in ("epochs", "minibatches", "longest"):
-            if vars(self)[name] < 1:
-                raise ConfigError(f"algorithm.{name}={vars(self)[name]} is out of range; choose 1 or more")
+        check_ranges(self, above_zero=("clip", "clip_high", "importance_cap", "stop_kl"), at_least_zero=("kl_coef",))
+        check_ranges(self, counts=("epochs", "minibatches", "longest"))
 
     def select(self, samples: Sequence[Sample]) -> list[Sample]:
         kept = [sample for sample in samples if sample.reward is not None]

@@ -23,15 +23,20 @@ LOG_RATIO_BOUND = 20.0
 """exp(20) is 5e8: beyond it a ratio says nothing more, and infinity times zero would be NaN."""
 
 
-def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
+def gae(
+    rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float | Tensor, final: Tensor | None = None
+) -> Tensor:
     """Generalised advantage estimates (arXiv 1506.02438, equation 16), 0 outside the mask.
 
-    The value behind the last action is 0, also for truncated chains: the episode ends there. States outside the mask,
-    such as a tool's tokens between actions, are jumped over.
+    States outside the mask, such as a tool's tokens between actions, are jumped over.
+
+    Args:
+        lam: λ, one for all or (B,).
+        final: (B,) the value behind each row's last action; 0 where it is not given, since the episode ends there.
     """
     advantages = torch.zeros_like(rewards)
     following = torch.zeros_like(rewards[:, 0])
-    next_value = torch.zeros_like(following)
+    next_value = torch.zeros_like(following) if final is None else final
     for t in range(rewards.shape[1] - 1, -1, -1):
         here = mask[:, t]
         delta = rewards[:, t] + gamma * next_value - values[:, t]
@@ -75,11 +80,29 @@ def log_ratio(logprobs: Tensor, old_logprobs: Tensor) -> Tensor:
     return (logprobs - old_logprobs).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
 
 
-def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float, clip_high: float | None = None) -> Tensor:
+def length_adaptive_lambda(lengths: Tensor, alpha: float = 0.05) -> Tensor:
+    """(B,) λ = 1 - 1/(α l) for chains of l tokens, 0 at least (VAPO, arXiv 2504.05118, equation 11 and α there): the reward's
+    end fades over the same share of a short chain and a long one."""
+    return (1 - 1 / (alpha * lengths.clamp(min=1))).clamp(min=0)
+
+
+def steered(coefficient: float, kl: float, target: float, share: float) -> float:
+    """A KL coefficient moved towards what brings the KL to its target: times 1 + clip(kl/target - 1, ±0.2) · share (arXiv
+    1909.08593, section 2.2)."""
+    return coefficient * (1 + max(-0.2, min(0.2, kl / target - 1)) * share)
+
+
+def clipped_surrogate(
+    ratio: Tensor, advantages: Tensor, clip: float, clip_high: float | None = None, dual_clip: float | None = None
+) -> Tensor:
     """max(-A r, -A clamp(r, 1-clip, 1+clip_high)), the token losses of PPO (arXiv 1707.06347, equation 7). Another bound above
-    than below is DAPO's (arXiv 2503.14476, equation 10)."""
+    than below is DAPO's (arXiv 2503.14476, equation 10); with `dual_clip`, bad actions lose -A dual_clip at most (arXiv
+    1912.09729, equation 5)."""
     high = clip if clip_high is None else clip_high
-    return torch.maximum(-advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + high))
+    losses = torch.maximum(-advantages * ratio, -advantages * ratio.clamp(1 - clip, 1 + high))
+    if dual_clip is None:
+        return losses
+    return torch.where(advantages < 0, torch.minimum(losses, -advantages * dual_clip), losses)
 
 
 def kl(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> Tensor:

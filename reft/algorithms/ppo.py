@@ -1,9 +1,10 @@
-"""PPO as ReFT runs it (arXiv 2401.08967, section 3.2; code mwp_ReFT train_rl_reft.py): the KL to the warm-up policy is part
-of the reward, advantages are GAE whitened over the global batch, policy and value losses are clipped.
+"""PPO as it is practised today (arXiv 1707.06347; the parts are those of verl and OpenRLHF): every token counts alike, the
+value learns with a λ of its own, losses of bad actions are bounded, the divergence from the start may be steered towards a
+target, and a batch is left when the policy has moved far enough.
 
-The defaults are the published setting for natural-language chains on 7B models. Deviations from the paper's code: masks come
-from lengths and not from token ids, log-ratios are bounded before exp, and the value head starts at zero unless the
-model's settings say otherwise.
+Belonging to it, but settings of the model and the learner: a value head that starts at zero (`model.value_head`), a critic with
+a trunk of its own or not (`model.critic`), its learning rate (`learner.critic_lr`), and steps in which only the critic learns
+(`learner.critic_warmup`).
 """
 
 from collections.abc import Sequence
@@ -11,113 +12,82 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from reft.algorithms import Loss, Outputs, Policy, ops
+from reft.algorithms import Loss, Outputs, Policy, actor_critic, check_ranges, ops
+from reft.algorithms.actor_critic import Experience
 from reft.batch import Batch
 from reft.errors import ConfigError
 from rollout.types import Sample
-
-
-@dataclass(frozen=True, eq=False)
-class Experience:
-    """A batch with everything the update needs; (B, T-1) but for `counts` (B,)."""
-
-    batch: Batch
-    old_logprobs: Tensor
-    old_values: Tensor
-    advantages: Tensor
-    returns: Tensor
-    weights: Tensor
-    counts: Tensor
 
 
 @dataclass(frozen=True)
 class PPO:
     """Hyper-parameters of PPO."""
 
-    kl_coef: float = 0.05
-    """β: the reward of each token is less β (log π_old - log π_ref). ReFT: 0.05 for text, 0.01 for programs; 0 or more."""
+    kl_coef: float = 0.01
+    """β: the reward of each token is less β (log π_old - log π_ref); with a target, where it starts. 0 or more."""
+    kl_target: float | None = None
+    """The KL to the start, in nats a chain, that β is steered to (arXiv 1909.08593, section 2.2); null leaves β alone."""
+    kl_horizon: int = 10_000
+    """Chains over which β moves by as much as the KL is off, a fifth at most (TRL, verl: 10,000)."""
     gamma: float = 1.0
-    """Discount, 0 to 1 (ReFT: 1)."""
-    lam: float = 0.95
-    """λ of GAE, 0 to 1 (ReFT: 0.95)."""
+    """Discount, 0 to 1."""
+    lam: float | None = 0.95
+    """λ of the policy's advantages, 0 to 1; null takes 1 - 1/(0.05·l) for a chain of l tokens (VAPO, arXiv 2504.05118)."""
+    lam_value: float = 1.0
+    """λ of the value's returns, 0 to 1; at 1 they are the chain's rewards to come (VC-PPO, arXiv 2503.01491)."""
     clip: float = 0.2
-    """Range of the policy ratio, above 0 (ReFT: 0.2)."""
-    value_clip: float = 0.2
-    """Range of the value's move, above 0 (ReFT: 0.2)."""
-    vf_coef: float = 5.0
-    """Weight of the value loss, 0 or more (ReFT: 5; its value loss carries the factor ½)."""
-    epochs: int = 2
-    """Passes over each batch (ReFT: 2)."""
-    minibatches: int = 1
-    """Optimizer steps a pass (ReFT: 1)."""
-    aggregation: ops.Aggregation = "seq-mean-token-mean"
-    """How token losses are averaged (ReFT: the mean over sequences of each one's token mean)."""
+    """Range of the policy ratio, above 0."""
+    dual_clip: float | None = 3.0
+    """Most that a bad action's ratio counts, above 1 (arXiv 1912.09729; verl: clip_ratio_c); null sets no bound."""
+    value_clip: float = 0.5
+    """Range of the value's move, above 0."""
+    vf_coef: float = 0.5
+    """Weight of the value loss, 0 or more; the value loss carries the factor ½."""
+    epochs: int = 1
+    """Passes over each batch."""
+    minibatches: int = 4
+    """Optimizer steps a pass."""
+    stop_kl: float | None = 0.1
+    """No more minibatches of a batch behind one whose `kl/update` is above this, in nats a token; null does them all."""
+    aggregation: ops.Aggregation = "token-mean"
+    """How token losses are averaged."""
+    truncation: actor_critic.Truncation = "terminal"
+    """What the end of a chain that was cut is worth."""
+    importance_cap: float | None = None
+    """Weigh each token by min(π_old / π_sampler, cap), where the sampler's log-probs are not the learner's; null does not."""
 
     def validate(self) -> None:
-        for name in ("kl_coef", "vf_coef"):
-            if not vars(self)[name] >= 0:
-                raise ConfigError(f"algorithm.{name}={vars(self)[name]} is out of range; choose 0 or more")
-        for name in ("gamma", "lam"):
-            if not 0 <= vars(self)[name] <= 1:
-                raise ConfigError(f"algorithm.{name}={vars(self)[name]} is out of range; choose 0 to 1")
-        for name in ("clip", "value_clip"):
-            if not vars(self)[name] > 0:
-                raise ConfigError(f"algorithm.{name}={vars(self)[name]} is out of range; choose more than 0")
-        for name in ("epochs", "minibatches"):
-            if vars(self)[name] < 1:
-                raise ConfigError(f"algorithm.{name}={vars(self)[name]} is out of range; choose 1 or more")
+        check_ranges(self, at_least_zero=("kl_coef", "vf_coef"), shares=("gamma", "lam", "lam_value"))
+        check_ranges(self, above_zero=("kl_target", "clip", "value_clip", "stop_kl", "importance_cap"))
+        check_ranges(self, counts=("epochs", "minibatches", "kl_horizon"))
+        if self.dual_clip is not None and not self.dual_clip > 1:
+            raise ConfigError(f"algorithm.dual_clip={self.dual_clip} is out of range; choose more than 1")
 
     def select(self, samples: Sequence[Sample]) -> list[Sample]:
-        return [sample for sample in samples if sample.reward is not None]
+        return actor_critic.select(samples, self.truncation)
 
     def credit(self, batch: Batch, policy: Policy) -> tuple[Experience, dict[str, float]]:
         mask = batch.action_mask
+        kl_coef = policy.memory.get("kl_coef", self.kl_coef)
         outputs = policy.forward(batch)
-        reference = policy.reference(batch) if self.kl_coef > 0 else outputs.logprobs
-        kl = (outputs.logprobs - reference) * mask  # k1: its sum over a chain estimates the chain's KL, sign and all
-        rewards = ops.at_last_action(batch.rewards, mask) - self.kl_coef * kl
+        reference = policy.reference(batch) if kl_coef > 0 else outputs.logprobs
+        rewards, kl = actor_critic.token_rewards(batch, outputs.logprobs, reference, kl_coef)
         values = outputs.values * mask
-        advantages = ops.gae(rewards, values, mask, self.gamma, self.lam)
-        returns = advantages + values
+        final = actor_critic.bootstrap_values(batch, outputs, self.truncation)
+        lam: float | Tensor = ops.length_adaptive_lambda(mask.sum(1)) if self.lam is None else self.lam
+        advantages = ops.gae(rewards, values, mask, self.gamma, lam, final)
+        returns = ops.gae(rewards, values, mask, self.gamma, self.lam_value, final) + values
+        white = ops.whiten(advantages, mask)
+        if self.importance_cap is not None:
+            white = white * ops.truncated_weights(outputs.logprobs, batch.sampler_logprobs, self.importance_cap)
         weights, counts = ops.aggregate(mask, self.aggregation)
-        experience = Experience(
-            batch=batch,
-            old_logprobs=outputs.logprobs,
-            old_values=values,
-            advantages=ops.whiten(advantages, mask),
-            returns=returns,
-            weights=weights,
-            counts=counts,
-        )
-        metrics = {
-            "kl/reference": float(kl.sum(1).mean()),
-            "value/mean": float(values[mask].mean()),
-            "value/explained_variance": ops.explained_variance(values, returns, mask),
-            "advantage/mean": float(advantages[mask].mean()),
-            "advantage/std": float(advantages[mask].std(correction=0)),
-            **ops.sampler_gap(batch.sampler_logprobs, outputs.logprobs, mask),
-        }
+        experience = Experience(batch, outputs.logprobs, values, white, returns, weights, counts)
+        metrics = actor_critic.describe(experience, kl, advantages) | {"kl/coef": kl_coef}
+        if self.kl_target is not None:
+            policy.memory["kl_coef"] = ops.steered(
+                kl_coef, metrics["kl/reference"], self.kl_target, len(batch) / self.kl_horizon
+            )
         return experience, metrics
 
     def loss(self, outputs: Outputs, experience: Experience) -> Loss:
-        mask = experience.batch.action_mask
-        log_ratio = ops.log_ratio(outputs.logprobs, experience.old_logprobs)
-        ratio = log_ratio.exp()
-        policy = ops.clipped_surrogate(ratio, experience.advantages, self.clip)
-        value = ops.clipped_value_loss(outputs.values, experience.old_values, experience.returns, self.value_clip)
-        total = ops.masked_sum((policy + self.vf_coef * value) * experience.weights, mask)
-        moved = (outputs.values - experience.old_values).abs()
-        sums = {
-            "loss/policy": policy,
-            "loss/value": value,
-            "policy/entropy": outputs.entropies,
-            "policy/ratio": ratio,
-            "policy/clip_fraction": ((ratio - 1).abs() > self.clip).float(),
-            "value/clip_fraction": (moved > self.value_clip).float(),
-            "kl/update": ratio - 1 - log_ratio,  # k3 of this update's move, never negative
-        }
-        return Loss(
-            total=total,
-            sums={name: ops.masked_sum(tokens.detach(), mask) for name, tokens in sums.items()},
-            highest={"policy/ratio_deviation": ((ratio.detach() - 1).abs() * mask).amax()},
-        )
+        return actor_critic.clipped_losses(outputs, experience, self.clip, self.value_clip, self.vf_coef, self.dual_clip)

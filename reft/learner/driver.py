@@ -1,5 +1,6 @@
 """The learner as the loop sees it: one object, six verbs, any number of ranks behind it."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,9 @@ class UpdateShape:
     micro_batch: int
     schedule: str
     warmup_steps: int
+    critic_warmup: int
     steps: int
+    stop_kl: float | None
     lr: float
     dtype: str
     seed: int
@@ -84,6 +87,8 @@ class Learner:
         self.shape = shape
         self.updates = 0
         """Updates done so far; the order of rows and the learning rate follow from it."""
+        self.memory: dict[str, float] = {}
+        """Numbers that the algorithm keeps between updates."""
 
     def forward(self, batch: Batch) -> Outputs:
         """The current policy's outputs, without gradients, by the same forward passes as the next update's first epoch."""
@@ -99,12 +104,18 @@ class Learner:
         Raises:
             RunError: if the first minibatch's ratio is not 1, i.e. old and new log-probs disagree before anything moved.
         """
-        epochs = [self._plan(len(experience.batch), epoch) for epoch in range(self.shape.epochs)]
         factor = rate_factor(self.shape.schedule, self.shape.warmup_steps, self.updates, self.shape.steps)
-        ranks: list[list[StepRecord]] = self.gang.call("update", experience, epochs, factor)
+        critic_only = self.updates < self.shape.critic_warmup
+        epochs = [self._plan(len(experience.batch), epoch) for epoch in range(self.shape.epochs)]
+        self.gang.call("begin", experience)
+        steps: list[StepRecord] = []
+        for minibatch in itertools.chain.from_iterable(epochs):
+            steps.append(_merge(self.gang.call("step", minibatch, factor, critic_only)))
+            if len(steps) == 1:
+                self._check_first(steps[0])
+            if self.shape.stop_kl is not None and steps[-1].mean("kl/update") > self.shape.stop_kl:
+                break
         self.updates += 1
-        steps = [_merge(records) for records in zip(*ranks, strict=True)]
-        self._check_first(steps[0])
         actions = sum(step.actions for step in steps)
         metrics = {
             "loss/total": sum(step.loss for step in steps) / len(steps),
@@ -126,12 +137,13 @@ class Learner:
     def save(self, folder: Path) -> None:
         """Write a checkpoint into `folder`, which every rank must see."""
         self.gang.call("save", str(folder.absolute()))  # ranks may stand in other folders
-        torch.save({"updates": self.updates}, folder / "trainer" / "learner.pt")
+        torch.save({"updates": self.updates, "memory": self.memory}, folder / "trainer" / "learner.pt")
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint."""
         self.gang.call("load", str(folder.absolute()))
-        self.updates = torch.load(folder / "trainer" / "learner.pt", weights_only=True)["updates"]
+        state = torch.load(folder / "trainer" / "learner.pt", weights_only=True)
+        self.updates, self.memory = state["updates"], state["memory"]
 
     def close(self) -> None:
         self.gang.close()
@@ -145,12 +157,17 @@ class Learner:
         return plan(order, self.shape.minibatches, self.gang.world, self.shape.micro_batch)
 
     def _assemble(self, batch: Batch, shares: Sequence[list[tuple[Tensor, Outputs]]]) -> Outputs:
-        """One (B, T-1) tensor a field, 0 outside the action mask."""
-        whole = [torch.zeros(batch.action_mask.shape) for _ in range(3)]
+        """The outputs of all rows, 0 outside the action mask."""
+        logprobs, values, entropies = (torch.zeros(batch.action_mask.shape) for _ in range(3))
+        final_values = torch.zeros(len(batch))
         for rows, outputs in (piece for share in shares for piece in share):
-            for target, part in zip(whole, vars(outputs).values(), strict=True):
-                target[rows, : part.shape[1]] = part
-        return Outputs(*(tensor * batch.action_mask for tensor in whole))
+            width = outputs.logprobs.shape[1]
+            logprobs[rows, :width] = outputs.logprobs
+            values[rows, :width] = outputs.values
+            entropies[rows, :width] = outputs.entropies
+            final_values[rows] = outputs.final_values
+        mask = batch.action_mask
+        return Outputs(logprobs * mask, values * mask, entropies * mask, final_values)
 
     def _check_first(self, step: StepRecord) -> None:
         tolerance = RATIO_TOLERANCE[self.shape.dtype]

@@ -24,8 +24,9 @@ class Optimization(Protocol):
         """Add the gradients of this rank's part of the loss; parts add up over ranks."""
         ...
 
-    def step(self, factor: float) -> float:
-        """Update the weights with `factor` times the peak learning rates; returns the gradient norm before clipping."""
+    def step(self, factor: float, critic_only: bool) -> float:
+        """Update the weights with `factor` times the peak learning rates, the policy's not at all if `critic_only`; returns
+        the gradient norm before clipping."""
         ...
 
     def gathered(self) -> AbstractContextManager[None]:
@@ -54,10 +55,11 @@ def make_optimizer(model: PolicyModel, config: LearnerConfig) -> torch.optim.Ada
     return torch.optim.AdamW(groups, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set each group's learning rate to `factor` times its peak."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
+def set_rate(optimizer: torch.optim.Optimizer, factor: float, critic_only: bool) -> None:
+    """Set each group's learning rate to `factor` times its peak, the policy's to 0 if `critic_only`."""
+    policy, critic = optimizer.param_groups
+    policy["lr"] = 0.0 if critic_only else policy["peak"] * factor
+    critic["lr"] = critic["peak"] * factor
 
 
 def rate_factor(schedule: str, warmup_steps: int, step: int, steps: int) -> float:
@@ -82,8 +84,8 @@ class TorchOptimization:
     def backward(self, loss: Tensor) -> None:
         loss.backward()
 
-    def step(self, factor: float) -> float:
-        set_rate(self.optimizer, factor)
+    def step(self, factor: float, critic_only: bool) -> float:
+        set_rate(self.optimizer, factor, critic_only)
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.grad_clip or math.inf)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

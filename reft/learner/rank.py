@@ -45,6 +45,10 @@ class StepRecord:
     actions: int
     grad_norm: float
 
+    def mean(self, name: str) -> float:
+        """The mean over tokens of a metric that is summed."""
+        return self.sums[name] / max(self.actions, 1)
+
 
 class Rank:
     """Holds the policy's weights (or its partition of them) and the optimizer.
@@ -73,6 +77,7 @@ class Rank:
         else:
             raise ValueError(f"{world} ranks in {settings.model.dtype} need DeepSpeed")
         self._reference: torch.nn.Module | None = None
+        self._experience: Any = None
         self._checksum: int | None = None
 
     @torch.no_grad()
@@ -91,9 +96,30 @@ class Rank:
                 self._reference = zero.partition_frozen(self._reference)
         return self._score(self._reference, batch, plan)
 
-    def update(self, experience: Any, epochs: Sequence[Sequence[Minibatch]], factor: float) -> list[StepRecord]:
-        """One optimizer step a minibatch, with `factor` times the peak learning rate."""
-        return [self._step(experience, minibatch, factor) for plan in epochs for minibatch in plan]
+    def begin(self, experience: Any) -> None:
+        """Hold what the next steps learn from."""
+        self._experience = experience
+
+    def step(self, minibatch: Minibatch, factor: float, critic_only: bool) -> StepRecord:
+        """One optimizer step with `factor` times the peak learning rate; only of the critic, if so wanted."""
+        experience = self._experience
+        count = float(experience.counts[minibatch.rows].sum())
+        loss, actions = 0.0, 0
+        sums: dict[str, float] = {}
+        highest: dict[str, float] = {}
+        for micro in minibatch.shares[self.rank]:
+            piece = self._piece(experience, experience.batch, micro)
+            outputs = Outputs(*self.optimization.module(piece.batch.tokens, piece.batch.lengths))
+            result = self.settings.algorithm.loss(outputs, piece)
+            self.optimization.backward(result.total * (float(micro.real) / max(count, 1.0)))
+            if micro.real:
+                loss += float(result.total.detach()) / max(count, 1.0)
+                actions += int(piece.batch.action_mask.sum())
+                for name, value in result.sums.items():
+                    sums[name] = sums.get(name, 0.0) + float(value)
+                for name, value in result.highest.items():
+                    highest[name] = max(highest.get(name, -float("inf")), float(value))
+        return StepRecord(loss, sums, highest, actions, self.optimization.step(factor, critic_only))
 
     def weights(self) -> dict[str, Tensor] | None:
         """The causal LM's weights on rank 0, tied ones once; None on other ranks, which take part in gathering them."""
@@ -140,25 +166,6 @@ class Rank:
                 if micro.real:
                     scored.append((micro.rows, Outputs(*(tensor.cpu() for tensor in outputs))))
         return scored
-
-    def _step(self, experience: Any, minibatch: Minibatch, factor: float) -> StepRecord:
-        count = float(experience.counts[minibatch.rows].sum())
-        loss, actions = 0.0, 0
-        sums: dict[str, float] = {}
-        highest: dict[str, float] = {}
-        for micro in minibatch.shares[self.rank]:
-            piece = self._piece(experience, experience.batch, micro)
-            outputs = Outputs(*self.optimization.module(piece.batch.tokens, piece.batch.lengths))
-            result = self.settings.algorithm.loss(outputs, piece)
-            self.optimization.backward(result.total * (float(micro.real) / max(count, 1.0)))
-            if micro.real:
-                loss += float(result.total.detach()) / max(count, 1.0)
-                actions += int(piece.batch.action_mask.sum())
-                for name, value in result.sums.items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
-                for name, value in result.highest.items():
-                    highest[name] = max(highest.get(name, -float("inf")), float(value))
-        return StepRecord(loss, sums, highest, actions, self.optimization.step(factor))
 
     def _piece(self, record: Any, batch: Batch, micro: MicroBatch) -> Any:
         """The rows of a micro-batch on this rank's device, without columns that are padding for all of them."""

@@ -55,8 +55,8 @@ class DeepSpeedOptimization:
         # DeepSpeed averages gradients over ranks; ours are parts of one sum.
         self.engine.backward(loss * self.world)
 
-    def step(self, factor: float) -> float:
-        set_rate(self.optimizer, factor)
+    def step(self, factor: float, critic_only: bool) -> float:
+        set_rate(self.optimizer, factor, critic_only)
         self.engine.step()
         return self.norm if self.own_clip else float(self.engine.get_global_grad_norm())
 

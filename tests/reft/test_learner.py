@@ -1,5 +1,6 @@
 """DeepSpeed on any number of ranks does what plain torch does in one process."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reft.algorithms.ppo import PPO
+from reft.algorithms.reft import ReFT
 from reft.batch import Batch, collate
 from reft.config import LearnerConfig, ModelConfig
 from reft.errors import RunError
@@ -23,7 +24,7 @@ from rollout.engines.hf import HFEngineFactory
 from rollout.types import Problem, Sample, SamplingParams
 
 PROMPTS = ["a 5 b 3 c 4 > 4 ?", "a 1 b 1 c 1 > 1 ?", "a 9 b 2 c 3 > 14 ?", "a 2 b 7 c 7 > 2 ?", "a 6 b 6 c 1 > 1 ?"]
-ALGORITHM = PPO(kl_coef=0.05, epochs=2, minibatches=2)
+ALGORITHM = ReFT(kl_coef=0.05, epochs=2, minibatches=2)
 
 
 # The gradient of GPT-2's key bias is zero but for rounding, which Adam with its usual epsilon would blow up to full steps.
@@ -37,8 +38,8 @@ def settings(model: Path, deepspeed: bool) -> RankSettings:
 
 def shape(**changes: object) -> UpdateShape:
     return UpdateShape(**{
-        "epochs": 2, "minibatches": 2, "micro_batch": 2, "schedule": "linear", "warmup_steps": 1, "steps": 5, "lr": 1e-3,
-        "dtype": "float32", "seed": 0, **changes,
+        "epochs": 2, "minibatches": 2, "micro_batch": 2, "schedule": "linear", "warmup_steps": 1, "critic_warmup": 1,
+        "steps": 5, "stop_kl": None, "lr": 1e-3, "dtype": "float32", "seed": 0, **changes,
     })  # fmt: skip
 
 
@@ -73,10 +74,10 @@ def reference(tiny_model):
     optimization = learner.gang.rank.optimization
     step = optimization.step
 
-    def watched(factor: float) -> float:
+    def watched(factor: float, critic_only: bool) -> float:
         named = optimization.module.named_parameters()
         grads.append({name: parameter.grad.clone() for name, parameter in named if parameter.grad is not None})
-        return step(factor)
+        return step(factor, critic_only)
 
     optimization.step = watched
     history = five_updates(learner, tiny_model)
@@ -217,6 +218,39 @@ def test_a_separate_critic_learns_at_its_own_rate(tiny_model) -> None:
     moved = [name for name, value in learner.gang.rank.model.value_state().items() if not torch.equal(value, critic[name])]
     assert "value_head.weight" in moved
     assert any(name.startswith("critic.") for name in moved)
+
+
+def test_while_the_critic_warms_up_the_policy_stays(tiny_model) -> None:
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(critic_warmup=2))
+    sums, heads = [learner.weights().checksum], [learner.gang.rank.model.value_head.weight.clone()]
+    for update in range(3):
+        experience, _ = ALGORITHM.credit(sample_batch(tiny_model, update), learner)
+        learner.update(experience)
+        sums.append(learner.weights().checksum)
+        heads.append(learner.gang.rank.model.value_head.weight.clone())
+    assert sums[0] == sums[1] == sums[2] != sums[3]
+    assert all(not torch.equal(before, after) for before, after in itertools.pairwise(heads))
+
+
+def test_an_update_ends_early_where_the_policy_has_moved_too_far(tiny_model) -> None:
+    def steps(stop_kl: float | None) -> float:
+        at = shape(critic_warmup=0, stop_kl=stop_kl)
+        learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), at)
+        experience, _ = ALGORITHM.credit(sample_batch(tiny_model, 0), learner)
+        return learner.update(experience)["optimizer/steps"]
+
+    assert steps(None) == steps(1e9) == 4
+    # The first minibatch comes before any move, so its divergence is exactly zero; the second's is not.
+    assert steps(1e-12) == 2
+
+
+def test_what_an_algorithm_remembers_is_saved(tiny_model, tmp_path) -> None:
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
+    learner.memory["kl_coef"] = 0.125
+    learner.save(tmp_path / "checkpoint")
+    other = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
+    other.load(tmp_path / "checkpoint")
+    assert other.memory == {"kl_coef": 0.125}
 
 
 def test_learning_rate_shapes() -> None:

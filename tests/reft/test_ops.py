@@ -10,8 +10,10 @@ from reft.algorithms.ops import (
     clipped_value_loss,
     explained_variance,
     gae,
+    length_adaptive_lambda,
     log_ratio,
     masked_sum,
+    steered,
     whiten,
 )
 
@@ -55,6 +57,36 @@ def test_gae_is_the_definition() -> None:
     torch.testing.assert_close(gae(rewards, values, torch.ones(2, 7, dtype=torch.bool), gamma, lam), slow)
 
 
+def test_gae_goes_on_from_a_final_value() -> None:
+    """A cut chain, by hand: the last delta has the discounted final value in it. Padding behind the chain is jumped over."""
+    mask = torch.tensor([[True, True, True, False]])
+    rewards, values = torch.tensor([[0.0, 0.0, 1.0, 9.0]]), torch.tensor([[0.5, 0.25, 0.75, 9.0]])
+    last = 1.0 + 0.9 * 2.0 - 0.75
+    middle = 0.425 + 0.45 * last
+    expected = torch.tensor([[-0.275 + 0.45 * middle, middle, last, 0.0]])
+    torch.testing.assert_close(gae(rewards, values, mask, 0.9, 0.5, torch.tensor([2.0])), expected)
+
+
+def test_gae_with_a_lambda_for_each_row() -> None:
+    generator = torch.Generator().manual_seed(1)
+    rewards, values = torch.randn(2, 7, generator=generator), torch.randn(2, 7, generator=generator)
+    mask = torch.ones(2, 7, dtype=torch.bool)
+    both = gae(rewards, values, mask, 0.97, torch.tensor([0.3, 0.8]))
+    torch.testing.assert_close(both[0], gae(rewards, values, mask, 0.97, 0.3)[0])
+    torch.testing.assert_close(both[1], gae(rewards, values, mask, 0.97, 0.8)[1])
+
+
+def test_length_adaptive_lambda_by_hand() -> None:
+    torch.testing.assert_close(length_adaptive_lambda(torch.tensor([0, 10, 20, 100])), torch.tensor([0.0, 0.0, 0.0, 0.8]))
+
+
+def test_steering_by_hand() -> None:
+    assert steered(0.1, 5.0, 5.0, 0.5) == pytest.approx(0.1)
+    assert steered(0.1, 5.5, 5.0, 0.5) == pytest.approx(0.105)  # a tenth above the target, over half the horizon
+    assert steered(0.1, 500.0, 5.0, 0.5) == pytest.approx(0.11)  # a fifth at most
+    assert steered(0.1, -5.0, 5.0, 1.0) == pytest.approx(0.08)
+
+
 def test_reward_stands_in_the_state_of_the_last_action() -> None:
     mask = torch.tensor([[False, True, True, False], [True, False, False, False], [False] * 4])
     placed = at_last_action(torch.tensor([1.0, 2.0, 3.0]), mask)
@@ -88,6 +120,23 @@ def test_whiten_one_action_gives_no_signal_and_no_nan() -> None:
 def test_clip_table(ratio: float, advantage: float, loss: float, gradient: float) -> None:
     r = torch.tensor(ratio, requires_grad=True)
     value = clipped_surrogate(r, torch.tensor(advantage), 0.2)
+    value.backward()
+    torch.testing.assert_close(value.detach(), torch.tensor(loss))
+    torch.testing.assert_close(r.grad, torch.tensor(gradient))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "gradient"),
+    [
+        (2.0, -1.0, 2.0, 1.0),  # bad, more likely, below the bound: as ever
+        (4.0, -1.0, 3.0, 0.0),  # beyond it: no more than that
+        (0.5, -1.0, 0.8, 0.0),
+        (4.0, 1.0, -1.2, 0.0),  # good actions do not know the bound
+    ],
+)
+def test_dual_clip_table(ratio: float, advantage: float, loss: float, gradient: float) -> None:
+    r = torch.tensor(ratio, requires_grad=True)
+    value = clipped_surrogate(r, torch.tensor(advantage), 0.2, dual_clip=3.0)
     value.backward()
     torch.testing.assert_close(value.detach(), torch.tensor(loss))
     torch.testing.assert_close(r.grad, torch.tensor(gradient))

@@ -1,140 +1,88 @@
-"""PPO as a whole, against a literal, slow port of the ReFT paper's update (arXiv 2401.08967; mwp_ReFT train_rl_reft.py)."""
+"""PPO's own parts: a λ for the value, a steered coefficient, weights for another sampler, cut chains."""
 
-import numpy
+from dataclasses import replace
+
 import pytest
 import torch
 
-from reft.algorithms import Outputs
+from reft.algorithms import ops
 from reft.algorithms.ppo import PPO
-from reft.batch import Batch, take
 from reft.errors import ConfigError
+from tests.reft.test_batch import sample
+from tests.reft.test_reft import random_case
 
 
-class FixedPolicy:
-    """Says what it is told to; stands for the learner in credit assignment."""
-
-    def __init__(self, outputs: Outputs, reference: torch.Tensor) -> None:
-        self.outputs, self.reference_logprobs = outputs, reference
-
-    def forward(self, batch: Batch) -> Outputs:
-        return self.outputs
-
-    def reference(self, batch: Batch) -> torch.Tensor:
-        return self.reference_logprobs
-
-
-def random_case(seed: int, rows: int = 6, width: int = 11) -> tuple[Batch, FixedPolicy, Outputs]:
-    """A batch with prompts of 3, chains of 1 to 7 tokens, and a policy that has moved since."""
-    generator = torch.Generator().manual_seed(seed)
-    chains = torch.randint(1, width - 3, (rows,), generator=generator)
-    places = torch.arange(width - 1)
-    mask = (places >= 2) & (places < 2 + chains[:, None])
-    random = lambda: torch.randn(rows, width - 1, generator=generator)  # noqa: E731
-    batch = Batch(
-        tokens=torch.randint(3, 20, (rows, width), generator=generator),
-        lengths=3 + chains,
-        action_mask=mask,
-        sampler_logprobs=torch.zeros(rows, width - 1),
-        rewards=torch.tensor([1.0, 0.1, 0.0])[torch.randint(0, 3, (rows,), generator=generator)],
-        finished=torch.ones(rows, dtype=torch.bool),
-        groups=torch.arange(rows),
-    )
-    old = Outputs(-random().abs() * mask, random() * mask, random().abs() * mask)
-    policy = FixedPolicy(old, (old.logprobs + 0.3 * random()) * mask)
-    new = Outputs((old.logprobs + 0.3 * random()).requires_grad_(), (old.values + 0.3 * random()).requires_grad_(), random())
-    return batch, policy, new
-
-
-def paper_loss(
-    batch: Batch, policy: FixedPolicy, new: Outputs, beta: float, gamma: float, lam: float, vf: float
-) -> torch.Tensor:
-    """The loss of one pass over a batch, row by row and token by token, as the paper's code computes it."""
-    per_row, rows = [], []
-    for row in range(len(batch)):
-        states = batch.action_mask[row].nonzero().squeeze(1).tolist()
-        kl = [float(policy.outputs.logprobs[row, t] - policy.reference_logprobs[row, t]) for t in states]
-        reward = [-beta * value for value in kl]
-        reward[-1] += float(batch.rewards[row])
-        value = [float(policy.outputs.values[row, t]) for t in states] + [0.0]
-        advantages, following = [0.0] * len(states), 0.0
-        for k in reversed(range(len(states))):
-            following = reward[k] + gamma * value[k + 1] - value[k] + gamma * lam * following
-            advantages[k] = following
-        rows.append((states, advantages, [a + v for a, v in zip(advantages, value, strict=False)]))
-    every = numpy.array([a for _, advantages, _ in rows for a in advantages])
-    mean, std = every.mean(), numpy.sqrt(every.var(ddof=1) + 1e-8)
-    for row, (states, advantages, returns) in enumerate(rows):
-        policy_losses, value_losses = [], []
-        for t, advantage, target in zip(states, advantages, returns, strict=True):
-            white = (advantage - mean) / std
-            ratio = torch.exp(new.logprobs[row, t] - policy.outputs.logprobs[row, t])
-            policy_losses.append(torch.max(-white * ratio, -white * torch.clamp(ratio, 0.8, 1.2)))
-            old_value = policy.outputs.values[row, t]
-            near = torch.clamp(new.values[row, t], old_value - 0.2, old_value + 0.2)
-            value_losses.append(torch.max((new.values[row, t] - target) ** 2, (near - target) ** 2))
-        per_row.append(torch.stack(policy_losses).mean() + vf * 0.5 * torch.stack(value_losses).mean())
-    return torch.stack(per_row).mean()
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_equals_the_paper_s_code(seed: int) -> None:
-    batch, policy, new = random_case(seed)
-    algorithm = PPO(kl_coef=0.05, gamma=1.0, lam=0.95, vf_coef=5.0)
-    experience, _ = algorithm.credit(batch, policy)
-    loss = algorithm.loss(new, experience).total / experience.counts.sum()
-    grads = torch.autograd.grad(loss, [new.logprobs, new.values])
-    expected = paper_loss(batch, policy, new, 0.05, 1.0, 0.95, 5.0)
-    torch.testing.assert_close(loss, expected, rtol=1e-5, atol=1e-6)
-    for mine, theirs in zip(grads, torch.autograd.grad(expected, [new.logprobs, new.values]), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("aggregation", ["token-mean", "seq-mean-token-mean"])
-def test_sums_do_not_depend_on_how_rows_are_cut(aggregation: str) -> None:
-    batch, policy, new = random_case(3)
-    algorithm = PPO(aggregation=aggregation)
-    experience, _ = algorithm.credit(batch, policy)
-    whole = algorithm.loss(new, experience)
-    parts = []
-    for rows in (torch.tensor([5, 0]), torch.tensor([3]), torch.tensor([1, 2, 4])):
-        parts.append(algorithm.loss(Outputs(*(tensor[rows] for tensor in vars(new).values())), take(experience, rows)))
-    torch.testing.assert_close(sum(part.total for part in parts), whole.total)
-    for name in whole.sums:
-        torch.testing.assert_close(sum(part.sums[name] for part in parts), whole.sums[name])
-
-
-def test_gamma_and_lambda_one_without_kl_make_the_advantage_reward_less_value() -> None:
+def test_the_value_has_a_lambda_of_its_own() -> None:
     batch, policy, _ = random_case(0)
-    experience, _ = PPO(kl_coef=0.0, lam=1.0).credit(batch, policy)
+    experience, _ = PPO(kl_coef=0.0, lam=0.5, lam_value=1.0).credit(batch, policy)
     mask = batch.action_mask
     torch.testing.assert_close(experience.returns[mask], batch.rewards[:, None].expand_as(mask)[mask])
+    other, _ = PPO(kl_coef=0.0, lam=0.5, lam_value=0.5).credit(batch, policy)
+    torch.testing.assert_close(experience.advantages, other.advantages)
+    assert not torch.allclose(experience.returns, other.returns)
 
 
-def test_an_untouched_policy_has_ratio_one_and_nothing_clipped() -> None:
-    batch, policy, _ = random_case(1)
-    experience, _ = PPO().credit(batch, policy)
-    loss = PPO().loss(policy.outputs, experience)
-    assert loss.highest["policy/ratio_deviation"] == 0
-    assert loss.sums["policy/clip_fraction"] == 0
-    assert loss.sums["policy/ratio"] == batch.action_mask.sum()
+def test_lambda_may_follow_the_length() -> None:
+    batch, policy, _ = random_case(1, rows=4, width=70)
+    mask = batch.action_mask
+    experience, _ = PPO(kl_coef=0.0, lam=None).credit(batch, policy)
+    rewards, values = ops.at_last_action(batch.rewards, mask), policy.outputs.values
+    rows = [
+        ops.gae(rewards[[row]], values[[row]], mask[[row]], 1.0, max(0.0, 1 - 1 / (0.05 * int(mask[row].sum()))))
+        for row in range(4)
+    ]
+    torch.testing.assert_close(experience.advantages, ops.whiten(torch.cat(rows), mask))
 
 
-def test_without_a_kl_coefficient_the_reference_is_not_asked() -> None:
+def test_the_coefficient_is_steered_and_remembered() -> None:
     batch, policy, _ = random_case(2)
-    policy.reference = None  # type: ignore[assignment]
-    _, metrics = PPO(kl_coef=0.0).credit(batch, policy)
-    assert metrics["kl/reference"] == 0
+    algorithm = PPO(kl_coef=0.1, kl_target=0.01, kl_horizon=60)
+    _, first = algorithm.credit(batch, policy)
+    _, second = algorithm.credit(batch, policy)
+    assert first["kl/coef"] == 0.1
+    push = max(-0.2, min(0.2, first["kl/reference"] / 0.01 - 1))
+    assert second["kl/coef"] == pytest.approx(0.1 * (1 + push * 6 / 60))
+    assert abs(push) == 0.2
+    _, fixed = PPO(kl_coef=0.1).credit(*random_case(2)[:2])
+    assert fixed["kl/coef"] == 0.1
 
 
-def test_select_drops_what_has_no_reward() -> None:
-    from tests.reft.test_batch import sample
+def test_tokens_of_another_sampler_weigh_what_they_are_worth() -> None:
+    batch, policy, _ = random_case(3)
+    mask = batch.action_mask
+    apart = torch.linspace(-1.0, 1.0, mask.numel()).reshape(mask.shape)
+    batch = replace(batch, sampler_logprobs=(policy.outputs.logprobs - apart) * mask)
+    plain, _ = PPO().credit(batch, policy)
+    weighed, _ = PPO(importance_cap=1.5).credit(batch, policy)
+    torch.testing.assert_close(weighed.advantages[mask], (plain.advantages * apart.exp().clamp(max=1.5))[mask])
+    torch.testing.assert_close(weighed.returns, plain.returns)
 
-    assert len(PPO().select([sample([1], [2]), sample([1], [2], None), sample([1], [2], 0.0)])) == 2
+
+@pytest.mark.parametrize("truncation", ["terminal", "bootstrap"])
+def test_the_end_of_a_cut_chain(truncation: str) -> None:
+    """At γ = λ = 1 without KL every return is the reward, and behind it the last value where the chain is taken as going on."""
+    batch, policy, _ = random_case(4)
+    batch = replace(batch, finished=torch.tensor([True, False, True, False, True, True]))
+    experience, _ = PPO(kl_coef=0.0, lam=1.0, truncation=truncation).credit(batch, policy)
+    expected = batch.rewards.clone()
+    if truncation == "bootstrap":
+        expected[[1, 3]] += policy.outputs.final_values[[1, 3]]
+    mask = batch.action_mask
+    torch.testing.assert_close(experience.returns[mask], expected[:, None].expand_as(mask)[mask])
+
+
+def test_cut_chains_may_be_left_out() -> None:
+    samples = [sample([1], [2]), sample([1], [2], finish="length"), sample([1], [2], None)]
+    assert len(PPO(truncation="mask").select(samples)) == 1
+    assert len(PPO(truncation="terminal").select(samples)) == 2
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"lam": 1.1}, {"gamma": -0.1}, {"clip": 0.0}, {"kl_coef": -1.0}, {"epochs": 0}, {"vf_coef": float("nan")}]
-)
+    "wrong",
+    [{"lam": 1.1}, {"lam_value": -0.1}, {"dual_clip": 1.0}, {"kl_target": 0.0}, {"kl_horizon": 0}, {"stop_kl": -1.0},
+     {"importance_cap": 0.0}, {"value_clip": float("nan")}],
+)  # fmt: skip
 def test_out_of_range(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         PPO(**wrong).validate()
+    PPO(lam=None, dual_clip=None, stop_kl=None).validate()

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from reft.algorithms.ppo import PPO
+from reft.algorithms.dapo import DAPO
+from reft.algorithms.reft import ReFT
 from reft.config import LearnerConfig, ModelConfig, SamplingConfig, TrainConfig
 from reft.errors import RunError
 from reft.learner.driver import Learner, LocalGang, UpdateShape
@@ -16,13 +17,14 @@ from reft.learner.rank import Rank, RankSettings
 from reft.model import make_fresh
 from reft.tasks import Trace
 from reft.tokenizer import word_tokenizer
-from reft.train import Stream, train
+from reft.train import Stream, draw, train
 from rewards.equal import Checker
 from rewards.scorer import RewardTerm, Scorer, load_term
 from rollout.engines.hf import HFEngineFactory
 from rollout.pool import LocalPool, Pool
-from rollout.types import Problem, Sample
+from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Worker
+from tests.reft.test_batch import sample
 
 LETTERS = "abcd"
 LEARNING_RATE = 3e-3
@@ -69,7 +71,7 @@ class Notes:
 def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean") -> Notes:
     make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), word_tokenizer([*LETTERS, "?"], 8), seed, folder)
     # The penalty keeps a policy that starts from noise exploring; without it some letters are never tried (as in ReFT).
-    algorithm = PPO(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation=aggregation)
+    algorithm = ReFT(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation=aggregation)
     settings = RankSettings(
         str(folder),
         str(folder),
@@ -80,7 +82,7 @@ def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggreg
         seed,
         deepspeed=False,
     )
-    shape = UpdateShape(2, 2, 1000, "linear", 0, steps, LEARNING_RATE, "float32", seed)
+    shape = UpdateShape(2, 2, 1000, "linear", 0, 0, steps, None, LEARNING_RATE, "float32", seed)
     learner = Learner(LocalGang(partial(Rank, settings=settings)), shape)
     task = NextLetter()
     pool = LocalPool(Worker(HFEngineFactory(str(folder))(), Scorer(terms, Checker()), task.read))
@@ -146,3 +148,34 @@ def test_stream_visits_every_problem_once_a_pass() -> None:
     assert len({tuple(part) for part in passes}) > 1, "each pass has an order of its own"
     assert [problem.id for problem in stream.batch(5)] == ids[15:18], "any step can be asked for on its own"
     assert [problem.id for problem in Stream(PROBLEMS, 20, 1).batch(0)][:4] == passes[0]
+
+
+class Dice:
+    """A pool whose chains of a problem differ in reward for every third problem it is asked for; it counts what it draws."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+
+    def sample(self, problems: Sequence[Problem], n: int, params: SamplingParams, seed: int) -> list[Sample]:
+        self.seeds.append(seed)
+        return [
+            replace(sample([1], [2]), problem=problem, reward=float(number % 3 == 0 and copy == 0))
+            for number, problem in enumerate(problems)
+            for copy in range(n)
+        ]
+
+
+@pytest.mark.parametrize(("rounds", "drawn", "learnt"), [(1, 1, 3), (2, 2, 6), (10, 3, 8)])
+def test_groups_without_signal_are_drawn_again(rounds: int, drawn: int, learnt: int) -> None:
+    """Eight problems a round, three of them with a signal: one round gives three groups, three give eight and one over."""
+    many = [Problem(str(number), "?", "x") for number in range(10_000)]
+    settings = TrainConfig(prompts=8, samples_per_prompt=4, rounds=rounds)
+    params = SamplingParams(1.0, 3)
+    dice = Dice()
+    samples, kept = draw(Stream(many, 8, 0), DAPO(), dice, params, settings, seed=5, step=2)
+    assert len(dice.seeds) == len(set(dice.seeds)) == drawn
+    assert len(samples) == drawn * 8 * 4
+    assert len(kept) == learnt * 4
+    assert len({sample.problem.id for sample in samples}) == drawn * 8, "rounds are shuffled apart"
+    again = draw(Stream(many, 8, 0), DAPO(), Dice(), params, settings, seed=5, step=2)
+    assert [sample.problem.id for sample in again[1]] == [sample.problem.id for sample in kept]

@@ -1,8 +1,8 @@
-"""Length shaping by hand."""
+"""ReFT's reward with its traps, and length shaping, by hand."""
 
 import pytest
 
-from rewards.builtin import cosine, overlong, repetition
+from rewards.builtin import cosine, overlong, reft_exact, repetition
 
 
 def chains(*lengths: int) -> list[list[int]]:
@@ -26,3 +26,24 @@ def test_repetition_by_hand() -> None:
     assert repetition([[3] * 10], ngram=4) == pytest.approx([-6 / 7])
     with pytest.raises(ValueError, match="ngram=0"):
         repetition([], ngram=0)
+
+
+@pytest.mark.parametrize(
+    ("chain", "known", "reward"),
+    [
+        ("5 - 2\nTherefore, the answer is: 3", "3.0", 1.0),
+        ("\nTherefore, the answer is: 4\nTherefore, the answer is: 3.009", "3.0", 1.0),
+        ("\nTherefore, the answer is: 3.02", "3.0", 0.1),
+        ("\nTherefore, the answer is: nan", "3.0", 0.1),
+        ("\nTherefore, the answer is: 1,000", "1000.0", 0.0),
+        ("3", "3.0", 1.0),
+        ("three", "3.0", 0.0),
+    ],
+)
+def test_the_paper_s_reward_traps_included(chain: str, known: str, reward: float) -> None:
+    assert reft_exact([chain], [known]) == [reward]
+
+
+def test_the_paper_s_reward_of_choices_is_never_none() -> None:
+    chains = ["\nTherefore, the answer is: 'B'", "\nTherefore, the answer is: a", "\nTherefore, the answer is: none"]
+    assert reft_exact(chains, ["b"] * 3, choices=True) == [1.0, 0.1, 0.1]
