@@ -189,6 +189,17 @@ def test_rloo_by_hand() -> None:
     assert (experience.advantages[~mask] == 0).all()
 
 
+@pytest.mark.parametrize(("algorithm", "in_loss"), [(GRPO, True), (RLOO, False), (ReinforcePP, False)])
+def test_the_divergence_counts_once(algorithm, in_loss: bool) -> None:  # type: ignore[no-untyped-def]
+    """In the loss, or in the rewards that the advantages come from, and not in both."""
+    batch, old, new, reference = case(5)
+    experience, _ = algorithm(kl_coef=0.1).credit(batch, Fixed(old, reference))
+    loss, other = (
+        algorithm(kl_coef=0.1).loss(new, replace(experience, reference=start)).total for start in (reference, reference - 1)
+    )
+    assert bool(loss != other) == in_loss
+
+
 @pytest.mark.parametrize("baseline", [False, True])
 def test_reinforce_pp_by_hand(baseline: bool) -> None:
     batch, old, _, reference = case(4)

@@ -58,6 +58,15 @@ def test_tokens_of_another_sampler_weigh_what_they_are_worth() -> None:
     torch.testing.assert_close(weighed.returns, plain.returns)
 
 
+def test_the_loss_of_bad_actions_is_bounded() -> None:
+    batch, policy, new = random_case(5)
+    moved = replace(new, logprobs=policy.outputs.logprobs + 2.0)  # ratios of 7.4
+    experience, _ = PPO().credit(batch, policy)
+    bad = batch.action_mask & (experience.advantages < 0)
+    bounded, free = (PPO(dual_clip=clip, vf_coef=0.0).loss(moved, experience).total for clip in (3.0, None))
+    torch.testing.assert_close(free - bounded, (-experience.advantages[bad] * (torch.tensor(2.0).exp() - 3.0)).sum())
+
+
 @pytest.mark.parametrize("truncation", ["terminal", "bootstrap"])
 def test_the_end_of_a_cut_chain(truncation: str) -> None:
     """At γ = λ = 1 without KL every return is the reward, and behind it the last value where the chain is taken as going on."""
