@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from reft.algorithms import Outputs
 from reft.algorithms.reft import ReFT
-from reft.batch import Batch, collate
+from reft.batch import Batch, collate, take
 from reft.config import LearnerConfig, ModelConfig
 from reft.errors import RunError
 from reft.learner.driver import Learner, LocalGang, UpdateShape
@@ -28,7 +29,9 @@ ALGORITHM = ReFT(kl_coef=0.05, epochs=2, minibatches=2)
 
 
 # The gradient of GPT-2's key bias is zero but for rounding, which Adam with its usual epsilon would blow up to full steps.
-LEARNER = {"threads": 1, "lr": 1e-3, "critic_lr": 1e-2, "micro_batch": 2, "eps": 1e-5}
+# Of fifteen chains in two minibatches, two ranks get four and four, then four and three: at three a forward pass, one of them
+# has nothing left for the last pass and must stand in.
+LEARNER = {"threads": 1, "lr": 1e-3, "critic_lr": 1e-2, "micro_batch": 3, "eps": 1e-5}
 
 
 def settings(model: Path, deepspeed: bool) -> RankSettings:
@@ -38,7 +41,7 @@ def settings(model: Path, deepspeed: bool) -> RankSettings:
 
 def shape(**changes: object) -> UpdateShape:
     return UpdateShape(**{
-        "epochs": 2, "minibatches": 2, "micro_batch": 2, "schedule": "linear", "warmup_steps": 1, "critic_warmup": 1,
+        "epochs": 2, "minibatches": 2, "micro_batch": 3, "schedule": "linear", "warmup_steps": 1, "critic_warmup": 1,
         "steps": 5, "stop_kl": None, "lr": 1e-3, "dtype": "float32", "seed": 0, **changes,
     })  # fmt: skip
 
@@ -149,6 +152,27 @@ def test_micro_batches_change_nothing(reference, tiny_model, micro_batch: int) -
         assert mine["loss/total"] == pytest.approx(theirs["loss/total"], rel=1e-4, abs=1e-6)
     for name, tensor in learner.gang.rank.optimization.module.state_dict().items():
         torch.testing.assert_close(tensor, weights[name], rtol=1e-4, atol=2e-6)
+
+
+def test_each_minibatch_is_divided_by_its_own_count(tiny_model) -> None:
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
+    rank = learner.gang.rank
+    experience, _ = ALGORITHM.credit(sample_batch(tiny_model, 0), learner)
+    rows = torch.arange(8)  # the first of two minibatches
+    part = take(experience, rows)
+    loss = ALGORITHM.loss(Outputs(*rank.model(part.batch.tokens, part.batch.lengths)), part).total / 8  # a sequence counts 1
+    expected = torch.autograd.grad(loss, list(rank.model.parameters()))
+    found: list[list[torch.Tensor]] = []
+    step = rank.optimization.step
+
+    def watched(factor: float, critic_only: bool) -> float:
+        found.append([parameter.grad.clone() for parameter in rank.model.parameters()])
+        return step(factor, critic_only)
+
+    rank.optimization.step = watched
+    learner.update(experience)
+    for mine, theirs in zip(found[0], expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_first_minibatch_is_exact(reference) -> None:
