@@ -157,7 +157,7 @@ class Tally:
         self.slowest = max(self.slowest, graded.seconds)
         self.stages[graded.verdict.stage] += 1
         self.outcomes[graded.verdict.outcome] += 1
-        self.timeouts += "longer than" in graded.verdict.reason and graded.verdict.stage == "symbolic"
+        self.timeouts += graded.verdict.unfinished
         if pair.expected is not None:
             count = self.kinds[pair.kind]
             count[0] += graded.accepted == pair.expected
@@ -175,6 +175,7 @@ def grade_lines(lines: Iterable[tuple[int, str]], mode: Mode, policy: Policy, wo
     """
     if workers <= 1:
         checker = Checker(policy)
+        checker.start()
         try:
             for number, line in lines:
                 yield _grade_line(number, line, mode, checker)
@@ -217,7 +218,9 @@ _worker: dict[str, Any] = {}
 
 
 def _start(mode: Mode, policy: Policy) -> None:
-    _worker.update(mode=mode, checker=Checker(policy))
+    checker = Checker(policy)
+    checker.start()
+    _worker.update(mode=mode, checker=checker)
 
 
 def _grade_chunk(chunk: list[tuple[int, str]]) -> list[Result]:
