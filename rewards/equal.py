@@ -127,7 +127,7 @@ class Checker:
         policy: Policy | None = None,
         limits: Limits = LIMITS,
         processes: int = 1,
-        remembered_bytes: int = 32 << 20,
+        remembered_bytes: int = 8 << 20,
     ) -> None:
         self.policy = policy or Policy()
         self.sandbox = Sandbox(limits, processes, modules=["rewards.algebra.symbolic", "rewards.algebra.compare"])
@@ -253,7 +253,7 @@ def is_readable(gold: str) -> bool:
 
 
 def _has_big(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and (tree[0] == "big" or any(_has_big(part) for part in tree[1:]))
+    return isinstance(tree, tuple) and (tree[:1] == ("big",) or any(map(_has_big, tree)))
 
 
 def _plain(tree: Tree) -> object:

@@ -10,7 +10,7 @@ import pytest
 
 from rewards import equal
 from rewards.algebra.scalar import Policy
-from rewards.equal import Checker, Verdict, is_readable, read
+from rewards.equal import FLAW, Checker, Verdict, is_readable, read
 from rewards.grading import Grade, Pair, grade_lines
 from rewards.sandbox import Limits
 
@@ -216,6 +216,19 @@ def test_verdicts_are_remembered_by_the_normal_form(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(equal, "same", None)
     assert checker.check("x+99", "x-1").outcome == "different"
     assert "the checker failed" in checker.check("x+1", "x-1").reason, "what was not used for longest went first"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"30\cup 00", r"7binom{99}{7}", r"binom(4)", r"\max\{\}", r"\begin{pmatrix} 1 \\ \\ 2 \end{pmatrix}", r"x\cup 1",
+        "f(1)\\cup(,36)", r"\begin{pmatrix} \sum_{k=1}^2 k \\ \\ \end{pmatrix}",
+    ],
+)  # fmt: skip
+def test_what_fuzzing_found(checker: Checker, text: str) -> None:
+    for other in ("8", "x+1", r"\{1, 2\}", "(1, 2)", r"\frac{n-1}{2}", "x < 5", text + "+1"):
+        for verdict in (checker.check(text, other), checker.check(other, text)):
+            assert not verdict.reason.startswith(FLAW), verdict.reason
 
 
 def test_nobody_s_precision_counts() -> None:
