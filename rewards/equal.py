@@ -60,11 +60,11 @@ FLAW = "the checker failed"
 """Begins the reason of a verdict that only a flaw in this package explains."""
 
 
-LIMITS = Limits(seconds=1.2, cpu_seconds=0.4)
+LIMITS = Limits(seconds=1.6, cpu_seconds=0.4)
 """Of one comparison in a process of its own. Of the 92 with sums, products or limits among the labelled pairs and the known
 answers of MATH, OlympiadBench and Minerva, all but two take less."""
 HERE_SECONDS = 0.03
-"""Wall seconds that a comparison of structures may take in the caller's process."""
+"""Processor seconds that a comparison of structures may take in the caller's process."""
 MOST_KNOWN = 4_096
 """Known answers whose trees are kept."""
 LONGEST_KEPT = 300
