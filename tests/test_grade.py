@@ -202,7 +202,7 @@ def test_bombs_harm_nothing_else(tmp_path: Path, bombs: list[str]) -> None:
     assert (
         main(["grade", str(write(tmp_path / "pairs.jsonl", rows)), "--out", str(tmp_path / "out.jsonl"), "--workers", "2"]) == 0
     )
-    assert time.monotonic() - begun < 20, "half of it where nothing else runs"
+    assert time.monotonic() - begun < 60, "some five seconds where nothing else runs"
     for row in lines(tmp_path / "out.jsonl"):
         assert row["accepted"] == (int(row["id"]) % 50 != 7), row
     left = set(psutil.Process().children(recursive=True)) - before
