@@ -75,7 +75,7 @@ def _has_ended(worker: int, requests: int, parent: int) -> bool:
         ended = [descriptor for descriptor, _ in poller.poll(WATCH_SECONDS * 1000)]
         if worker in ended:
             return True
-        if requests in ended:
+        if requests in ended:  # at once, where no fork holds it open
             return False
     return False
 

@@ -131,6 +131,7 @@ ORPHAN = """
 import os, time
 from rewards.sandbox import Limits, Sandbox
 sandbox = Sandbox(Limits(seconds=60))
+sandbox.call("os:getpid")
 holder = 0 if {idle} else os.fork()  # a fork has the pipes open too
 if not holder and not {idle}:
     time.sleep(60)
