@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,7 @@ from reft.progress import Display
 from reft.statistics import proportion
 from rewards.algebra.scalar import Policy
 from rewards.answer import Mode
-from rewards.grading import Grade, Pair, PairError, Tally, grade_lines
+from rewards.grading import LONGEST_LINE, Grade, Line, Pair, PairError, Tally, grade_lines
 
 UPDATE_EVERY = 200
 MOST_COMPLAINTS = 20
@@ -36,10 +36,11 @@ def grade_file(pairs: str, out: str | None, mode: Mode, workers: int, display: D
         source, size = _open(pairs, stack)
         if out is not None and pairs != "-" and Path(out).exists() and Path(out).samefile(pairs):
             raise DataError(f"--out {out} is the file that is read; name another")
-        target = _target(out, stack)
+        target = stack.enter_context(_target(out))
         bar = stack.enter_context(display.bar("grade", size, "MB"))
         begun, position = time.perf_counter(), [0]
-        for result in grade_lines(_lines(source, position), mode, Policy(), workers):
+        graded_lines = stack.enter_context(closing(grade_lines(_lines(source, pairs, position), mode, Policy(), workers)))
+        for result in graded_lines:
             if isinstance(result[1], PairError):
                 tally.bad += 1
                 if tally.bad <= MOST_COMPLAINTS:
@@ -68,21 +69,43 @@ def _open(pairs: str, stack: ExitStack) -> tuple[IO[bytes], int]:
         raise DataError(f"{pairs}: {error.strerror}; name a readable JSONL file") from error
 
 
-def _target(out: str | None, stack: ExitStack) -> IO[str] | None:
+@contextmanager
+def _target(out: str | None) -> Iterator[IO[str] | None]:
+    """The file for verdicts, where one is wanted. What was written stays when grading ends early: whole lines."""
     if out is None:
-        return None
+        yield None
+        return
     try:
-        return stack.enter_context(Path(out).open("w", encoding="utf-8", errors="backslashreplace"))
-    except OSError as error:
-        raise DataError(f"--out {out}: {error.strerror}; name a file that can be written") from error
+        with Path(out).open("w", encoding="utf-8") as target:
+            yield target
+    except OSError as error:  # a disk may be full at the first line or only when the last is flushed
+        raise DataError(f"--out {out}: {error.strerror}; name a file that can be written, where there is space") from error
 
 
-def _lines(source: IO[bytes], position: list[int]) -> Iterator[tuple[int, str]]:
+def _lines(source: IO[bytes], name: str, position: list[int]) -> Iterator[Line]:
     """Numbered lines that are not empty; bytes that are no UTF-8 become replacement characters."""
-    for number, line in enumerate(source, start=1):
-        position[0] += len(line)
-        if line.strip():
-            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
+    number = 0
+    try:
+        while line := source.readline(LONGEST_LINE):
+            number += 1
+            position[0] += len(line)
+            if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                position[0] += _skip_line(source)
+                yield number, PairError(f"longer than {LONGEST_LINE} bytes")
+            elif line.strip():
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{name}: {error.strerror} behind line {number}") from error
+
+
+def _skip_line(source: IO[bytes]) -> int:
+    """Read on to the end of the line; returns its bytes."""
+    skipped = 0
+    while rest := source.readline(LONGEST_LINE):
+        skipped += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _row(pair: Pair, graded: Grade) -> dict[str, object]:

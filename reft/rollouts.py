@@ -53,7 +53,7 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> 
         rewards.scorer.RewardError: if a reward function cannot be found or does not fit.
     """
     terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
-    limits = Limits(seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
+    limits = Limits(seconds=10 * checker.seconds, cpu_seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
     policy = Policy(
         rounding=checker.rounding,
         percent=checker.percent,

@@ -6,7 +6,9 @@
     verl, batched   the same with plural names -> list
     a factory       takes none of these, only keywords of the config, and returns one of the above
 
-Any of them may be `async def`; the calls of one batch then wait side by side.
+Any of them may be `async def`; the calls of one batch then wait side by side. TRL gives completions as texts or as lists of
+messages, as the data are. Here the annotation tells which a function wants; one without is tried with texts, and with messages
+where it fails on them.
 """
 
 import asyncio
@@ -23,6 +25,9 @@ COLUMNS = ("prompts", "completions", "completion_ids", "answer", "extracted", "v
 OPENRLHF = {"queries", "prompts", "labels"}
 VERL = {"solution_str", "ground_truth"}
 VERL_BATCHED = {"solution_strs", "ground_truths"}
+
+CONFUSED = (TypeError, LookupError, AttributeError)
+"""What a function raises that takes texts for messages."""
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -85,23 +90,45 @@ def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mappi
             f"{error}; it is called with keywords {', '.join(COLUMNS)} and the problem's columns, "
             "so end its signature with **columns"
         ) from error
-    messages = _wants_messages(function, parameters)
+    messages = _wants_messages(parameters)
 
     def call(**columns: Any) -> Sequence[float | None]:
+        nonlocal messages
         if "solution" in filled:
             columns.setdefault("solution", columns["answer"])
-        if messages:
-            columns["prompts"] = [[{"role": "user", "content": text}] for text in columns["prompts"]]
-            columns["completions"] = [[{"role": "assistant", "content": text}] for text in columns["completions"]]
-        return _finish(function(**{**columns, **kwargs}))
+        columns |= kwargs
+        if messages is not None:
+            return _finish(function(**(_conversational(columns) if messages else columns)))
+        try:
+            result = _finish(function(**columns))
+        except CONFUSED as error:
+            try:
+                result = _finish(function(**_conversational(columns)))
+            except Exception as other:
+                raise AdapterError(f"{error!r} on completions that are texts, {other!r} on lists of messages") from error
+            messages = True
+            return result
+        messages = False if any(columns["completions"]) else None  # an empty text is like an empty list
+        return result
 
     return call
 
 
-def _wants_messages(function: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> bool:
-    """Whether completions are lists of messages, as TRL's own functions are annotated."""
-    annotation = parameters["completions"].annotation if "completions" in parameters else None
-    return "dict" in str(annotation)
+def _wants_messages(parameters: Mapping[str, inspect.Parameter]) -> bool | None:
+    """Whether completions are lists of messages, as TRL's own functions are annotated; None where nothing tells."""
+    if "completions" not in parameters:
+        return False
+    annotation = parameters["completions"].annotation
+    return None if annotation is inspect.Parameter.empty else "dict" in str(annotation)
+
+
+def _conversational(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Prompts and completions as the messages of a conversation, each one of its own."""
+    return {
+        **columns,
+        "prompts": [[{"role": "user", "content": text}] for text in columns["prompts"]],
+        "completions": [[{"role": "assistant", "content": text}] for text in columns["completions"]],
+    }
 
 
 def _openrlhf(function: Callable[..., Any], kwargs: dict[str, Any]) -> RewardFunction:

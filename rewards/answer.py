@@ -49,13 +49,13 @@ _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:
 _NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
-_FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\(?!\]))+)\\\]|\\\(((?:[^\\]|\\(?!\)))+)\\\)")
+_FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\[^\[\]])+)\\\]|\\\(((?:[^\\]|\\[^()])+)\\\)")
 _PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
 """A sentence that speaks of a number: it begins with two words."""
 _LETTER = re.compile(
-    r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:because|since|as)\b)"
+    r"\s*+(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*+\(?\s*+([A-Z])\s*+\)?\s*+(?:[.:,)}*]|$|(?<=\s)(?:because|since|as)\b)"
 )
-_MORE_CHOICES = re.compile(r"\W*(?:text\w*)?\W*[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
+_MORE_CHOICES = re.compile(r"\W*+(?:text\w*\W*+)?[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
 """A letter and another one behind nothing but signs and a joint."""
 _TWO_CHOICES = re.compile(r"(?<![\w\\])\(?[A-Z]\)?,?\s+(?:and|or)\s+\(?[A-Z]\)?(?![\w'])")
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
@@ -98,6 +98,7 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
 
 def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
     """The choice made in a response to a multiple-choice question: one capital letter. Several letters are no choice."""
+    text = text[-LONGEST_RESPONSE:]
     found = extract(text, "strict")
     if found.answer is not None and _MORE_CHOICES.match(found.answer):
         return NOTHING

@@ -7,32 +7,34 @@ Cheap stages first:
     structure   lists, sets, intervals, equations, matrices, closed forms, functions: parsed, and compared by value at points
     symbolic    sympy, in a process that is killed when it takes too long: sums and integrals
 
-What is not decided is "undecided": it earns nothing and is counted, it is never guessed. No text is ever evaluated.
+The first three work in the caller's process. A comparison of structures that takes unusually long there is made again where the
+symbolic ones are, in a process with limits. What is not decided is "undecided": it earns nothing and is counted, it is never
+guessed. No text is ever evaluated.
 """
 
 import re
-from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import lru_cache
-from threading import Lock, RLock
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from rewards.algebra.arithmetic import TooLong, within
 from rewards.algebra.compare import same
 from rewards.algebra.cursor import Tree
 from rewards.algebra.number import number, percentage
-from rewards.algebra.parse import parse
+from rewards.algebra.parse import parse_tidied
 from rewards.algebra.scalar import Policy
 from rewards.algebra.tokens import Unreadable, squash, tidy
 from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter, is_several_choices
-from rewards.sandbox import Limits, Sandbox
+from rewards.cache import Cache
+from rewards.sandbox import Limits, Outcome, Sandbox
 
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
 Form = Literal["answer", "latex", "text"]
 
-_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$)*\s*\(?([A-J])\)?\s*[}$]*\s*")
+_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$)*\s*+\(?([A-J])\)?\s*+[}$]*\s*+")
 
-_NAMED_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\*\*)?\s*\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\s*\S")
+_NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
 """A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
 
 
@@ -43,6 +45,8 @@ class Verdict:
     outcome: VerdictOutcome
     stage: str
     reason: str
+    unfinished: bool = False
+    """Whether a deadline or a lost process kept the checker from deciding. Such a verdict is not remembered."""
 
     @property
     def correct(self) -> bool:
@@ -52,10 +56,61 @@ class Verdict:
 NO_ANSWER = Verdict("no_answer", "extract", "the chain gives no final answer")
 NO_GOLD = Verdict("undecided", "gold", "the known answer is empty")
 
-_PRECISION = RLock()
-"""mpmath's precision belongs to the process, so one thread computes at a time."""
 FLAW = "the checker failed"
 """Begins the reason of a verdict that only a flaw in this package explains."""
+
+
+LIMITS = Limits(seconds=4.0, cpu_seconds=0.4)
+"""Of one comparison in a process of its own. Of the 92 with sums, products or limits among the labelled pairs and the known
+answers of MATH, OlympiadBench and Minerva, all but two take less.
+The wall's clock counts only where a machine is busy ten times over."""
+HERE_SECONDS = 0.03
+"""Processor seconds that a comparison of structures may take in the caller's process."""
+MOST_KNOWN = 4_096
+"""Known answers whose trees are kept."""
+LONGEST_KEPT = 300
+"""Characters of a known answer that is kept."""
+
+
+class Known:
+    """A known answer, read once, as far as it is needed."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.number = number(text)
+        self.is_choice = len(text) <= LONGEST_ANSWER and _CHOICE.fullmatch(text) is not None
+
+    @cached_property
+    def tidied(self) -> str:
+        return tidy(self.text) if len(self.text) <= LONGEST_ANSWER else self.text
+
+    @cached_property
+    def squashed(self) -> str:
+        return squash(self.tidied)
+
+    @cached_property
+    def read(self) -> tuple[Tree | None, str]:
+        """Its tree, or None and why there is none."""
+        try:
+            return parse_tidied(self.tidied), ""
+        except Unreadable as error:
+            return None, str(error)
+
+    @cached_property
+    def has_parts(self) -> bool:
+        """Whether it is a list or a set."""
+        if not any(joint in self.text for joint in (",", "and", "or", ";")):
+            return False
+        tree, _ = self.read
+        return isinstance(tree, tuple) and tree[0] in ("list", "set")
+
+
+_kept = lru_cache(maxsize=MOST_KNOWN)(Known)
+
+
+def known_answer(gold: str) -> Known:
+    """What is known of a known answer; kept between calls where it is no longer than answers are."""
+    return _kept(gold) if len(gold) <= LONGEST_KEPT else Known(gold)
 
 
 class Checker:
@@ -63,20 +118,22 @@ class Checker:
 
     Args:
         policy: what counts as the same where mathematics leaves it open.
-        limits: what one symbolic comparison may use.
-        processes: symbolic comparisons that run at once.
-        remembered: verdicts kept, so that a repeated wrong answer costs nothing.
+        limits: what one comparison in a process of its own may use.
+        processes: such comparisons that run at once.
+        remembered_bytes: memory for verdicts, so that a repeated wrong answer costs nothing.
     """
 
     def __init__(
-        self, policy: Policy | None = None, limits: Limits | None = None, processes: int = 1, remembered: int = 65_536
+        self,
+        policy: Policy | None = None,
+        limits: Limits = LIMITS,
+        processes: int = 1,
+        remembered_bytes: int = 8 << 20,
     ) -> None:
         self.policy = policy or Policy()
-        self.sandbox = Sandbox(limits, processes, modules=["rewards.algebra.symbolic"])
-        self.remembered = remembered
+        self.sandbox = Sandbox(limits, processes, modules=["rewards.algebra.symbolic", "rewards.algebra.compare"])
+        self.verdicts: Cache[Verdict] = Cache(remembered_bytes)
         self._tolerance = Fraction(self.policy.tolerance)
-        self._verdicts: OrderedDict[tuple[str, str], Verdict] = OrderedDict()
-        self._lock = Lock()
 
     def check(self, answer: str | None, gold: str) -> Verdict:
         """The verdict on `answer`, None meaning that none was given."""
@@ -86,26 +143,22 @@ class Checker:
             return Verdict("equal", "text", "the same text")
         if len(answer) > LONGEST_ANSWER:
             return Verdict("different", "text", f"{len(answer)} characters are no answer")
-        left, right = number(answer), _gold_number(gold)
+        known = known_answer(gold)
+        left, right = number(answer), known.number
         if left is not None and right is not None and (left == right or not self._may_round(answer, gold, right)):
             return self._numbers(left, right)
-        key = (answer, gold)
-        with self._lock:
-            verdict = self._verdicts.get(key)
-        if verdict is None:
-            try:
-                verdict = self._compare(answer, gold)
-            except Exception as error:  # the text is anybody's; a flaw of ours must not end a run, but it must be seen
-                verdict = Verdict("undecided", "structure", f"{FLAW}: {error!r}")
-            with self._lock:
-                self._verdicts[key] = verdict
-                if len(self._verdicts) > self.remembered:
-                    self._verdicts.popitem(last=False)
-        return verdict
+        try:
+            return self._look_up(answer, known)
+        except Exception as error:  # the text is anybody's; a flaw of ours must not end a run, but it must be seen
+            return Verdict("undecided", "structure", f"{FLAW}: {error!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A checker travels as its settings; processes and verdicts stay behind."""
-        return Checker, (self.policy, self.sandbox.limits, self.sandbox.processes, self.remembered)
+        return Checker, (self.policy, self.sandbox.limits, self.sandbox.processes, self.verdicts.most_bytes)
+
+    def start(self) -> None:
+        """Start the processes of the sandbox ahead of the first comparison that needs one, without waiting for them."""
+        self.sandbox.start()
 
     def close(self) -> None:
         self.sandbox.close()
@@ -118,27 +171,35 @@ class Checker:
         equal = left == right or abs(left - right) <= self._tolerance
         return Verdict("equal" if equal else "different", "number", "the numbers are equal" if equal else "the numbers differ")
 
-    def _compare(self, answer: str, gold: str) -> Verdict:
-        mine, known = tidy(answer), tidy(gold)
-        if not known:
+    def _look_up(self, answer: str, known: Known) -> Verdict:
+        """The verdict on an answer's normal form, where it is remembered or can be found."""
+        mine = tidy(answer)
+        if not known.tidied:
             return NO_GOLD
         if not mine:
             return NO_ANSWER
-        if squash(mine) == squash(known):
+        if squash(mine) == known.squashed:
             return Verdict("equal", "text", "the same text")
-        if _CHOICE.fullmatch(gold):
-            return self._letters(answer, gold)
-        if (verdict := self._percents(mine, known)) is not None:
+        if known.is_choice:
+            return self._letters(answer, known.text)
+        verdict = self.verdicts.get(mine, known.text)
+        if verdict is None:
+            verdict = self._compare(mine, known)
+            if not verdict.unfinished:
+                self.verdicts.put(verdict, mine, known.text)
+        return verdict
+
+    def _compare(self, mine: str, known: Known) -> Verdict:
+        if (verdict := self._percents(mine, known.tidied)) is not None:
             return verdict
+        known_tree, unreadable = known.read
+        if known_tree is None:
+            return Verdict("undecided", "gold", f"the known answer cannot be read ({unreadable}), and the texts differ")
         try:
-            known_tree = parse(gold)
-        except Unreadable as error:
-            return Verdict("undecided", "gold", f"the known answer cannot be read ({error}), and the texts differ")
-        try:
-            tree = parse(answer)
+            tree = parse_tidied(mine)
         except Unreadable as error:
             return Verdict("different", "structure", f"the texts differ, and {error}")
-        return self._structures(tree, known_tree)
+        return self._structures(tree, known_tree, mine, known.tidied)
 
     def _letters(self, answer: str, gold: str) -> Verdict:
         wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
@@ -157,9 +218,15 @@ class Checker:
         equal = percent == 100 * other or (self.policy.percent and percent == other and abs(percent) >= 1)
         return Verdict("equal" if equal else "different", "number", "as percentages")
 
-    def _structures(self, tree: Tree, known: Tree) -> Verdict:
-        with _PRECISION:
-            verdict = same(known, tree, self.policy)
+    def _structures(self, tree: Tree, known: Tree, mine: str, gold: str) -> Verdict:
+        try:
+            with within(HERE_SECONDS):
+                verdict = same(known, tree, self.policy)
+        except TooLong:
+            outcome = self.sandbox.call("rewards.algebra.compare:same_texts", gold, mine, asdict(self.policy))
+            if outcome.status != "done":
+                return _undecided("structure", outcome)
+            verdict = outcome.value
         if verdict:
             return Verdict("equal", "structure", "equal by value")
         if _has_big(tree) or _has_big(known):
@@ -171,28 +238,23 @@ class Checker:
     def _symbolic(self, tree: Tree, known: Tree) -> Verdict:
         outcome = self.sandbox.call("rewards.algebra.symbolic:equal", _plain(tree), _plain(known))
         if outcome.status != "done" or outcome.value is None:
-            return Verdict("undecided", "symbolic", outcome.reason or "sympy cannot tell")
+            return _undecided("symbolic", outcome)
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")
+
+
+def _undecided(stage: str, outcome: Outcome) -> Verdict:
+    """What a call to the sandbox says that told nothing."""
+    return Verdict("undecided", stage, outcome.reason or "sympy cannot tell", outcome.status in ("timeout", "died"))
 
 
 def is_readable(gold: str) -> bool:
     """Whether the checker can compare a known answer by more than its text."""
-    if number(gold) is not None or _CHOICE.fullmatch(gold):
-        return True
-    try:
-        parse(gold)
-    except Unreadable:
-        return False
-    return True
-
-
-@lru_cache(maxsize=65_536)
-def _gold_number(gold: str) -> Fraction | None:
-    return number(gold)
+    known = known_answer(gold)
+    return known.number is not None or known.is_choice or known.read[0] is not None
 
 
 def _has_big(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and (tree[0] == "big" or any(_has_big(part) for part in tree[1:]))
+    return isinstance(tree, tuple) and (tree[:1] == ("big",) or any(map(_has_big, tree)))
 
 
 def _plain(tree: Tree) -> object:
@@ -212,17 +274,7 @@ def read(text: str, form: Form, mode: Mode, gold: str | None = None) -> str | No
     """
     if form != "text":
         return text
-    if gold is not None and _CHOICE.fullmatch(gold):
+    known = known_answer(gold) if gold is not None else None
+    if known is not None and known.is_choice:
         return extract_letter(text, mode).answer
-    return extract(text, mode, several=gold is not None and _has_parts(gold)).answer
-
-
-@lru_cache(maxsize=65_536)
-def _has_parts(gold: str) -> bool:
-    if not ("," in gold or "and" in gold or "or" in gold or ";" in gold):
-        return False
-    try:
-        tree = parse(gold)
-    except Unreadable:
-        return False
-    return isinstance(tree, tuple) and tree[0] in ("list", "set")
+    return extract(text, mode, several=known is not None and known.has_parts).answer

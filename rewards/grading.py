@@ -1,13 +1,17 @@
 """Grade responses: extract the answer, compare it with the known one. One call, a pair, or a file of pairs."""
 
 import json
+import os
+import signal
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.synchronize import Event
+from threading import Thread
 from typing import Any, get_args
 
 from rewards.algebra.scalar import Policy
@@ -16,8 +20,10 @@ from rewards.equal import Checker, Form, Verdict, VerdictOutcome, read
 
 CHUNK = 200
 """Lines that travel to a process at once."""
+LARGEST_CHUNK = 1_000_000
+"""Characters, beyond which no further line joins them."""
 LONGEST_LINE = 64_000_000
-"""Characters of a text put together from parts."""
+"""Characters of a line, and of a text put together from parts."""
 
 
 @dataclass(frozen=True)
@@ -157,52 +163,66 @@ class Tally:
         self.slowest = max(self.slowest, graded.seconds)
         self.stages[graded.verdict.stage] += 1
         self.outcomes[graded.verdict.outcome] += 1
-        self.timeouts += "longer than" in graded.verdict.reason and graded.verdict.stage == "symbolic"
+        self.timeouts += graded.verdict.unfinished
         if pair.expected is not None:
             count = self.kinds[pair.kind]
             count[0] += graded.accepted == pair.expected
             count[1] += 1
 
 
+Line = tuple[int, str | PairError]
+"""A line's number and its text, or what is wrong with it already."""
 Result = tuple[Pair, Grade] | tuple[int, PairError]
 """A pair with its grade, or the number of a line that is none with what is wrong with it."""
 
 
-def grade_lines(lines: Iterable[tuple[int, str]], mode: Mode, policy: Policy, workers: int) -> Iterator[Result]:
+def grade_lines(lines: Iterable[Line], mode: Mode, policy: Policy, workers: int) -> Generator[Result, None, None]:
     """Grades of numbered lines, in their order. A line that is no pair gives its number and what is wrong with it.
 
-    With several workers, chunks of lines go to processes of their own, a bounded number of them at a time.
+    With several workers, chunks of lines go to processes of their own, a bounded number of them at a time. Closed early, these
+    end behind the lines that they are at.
     """
     if workers <= 1:
         checker = Checker(policy)
+        checker.start()
         try:
             for number, line in lines:
                 yield _grade_line(number, line, mode, checker)
         finally:
             checker.close()
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (mode, policy)) as pool:
+    spawn = get_context("spawn")
+    stopped = spawn.Event()
+    with ProcessPoolExecutor(workers, spawn, _start, (mode, policy, stopped)) as pool:
         waiting: deque[Future[list[Result]]] = deque()
-        for chunk in _chunks(lines):
-            waiting.append(pool.submit(_grade_chunk, chunk))
-            if len(waiting) > 4 * workers:  # a file may be larger than the memory
+        try:
+            for chunk in _chunks(lines):
+                waiting.append(pool.submit(_grade_chunk, chunk))
+                if len(waiting) > 4 * workers:  # a file may be larger than the memory
+                    yield from waiting.popleft().result()
+            while waiting:
                 yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+        finally:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _chunks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    chunk: list[tuple[int, str]] = []
+def _chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    chunk: list[Line] = []
+    characters = 0
     for line in lines:
         chunk.append(line)
-        if len(chunk) == CHUNK:
+        characters += len(line[1]) if isinstance(line[1], str) else 0
+        if len(chunk) == CHUNK or characters > LARGEST_CHUNK:
             yield chunk
-            chunk = []
+            chunk, characters = [], 0
     if chunk:
         yield chunk
 
 
-def _grade_line(number: int, line: str, mode: Mode, checker: Checker) -> Result:
+def _grade_line(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
+    if isinstance(line, PairError):
+        return number, line
     try:
         pair = parse_pair(line, number)
     except PairError as error:
@@ -216,9 +236,26 @@ _worker: dict[str, Any] = {}
 """What a process of a pool keeps between chunks."""
 
 
-def _start(mode: Mode, policy: Policy) -> None:
-    _worker.update(mode=mode, checker=Checker(policy))
+def _start(mode: Mode, policy: Policy, stopped: Event) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which tells
+    Thread(target=_end_with_parent, daemon=True).start()
+    checker = Checker(policy)
+    checker.start()
+    _worker.update(mode=mode, checker=checker, stopped=stopped)
 
 
-def _grade_chunk(chunk: list[tuple[int, str]]) -> list[Result]:
-    return [_grade_line(number, line, _worker["mode"], _worker["checker"]) for number, line in chunk]
+def _end_with_parent() -> None:
+    """A pool's processes wait for work for ever, also where the one that gave it was killed."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _grade_chunk(chunk: list[Line]) -> list[Result]:
+    found = []
+    for number, line in chunk:
+        if _worker["stopped"].is_set():
+            break  # nobody waits for the rest
+        found.append(_grade_line(number, line, _worker["mode"], _worker["checker"]))
+    return found

@@ -5,11 +5,14 @@
       judge: {use: "rewards.judge:judge", weight: 0.5, kwargs: {url: "http://127.0.0.1:8000/v1", model: some-model}}
 
 It is asked whether the response answers the problem as the known answer does, and must say yes or no. Requests run side by
-side, are tried again where the endpoint fails, and are remembered. A sample on which the judge cannot be had gets None: the
+side, the same one once. They are tried again where the endpoint is busy or fails, when it says or after pauses that double, and
+what it said is remembered. A sample on which the judge cannot be had gets None: the
 reward does not apply to it. Judges can be talked round (that is what a policy learns to do), so a run records how far they
 agree with the exact checker (`agreement/NAME`), and warns where they part.
 """
 
+import email.utils
+import hashlib
 import http.client
 import json
 import logging
@@ -19,11 +22,12 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any
+
+from rewards.cache import Cache
 
 PROMPT = (
     "A student answers a problem. Judge only whether the student's final answer is the same as the known one.\n\n"
@@ -32,8 +36,12 @@ PROMPT = (
 )
 LONGEST_COMPLETION = 8_000
 """Characters of a response's end that the judge sees."""
-REFUSALS = (400, 401, 403, 404, 422)
-"""HTTP statuses that another try would not change."""
+LONGEST_REPLY = 1_000_000
+"""Bytes of an endpoint's reply that are read."""
+LONGEST_PAUSE = 60.0
+"""Seconds that an endpoint may ask to be left alone before another try."""
+PASSING = (408, 425, 429)
+"""HTTP statuses below 500 that another try may change."""
 
 log = logging.getLogger("reft.judge")
 
@@ -46,7 +54,7 @@ def judge(
     concurrency: int = 16,
     retries: int = 4,
     timeout: float = 60.0,
-    remembered: int = 100_000,
+    remembered_bytes: int = 64 << 20,
 ) -> Callable[..., list[float | None]]:
     """The reward function: 1 for yes, 0 for no, None where the endpoint gives no judgement.
 
@@ -56,20 +64,27 @@ def judge(
         key_variable: environment variable that holds the key; where it is not set no key is sent.
         prompt: what is asked, with {prompt}, {answer} and {completion} in it.
         concurrency: requests at once.
-        retries: further tries of a request that failed, with pauses that double from half a second.
+        retries: further tries of a request that failed, with pauses that double from half a second, or as long as the endpoint
+            asks for with `Retry-After`, a minute at most.
         timeout: seconds of one request.
-        remembered: judgements kept.
+        remembered_bytes: memory for judgements, some 500 bytes each.
 
     Raises:
         ValueError: where a setting is out of range.
     """
-    for name, value, least in (("concurrency", concurrency, 1), ("retries", retries, 0), ("remembered", remembered, 0)):
+    for name, value, least in (
+        ("concurrency", concurrency, 1),
+        ("retries", retries, 0),
+        ("remembered_bytes", remembered_bytes, 0),
+    ):
         if value < least:
             raise ValueError(f"{name}={value} is out of range; choose {least} or more")
     for field in ("{answer}", "{completion}"):
         if field not in prompt:
             raise ValueError(f"prompt has no {field}; add it")
-    asked = _Endpoint(f"{url.rstrip('/')}/chat/completions", model, os.environ.get(key_variable), retries, timeout, remembered)
+    asked = _Endpoint(
+        f"{url.rstrip('/')}/chat/completions", model, os.environ.get(key_variable), retries, timeout, remembered_bytes
+    )
 
     def judged(prompts: Sequence[str], completions: Sequence[str], answer: Sequence[str], **columns: Any) -> list[float | None]:
         texts = [
@@ -83,40 +98,53 @@ def judge(
 
 
 class _Endpoint:
-    """Asks, tries again, remembers. Callable from many threads."""
+    """Asks, tries again, remembers. Callable from many threads; those that ask the same at the same time share one request."""
 
-    def __init__(self, url: str, model: str, key: str | None, retries: int, timeout: float, remembered: int) -> None:
+    def __init__(self, url: str, model: str, key: str | None, retries: int, timeout: float, remembered_bytes: int) -> None:
         self.url, self.model, self.key = url, model, key
-        self.retries, self.timeout, self.remembered = retries, timeout, remembered
-        self._known: OrderedDict[str, float] = OrderedDict()
+        self.retries, self.timeout = retries, timeout
+        self._known: Cache[float] = Cache(remembered_bytes)
+        self._asked: dict[str, Future[float | None]] = {}
         self._lock = Lock()
 
     def __call__(self, text: str) -> float | None:
+        name = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
         with self._lock:
-            if text in self._known:
-                self._known.move_to_end(text)
-                return self._known[text]
-        value = self._ask(text)
-        if value is not None:
+            if (value := self._known.get(name)) is not None:
+                return value
+            asked = self._asked.get(name)
+            if asked is None:
+                mine = self._asked[name] = Future()
+        if asked is not None:
+            return asked.result()
+        try:
+            value = self._ask(text)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
             with self._lock:
-                self._known[text] = value
-                while len(self._known) > self.remembered:
-                    self._known.popitem(last=False)
+                del self._asked[name]
+                if value is not None:
+                    self._known.put(value, name)
+        mine.set_result(value)
         return value
 
     def _ask(self, text: str) -> float | None:
         for attempt in range(self.retries + 1):
-            if attempt:
-                time.sleep(0.5 * 2 ** (attempt - 1) * (1 + random.random() / 4))
             try:
                 return read_judgement(self._request(text))
             except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError, RecursionError) as error:
+                wished = 0.0
                 if isinstance(error, urllib.error.HTTPError):
                     error.close()
-                    if error.code in REFUSALS:
+                    if error.code < 500 and error.code not in PASSING:
                         log.warning("the judge at %s refuses: %s; its reward does not apply", self.url, error)
                         return None
+                    wished = read_pause(error.headers.get("Retry-After"))
                 last = error
+            if attempt < self.retries:
+                time.sleep(max(wished, 0.5 * 2**attempt * (1 + random.random() / 4)))
         log.warning(
             "the judge at %s gave nothing in %d tries (%r); its reward does not apply", self.url, self.retries + 1, last
         )
@@ -126,8 +154,30 @@ class _Endpoint:
         body = {"model": self.model, "messages": [{"role": "user", "content": text}], "temperature": 0, "max_tokens": 16}
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {self.key}"} if self.key else {})}
         request = urllib.request.Request(self.url, json.dumps(body).encode(), headers)
+        deadline = time.monotonic() + self.timeout
+        reply = b""
         with urllib.request.urlopen(request, timeout=self.timeout) as response:
-            return str(json.load(response)["choices"][0]["message"]["content"])
+            while chunk := response.read1(1 << 16):
+                reply += chunk
+                if len(reply) > LONGEST_REPLY:
+                    raise ValueError(f"a reply of more than {LONGEST_REPLY} bytes")
+                if time.monotonic() > deadline:  # the socket's own timeout begins anew with each byte
+                    raise TimeoutError(f"no whole reply within {self.timeout:g} s")
+        return str(json.loads(reply)["choices"][0]["message"]["content"])
+
+
+def read_pause(wish: str | None) -> float:
+    """Seconds of a `Retry-After` header, which gives them or a date (RFC 9110, 10.2.3); at most `LONGEST_PAUSE`."""
+    if wish is None:
+        return 0.0
+    if wish.strip().isdecimal():
+        seconds = float(wish)
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(wish).timestamp() - time.time()
+        except ValueError:
+            return 0.0
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 def read_judgement(reply: str) -> float | None:

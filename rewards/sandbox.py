@@ -1,11 +1,12 @@
 """Processes that can be killed, for work that can hang, blow up or lie.
 
-A `Sandbox` keeps a few child processes, each running `rewards.sandbox_child`. A call is one line of JSON down a pipe and
-one line back; no code, pickle or file crosses. A child that misses its deadline, exceeds its memory or dies is killed
-with its whole process group and replaced at the next call. The parent uses no signals, so any thread may call.
+A `Sandbox` keeps a few children (`rewards.sandbox_child`), each with everything imported that its calls need. A call is one
+line of JSON down a pipe and one line back; no code, pickle or file crosses. A call that misses its deadline, or uses too much
+processor time or memory, ends the process that does it, and the next is forked from the child's first process in
+milliseconds. The parent uses no signals, so any thread may call. When the parent ends, by whatever, its children do.
 
-What it does not do: it limits time and memory, not the file system or the network. Only functions of this project run
-inside, on data; it is no place for a model's programs.
+What it does not do: it limits time and memory, not the file system or the network. Only functions of this project and a
+user's own plug-ins run inside, on data; it is no place for a model's programs.
 """
 
 import contextlib
@@ -22,17 +23,22 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Literal
 
+END_SECONDS = 2.0
+"""Wall seconds in which a child is given to end when it is asked to."""
+
 
 @dataclass(frozen=True)
 class Limits:
     """What one call may use."""
 
     seconds: float = 2.0
-    """Wall seconds until the child is killed."""
+    """Wall seconds until its process is killed."""
+    cpu_seconds: float | None = None
+    """Processor seconds, which unlike those on the wall do not depend on what else the machine does; None sets no limit."""
     memory_bytes: int = 1 << 30
-    """Address space of a child."""
+    """Address space of a process."""
     start_seconds: float = 60.0
-    """Wall seconds a child may take to start and import what it needs."""
+    """Wall seconds a process may take to start, import what it needs, and be set up. No call pays for them."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,22 @@ class Sandbox:
     Args:
         limits: what one call may use.
         processes: children kept, i.e. calls that run at once.
-        modules: modules that a child imports before its first call, so that no call pays for them.
+        modules: modules that are imported once, before processes are forked from the one that has them; they must bear that.
+        setup: a function, as `module:function`, and JSON arguments for it. Each process calls it before its first call; where
+            it fails, so does every call.
     """
 
-    def __init__(self, limits: Limits | None = None, processes: int = 1, modules: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        processes: int = 1,
+        modules: Iterable[str] = (),
+        setup: tuple[str, list[Any]] | None = None,
+    ) -> None:
         self.limits = limits or Limits()
         self.modules = tuple(modules)
         self.processes = processes
+        self.setup = setup
         self._begin()
 
     def _begin(self) -> None:
@@ -66,6 +81,15 @@ class Sandbox:
         for _ in range(self.processes):
             self._idle.put(None)
 
+    def start(self) -> None:
+        """Start the children without waiting for them, so that the first call finds them ready."""
+        if self._owner == os.getpid():
+            for _ in range(self.processes):
+                self._idle.put(self._idle.get() or self._child())
+
+    def _child(self) -> "_Child":
+        return _Child(self.limits, self.modules, self.setup)
+
     def call(self, function: str, *arguments: Any) -> Outcome:
         """The outcome of `module:function` on JSON arguments. Never raises for what happens inside, never blocks for
         longer than the limits (plus the wait for an idle child, where more threads than children call)."""
@@ -74,21 +98,22 @@ class Sandbox:
         child = self._idle.get()
         try:
             if child is None:
-                child = _Child(self.limits, self.modules)
+                child = self._child()
             outcome = child.call(function, arguments)
         except BaseException:
             if child is not None:
                 child.kill()
             self._idle.put(None)
             raise
-        if outcome.status in ("timeout", "died"):
-            child.kill()
+        if child.closed:
             child = None
         self._idle.put(child)
         return outcome
 
     def close(self) -> None:
         """Kill every child; waits for calls in flight. A later call starts children anew."""
+        if self._owner != os.getpid():
+            return
         for child in [self._idle.get() for _ in range(self.processes)]:
             if child is not None:
                 child.kill()
@@ -102,66 +127,124 @@ class Sandbox:
 
 
 class _Child:
-    """One child process and the pipe to it."""
+    """One child, the process it has forked to do calls, and the pipes to them."""
 
-    def __init__(self, limits: Limits, modules: tuple[str, ...]) -> None:
+    def __init__(self, limits: Limits, modules: tuple[str, ...], setup: tuple[str, list[Any]] | None) -> None:
         self.limits = limits
-        self.started = False
-        self.buffer = b""
-        arguments = [str(limits.memory_bytes), str(max(1, round(limits.seconds))), *modules]
+        self.buffer = bytearray()
+        settings = {
+            "parent": os.getpid(), "modules": modules, "setup": setup,
+            "memory_bytes": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds or 0,
+        }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "rewards.sandbox_child", *arguments],
+            [sys.executable, "-m", "rewards.sandbox_child", json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
-        self.kill = weakref.finalize(self, _kill, self.process, os.getpid())
-        """Ends the process group; also called when this object is forgotten, and when the interpreter ends."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.requests, self.replies = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.requests, False)
+        self.worker: list[int] = []
+        """The process that does the calls, once it is known to be ready."""
+        self.kill = weakref.finalize(self, _kill, self.process, self.worker, os.getpid())
+        """Ends both processes; also called when this object is forgotten, and when the interpreter ends."""
+
+    @property
+    def closed(self) -> bool:
+        return not self.kill.alive
 
     def call(self, function: str, arguments: tuple[Any, ...]) -> Outcome:
         request = json.dumps([function, list(arguments)]).encode() + b"\n"
-        deadline = time.monotonic() + self.limits.seconds + (0 if self.started else self.limits.start_seconds)
+        started = bool(self.worker)
         try:
-            if not self.started:
-                self._read_line(deadline)  # the child says when its imports are done
-                self.started = True
-                deadline = time.monotonic() + self.limits.seconds
-            assert self.process.stdin is not None
-            self.process.stdin.write(request)
-            self.process.stdin.flush()
-            status, value = json.loads(self._read_line(deadline))
+            if not started:
+                self._await_worker(time.monotonic() + self.limits.start_seconds)
+                started = True
+            deadline = time.monotonic() + self.limits.seconds
+            self._send(request, deadline)
+            kind, *told = self._message(deadline)
         except TimeoutError:
+            if not started:
+                self.kill()
+                return Outcome("timeout", None, f"{function} was not there within {self.limits.start_seconds:g} s")
+            self._end_worker()
             return Outcome("timeout", None, f"{function} took longer than {self.limits.seconds:g} s")
         except (BrokenPipeError, EOFError):
             self.kill()
             return Outcome("died", None, f"{function} ended its process: exit code {self.process.returncode}")
-        return Outcome("done", value, "") if status == "done" else Outcome("failed", None, value)
+        if kind == "ready":  # the process has ended, and there is another
+            self.worker[:] = told[:1]
+            if os.WTERMSIG(told[1]) == signal.SIGPROF:
+                return Outcome("timeout", None, f"{function} took longer than {self.limits.cpu_seconds:g} s of the processor")
+            self.kill()  # it may have been killed while it read, and left half a request
+            return Outcome("died", None, f"{function} ended its process: it was killed")
+        return Outcome("done", told[0], "") if kind == "done" else Outcome("failed", None, told[0])
 
-    def _read_line(self, deadline: float) -> bytes:
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
-        poller = select.poll()  # unlike select(), good for descriptors above 1024
-        poller.register(descriptor, select.POLLIN | select.POLLHUP)
-        while b"\n" not in self.buffer:
-            if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise TimeoutError
-            chunk = os.read(descriptor, 1 << 16)
+    def _end_worker(self) -> None:
+        """Kill the process that does the calls, with all it has started; the next one says when it is ready."""
+        with contextlib.suppress(ProcessLookupError):  # it may have ended this moment
+            os.killpg(self.worker.pop(), signal.SIGKILL)
+
+    def _await_worker(self, deadline: float) -> None:
+        while not self.worker:
+            kind, *told = self._message(deadline)  # a reply that came too late is passed over
+            if kind == "ready":
+                self.worker[:] = told[:1]
+
+    def _send(self, request: bytes, deadline: float) -> None:
+        view = memoryview(request)
+        while view:
+            _await(self.requests, select.POLLOUT, deadline)
+            view = view[os.write(self.requests, view[: 1 << 16]) :]
+
+    def _message(self, deadline: float) -> list[Any]:
+        """The next message; half a one, of a process that was killed while it wrote, is passed over."""
+        while True:
+            with contextlib.suppress(ValueError):
+                return list(json.loads(self._line(deadline)))
+
+    def _line(self, deadline: float) -> bytes:
+        looked = 0
+        while (end := self.buffer.find(b"\n", looked)) < 0:
+            looked = len(self.buffer)
+            _await(self.replies, select.POLLIN, deadline)
+            chunk = os.read(self.replies, 1 << 16)
             if not chunk:
                 raise EOFError
             self.buffer += chunk
-        line, _, self.buffer = self.buffer.partition(b"\n")
+        line = bytes(self.buffer[:end])
+        del self.buffer[: end + 1]
         return line
 
 
-def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:
+def _await(descriptor: int, event: int, deadline: float) -> None:
+    """Wait until a pipe can be read or written, or has been closed.
+
+    Raises:
+        TimeoutError: at the deadline.
+    """
+    poller = select.poll()  # unlike select(), good for descriptors above 1024
+    poller.register(descriptor, event)
+    if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError
+
+
+def _kill(process: "subprocess.Popen[bytes]", worker: list[int], owner: int) -> None:
     if os.getpid() != owner:  # a fork has inherited the object, not the child
         return
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.terminate()  # it ends the one that it watches first
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:  # it has been stopped, or imports something that does not return
+        for group in (process.pid, *worker):  # not yet waited for, the first one's id is its own
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):  # a request may still stand in the buffer of a dead child's pipe
-                pipe.close()
+            pipe.close()

@@ -2,7 +2,7 @@
 
 A plug-in is any importable function in TRL's signature (see `rewards.builtin`), or in that of another framework (see
 `rewards.adapters`). It is looked up and called once on a synthetic sample before a run starts, so a wrong one fails there and
-not hours later. With a deadline it runs in a process that is killed when it takes longer.
+not hours later. With a deadline it is imported and runs in a process that is killed when a call takes longer.
 """
 
 import importlib
@@ -26,11 +26,12 @@ class RewardError(Exception):
 
 @dataclass(frozen=True)
 class RewardTerm:
-    """One line of the config's `rewards`: a function in our signature and its weight in the sum."""
+    """One line of the config's `rewards`: a function in our signature, its weight in the sum, and where it runs if not here."""
 
     name: str
     function: RewardFunction
     weight: float
+    sandbox: Sandbox | None = None
 
 
 @dataclass(frozen=True)
@@ -69,43 +70,51 @@ def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any], dea
 
     Args:
         name, use, weight, kwargs: as in the config.
-        deadline: wall seconds of a call; with one, the function runs in a process of its own.
+        deadline: wall seconds of a call; with one, the function is imported and runs in a process of its own, and only there.
 
     Raises:
-        RewardError: if the function cannot be found or its signature does not fit.
+        RewardError: if the function cannot be found or its signature does not fit; with a deadline, its first call raises it.
     """
+    if deadline is not None:
+        return _confined(name, use, weight, kwargs, deadline)
+    return RewardTerm(name, _adapted(name, use, kwargs), weight)
+
+
+def _adapted(name: str, use: str, kwargs: Mapping[str, Any]) -> RewardFunction:
     try:
-        function = adapt(load_function(name, use), kwargs)
+        return adapt(load_function(name, use), kwargs)
     except AdapterError as error:
         raise RewardError(f"rewards.{name}: {use} does not fit: {error}") from error
-    if deadline is not None:
-        function = _confined(name, use, kwargs, deadline)
-    return RewardTerm(name, function, weight)
 
 
-def _confined(name: str, use: str, kwargs: Mapping[str, Any], deadline: float) -> RewardFunction:
-    """The function in a process that can be killed; what crosses is JSON."""
-    sandbox = Sandbox(Limits(seconds=deadline), modules=["rewards.scorer"])
+def _confined(name: str, use: str, weight: float, kwargs: Mapping[str, Any], deadline: float) -> RewardTerm:
+    """The function in a process that can be killed; what crosses is JSON. Importing it takes none of a call's time."""
+    sandbox = Sandbox(Limits(seconds=deadline), setup=("rewards.scorer:prepare", [name, use, dict(kwargs)]))
 
     def call(**columns: Any) -> Sequence[float | None]:
-        outcome = sandbox.call("rewards.scorer:call_by_name", name, use, dict(kwargs), columns)
+        try:
+            outcome = sandbox.call("rewards.scorer:call_prepared", columns)
+        except (TypeError, ValueError) as error:
+            raise RewardError(f"rewards.{name}: a column is no JSON, which a deadline asks for: {error}") from error
         if outcome.status != "done":
             raise RewardError(f"rewards.{name}: {outcome.reason}")
         return list(outcome.value)
 
-    return call
+    return RewardTerm(name, call, weight, sandbox)
 
 
-def call_by_name(name: str, use: str, kwargs: Mapping[str, Any], columns: Mapping[str, Any]) -> list[float | None]:
-    """Inside a sandbox process: what the function `use` says of a batch."""
-    key = (use, repr(sorted(kwargs.items())))
-    if key not in _loaded:
-        _loaded[key] = adapt(load_function(name, use), kwargs)
-    return list(_loaded[key](**columns))
+_prepared: list[RewardFunction] = []
+"""Inside a sandbox process: the function that it is for."""
 
 
-_loaded: dict[tuple[str, str], RewardFunction] = {}
-"""Functions that this sandbox process has adapted."""
+def prepare(name: str, use: str, kwargs: Mapping[str, Any]) -> None:
+    """Inside a sandbox process: import and adapt its function."""
+    _prepared.append(_adapted(name, use, kwargs))
+
+
+def call_prepared(columns: Mapping[str, Any]) -> list[float | None]:
+    """Inside a sandbox process: what its function says of a batch."""
+    return list(_prepared[0](**columns))
 
 
 class Scorer:
@@ -152,7 +161,11 @@ class Scorer:
         ]
 
     def close(self) -> None:
+        """End the processes of the checker and of confined functions."""
         self.checker.close()
+        for term in self.terms:
+            if term.sandbox is not None:
+                term.sandbox.close()
 
     def _sum(self, extracted: str | None, verdict: Verdict, parts: Mapping[str, float | None]) -> Score:
         applying = [term.weight * value for term in self.terms if (value := parts[term.name]) is not None]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rewards.algebra.scalar import Policy
-from rewards.answer import extract
+from rewards.answer import Mode, extract
 from rewards.equal import Checker, read
 from rewards.grading import Grade, Pair, grade_lines, parse_pair
 
@@ -26,13 +26,14 @@ Judge = Callable[[str, str], bool]
 def main() -> None:
     other = math_verify()
     print(
-        f"{'pairs, not doubtful':22}{'n':>6}{'ours':>9}{'slowest':>10}"
+        f"{'pairs, not doubtful':22}{'n':>6}{'lenient':>9}{'slowest':>10}{'strict':>9}"
         + (f"{'Math-Verify':>14}{'slowest':>10}" if other else "")
     )
     for name in FILES:
         pairs = list(labelled(name))
-        right, slowest = ours(pairs)
-        line = f"{name:22}{len(pairs):6}{100 * right / len(pairs):8.2f}%{slowest:8.3f} s"
+        right, slowest = ours(pairs, "lenient")
+        strict, _ = ours(pairs, "strict")
+        line = f"{name:22}{len(pairs):6}{100 * right / len(pairs):8.2f}%{slowest:8.3f} s{100 * strict / len(pairs):8.2f}%"
         if other:
             right, slowest = theirs(pairs, other)
             line += f"{100 * right / len(pairs):13.2f}%{slowest:8.3f} s"
@@ -58,9 +59,9 @@ def labelled(name: str) -> Iterator[Pair]:
                 yield parse_pair(line, number)
 
 
-def ours(pairs: list[Pair]) -> tuple[int, float]:
+def ours(pairs: list[Pair], mode: Mode) -> tuple[int, float]:
     lines = [(pair.number, json.dumps({**vars(pair), "expected": pair.expected})) for pair in pairs]
-    graded = [result for result in grade_lines(lines, "lenient", Policy(), workers=1) if isinstance(result[1], Grade)]
+    graded = [result for result in grade_lines(lines, mode, Policy(), workers=1) if isinstance(result[1], Grade)]
     right = sum(grade.accepted == pair.expected for pair, grade in graded)  # type: ignore[union-attr]
     return right, max(grade.seconds for _, grade in graded)  # type: ignore[union-attr]
 

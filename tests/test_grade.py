@@ -2,7 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,6 +15,7 @@ import psutil
 import pytest
 
 import rewards
+from reft import grader
 from reft.cli import main
 from rewards.equal import Checker
 from rewards.grading import Grade
@@ -103,6 +109,8 @@ def test_wrong_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["absent.jsonl"], "absent.jsonl: No such file"),
         ([str(pairs), "--workers", "0"], "--workers 0 is out of range"),
         ([str(pairs), "--out", str(tmp_path / "no" / "out")], "No such file"),
+        ([str(pairs), "--out", str(tmp_path)], f"--out {tmp_path}: Is a directory"),
+        ([str(pairs), "--out", "/dev/full"], "--out /dev/full: No space left on device"),
         ([str(write(tmp_path / "empty.jsonl", []))], "has no pair"),
     ):
         assert main(["grade", *words]) == 2
@@ -126,14 +134,66 @@ def test_a_line_of_ten_megabytes(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 10
 
 
-def test_bombs_harm_nothing_else(tmp_path: Path) -> None:
+def test_a_line_longer_than_any_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(grader, "LONGEST_LINE", 1_000)
+    good = {"gold": "7", "prediction": "7"}
+    pairs = write(tmp_path / "pairs.jsonl", [good, {**good, "prediction": "7" * 3_500}, {**good, "prediction": "8" * 900}])
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert [row["accepted"] for row in lines(tmp_path / "out.jsonl")] == [True, False]
+    assert "pairs.jsonl:2: longer than 1000 bytes" in capsys.readouterr().err
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """A command that grades more than it can in the time of a test, with two workers, once it has written verdicts."""
+    row = {"gold": "7", "prediction": r"\prod_{n=1}^{9999}(1+\frac{7}{n^{n}})"}
+    write(tmp_path / "pairs.jsonl", [{"gold": "7", "prediction": str(n)} for n in range(20_000)] + [row] * 1_000)
+    out = tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "reft", "grade", str(tmp_path / "pairs.jsonl"), "--out", str(out), "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not (out.exists() and out.stat().st_size):
+            time.sleep(0.05)
+        time.sleep(1.0)
+        yield process, out
+        process.kill()
+
+
+def test_ctrl_c_leaves_whole_lines_and_no_process(endless: tuple[subprocess.Popen[str], Path]) -> None:
+    process, out = endless
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 4, "two workers, and what they compare with"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.stderr is not None
+    told = process.stderr.read()
+    assert told.strip().endswith("reft: stopped")
+    assert "Traceback" not in told
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert len(lines(out)) > 100
+
+
+def test_a_kill_leaves_no_process(endless: tuple[subprocess.Popen[str], Path]) -> None:
+    process, _ = endless
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+SUMS = [rf"\boxed{{\prod_{{n=1}}^{{9999}}(1+\frac{{{n}}}{{n^{{n}}}})}}" for n in range(20)]
+"""Each takes sympy minutes."""
+
+
+@pytest.mark.parametrize("bombs", [BOMBS, SUMS])
+def test_bombs_harm_nothing_else(tmp_path: Path, bombs: list[str]) -> None:
     """A thousand answers, twenty of them bombs, two workers."""
     before = set(psutil.Process().children(recursive=True))
     rows = [
         {
             "id": str(n),
             "gold": str(n),
-            "prediction": BOMBS[n // 50 % len(BOMBS)] if n % 50 == 7 else rf"\boxed{{{n}}}",
+            "prediction": bombs[n // 50 % len(bombs)] if n % 50 == 7 else rf"\boxed{{{n}}}",
             "prediction_form": "text",
         }
         for n in range(1000)
@@ -142,7 +202,7 @@ def test_bombs_harm_nothing_else(tmp_path: Path) -> None:
     assert (
         main(["grade", str(write(tmp_path / "pairs.jsonl", rows)), "--out", str(tmp_path / "out.jsonl"), "--workers", "2"]) == 0
     )
-    assert time.monotonic() - begun < 10 + 5  # the start of two processes with them
+    assert time.monotonic() - begun < 60, "some five seconds where nothing else runs"
     for row in lines(tmp_path / "out.jsonl"):
         assert row["accepted"] == (int(row["id"]) % 50 != 7), row
     left = set(psutil.Process().children(recursive=True)) - before

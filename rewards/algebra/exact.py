@@ -2,12 +2,11 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 
-import mpmath
-from mpmath import mpf
-
+from rewards.algebra.arithmetic import mp, tick
 from rewards.algebra.cursor import Tree
 
 MOST_BITS = 20_000
@@ -80,13 +79,14 @@ def exact(tree: Tree, env: Env) -> Fraction:  # noqa: C901 (one case a kind of n
         if tree in env:
             return env[tree]
         raise Inexact
+    tick()
     match tree[0]:
         case "dec":
             return tree[1]
         case "+":
-            return sum((exact(part, env) for part in tree[1:]), Fraction(0))
+            return _total(operator.add, (exact(part, env) for part in tree[1:]))
         case "*":
-            return _product(exact(part, env) for part in tree[1:])
+            return _total(operator.mul, (exact(part, env) for part in tree[1:]))
         case "neg":
             return -exact(tree[1], env)
         case "/":
@@ -107,10 +107,11 @@ def exact(tree: Tree, env: Env) -> Fraction:  # noqa: C901 (one case a kind of n
     raise Inexact
 
 
-def _product(values: Iterator[Fraction]) -> Fraction:
-    result = Fraction(1)
+def _total(operation: Callable[[Fraction, Fraction], Fraction], values: Iterator[Fraction]) -> Fraction:
+    """Values put together, none of the results too large."""
+    result = next(values)
     for value in values:
-        result *= value
+        result = operation(result, value)
         if result.numerator.bit_length() + result.denominator.bit_length() > 2 * MOST_BITS:
             raise Inexact
     return result
@@ -145,14 +146,13 @@ def _exact_root(value: Fraction, degree: int) -> Fraction:
 def _integer_root(value: int, degree: int) -> int:
     if value.bit_length() > MOST_BITS:
         raise Inexact
-    root = (
-        math.isqrt(value)
-        if degree == 2
-        else int(mpmath.nthroot(value, degree) + mpf(1) / 2)
-        if value.bit_length() < 150
-        else -1
-    )
-    if root < 0 or root**degree != value:
+    if degree == 2:
+        root = math.isqrt(value)
+    elif value.bit_length() < 150:
+        root = int(mp.nthroot(value, degree) + mp.mpf(1) / 2)
+    else:
+        raise Inexact
+    if root**degree != value:
         raise Inexact
     return root
 
@@ -187,6 +187,7 @@ def _exact_function(name: str, values: list[Fraction]) -> Fraction:  # noqa: C90
         case "min":
             return min(values)
         case "gcd" | "lcm" if all(value.denominator == 1 for value in values):
-            integers = [value.numerator for value in values]
-            return Fraction(math.gcd(*integers) if name == "gcd" else math.lcm(*integers))
+            if name == "gcd":
+                return Fraction(math.gcd(*(value.numerator for value in values)))
+            return _total(lambda left, right: Fraction(math.lcm(left.numerator, right.numerator)), iter(values))
     raise Inexact

@@ -83,11 +83,15 @@ class Functions(Terms):
         if name == "exp":
             return ("^", "e", self.call_argument())
         arguments: tuple[Tree, ...]
-        if name in ("max", "min", "gcd", "lcm", "binom") or (self.text() in ("(", "\\{") and name == "log"):
+        if name == "binom" and self.text() == "{":
+            arguments = (self.argument(), self.argument())
+        elif name in ("max", "min", "gcd", "lcm", "binom") or (self.text() in ("(", "\\{") and name == "log"):
             inner = self.call_argument()
             arguments = inner[3:] if tag(inner) == "seq" else inner[1:] if tag(inner) == "set" else (inner,)
         else:
             arguments = (self.call_argument(),)
+        if len(arguments) != 2 if name == "binom" else not arguments:
+            raise Unreadable(f"{name} lacks an argument")
         if name == "log" and base is not None:
             arguments = (*arguments, base)
         if exponent == ("neg", Fraction(1)) and name in ("sin", "cos", "tan", "cot", "sec", "csc"):

@@ -14,13 +14,14 @@ LARGEST_EXPONENT = 1_000
 _PLAIN = re.compile(r"[-+]?\d{1,18}")
 _GROUP = r"(?:,|\{,\}|,\\!|\\,| |\u00a0|\u2009|\u202f)"
 """What stands between thousands."""
+# White space is not given back (`\s*+`). Where runs of it may stand side by side, all ways to part it would be tried.
 _NUMBER = re.compile(
-    r"\s*\\?\$?\s*(?P<sign>[-+]?)\s*\\?\$?\s*"
+    r"\s*+\\?\$?\s*+(?P<sign>[-+]?)\s*+\\?\$?\s*+"
     rf"(?P<whole>[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+|\d+)?(?:\.(?P<decimals>\d*))?(?:[eE](?P<exponent>[+-]?\d{{1,4}}))?"
-    r"\s*\$?\s*\.?\s*"
+    r"\s*+\$?\s*+\.?\s*+"
 )
 _FRACTION = re.compile(
-    r"\s*\$?\s*(?P<sign>[-+]?)\s*(?:\\[dtc]?frac\s*(?:\{\s*(?P<outer>-?)(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)(\d)(?!\d))|(\d+)\s*/\s*(\d+))\s*\$?\s*\.?\s*"
+    r"\s*+\$?\s*+(?P<sign>[-+]?)\s*+(?:\\[dtc]?frac\s*(?:\{\s*(?P<outer>-?)(\d+)\s*\}\s*\{\s*(\d+)\s*\}|(\d)(\d)(?!\d))|(\d+)\s*/\s*(\d+))\s*+\$?\s*+\.?\s*+"
 )
 
 

@@ -3,27 +3,31 @@ r"""An answer's text to a tree, by recursive descent. Nothing is evaluated, look
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
 
 from rewards.algebra import words
 from rewards.algebra.atoms import ORDINALS
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.functions import Functions
 from rewards.algebra.terms import RELATIONS
-from rewards.algebra.tokens import Unreadable, tidy, tokenize
+from rewards.algebra.tokens import LONGEST_TEXT, Unreadable, tidy, tokenize
 
 INEQUALITIES = {"<", ">", "<=", ">="}
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
 
 
-@lru_cache(maxsize=65_536)
 def parse(text: str) -> Tree:
     """The tree of an answer.
 
     Raises:
         Unreadable: where the text is nothing that the grammar knows.
     """
-    tidied = tidy(text)
+    return parse_tidied(tidy(text))
+
+
+def parse_tidied(tidied: str) -> Tree:
+    """The same of a text that `tidy` has been over."""
+    if len(tidied) > LONGEST_TEXT:
+        raise Unreadable(f"{len(tidied)} characters, more than {LONGEST_TEXT}")
     if match := _TIME.fullmatch(tidied):
         return _time(match)
     if (word := _word(tidied)) is not None:

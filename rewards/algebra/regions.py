@@ -4,16 +4,15 @@ set-builders alike."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
-import mpmath
-from mpmath import inf, mpf
-
-from rewards.algebra.cursor import Tree
+from rewards.algebra.arithmetic import Real, is_real, mp
+from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, NoValue, names, point
 from rewards.algebra.numeric import DIGITS, numeric
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
-NEARLY = mpf(10) ** -30
+NEARLY = 1e-30
 
 _INFINITIES = (("inf",), ("neg", ("inf",)))
 
@@ -22,9 +21,9 @@ _INFINITIES = (("inf",), ("neg", ("inf",)))
 class Interval:
     """From `low` to `high`, with or without each end; one point where they are the same."""
 
-    low: mpf
+    low: Real
     low_closed: bool
-    high: mpf
+    high: Real
     high_closed: bool
 
     def empty(self) -> bool:
@@ -59,7 +58,7 @@ def region(tree: Tree, lenient: bool) -> Region | None:
     Args:
         lenient: read `(a, b)` and `[a, b]`, which may be points, as intervals.
     """
-    with mpmath.workdps(DIGITS):
+    with mp.workdps(DIGITS):
         try:
             return _region(tree, lenient)
         except (NoValue, ValueError, ArithmeticError):
@@ -78,7 +77,7 @@ def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case
             points = [_end(part) for part in tree[1:]]
             return normal([Interval(value, True, value, True) for value in points])
         case "cup" | "cap" | "setminus":
-            if None in (names_of := [variable(side) for side in tree[1:] if not isinstance(side, str) and side[0] == "rel"]):
+            if None in (names_of := [variable(side) for side in tree[1:] if tag(side) == "rel"]):
                 return None
             if len(set(names_of)) > 1:
                 return None
@@ -150,11 +149,11 @@ def _interval(tree: Tree, lenient: bool) -> Region | None:
     return normal([Interval(low, tree[1] == "[", high, tree[2] == "]")])
 
 
-def _end(tree: Tree) -> mpf:
+def _end(tree: Tree) -> Real:
     if tree in _INFINITIES:
         return inf if tree == _INFINITIES[0] else -inf
     value = numeric(tree, {})
-    if not isinstance(value, mpf):
+    if not is_real(value):
         raise NoValue
     return value
 
@@ -200,7 +199,7 @@ def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
     seed = repr((left, right))
     places = [Fraction(0), Fraction(1), *(point(seed, {name}, number)[name] for number in range(POINTS))]
     at = [numeric(("+", left, ("neg", right)), {name: value}) for value in places]
-    if not all(isinstance(value, mpf) for value in at):
+    if not all(is_real(value) for value in at):
         return None
     slope = at[1] - at[0]
     straight = all(
@@ -257,9 +256,9 @@ def _intersect(left: Region, right: Region) -> Region:
     return normal(found)
 
 
-def _near(left: mpf, right: mpf) -> bool:
+def _near(left: Real, right: Real) -> bool:
     if left == right:
         return True
     if abs(left) == inf or abs(right) == inf:
         return False
-    return bool(abs(left - right) <= NEARLY * max(abs(left), abs(right), mpf(1)))
+    return bool(abs(left - right) <= NEARLY * max(abs(left), abs(right), mp.mpf(1)))

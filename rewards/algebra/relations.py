@@ -2,9 +2,7 @@
 
 from fractions import Fraction
 
-import mpmath
-from mpmath import mpf
-
+from rewards.algebra.arithmetic import Complex, is_real, mp
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, NoValue, names, point
 from rewards.algebra.numeric import DIGITS, numeric
@@ -33,26 +31,26 @@ def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | No
     """Whether `left / right` is the same number everywhere, other than 0, and of the given sign unless either will do."""
     wanted = names(left) | names(right)
     seed = repr(sorted((repr(left), repr(right))))
-    ratios: list[mpf] = []
-    with mpmath.workdps(DIGITS):
+    ratios: list[Complex] = []
+    with mp.workdps(DIGITS):
         for number in range(POINTS):
             env = point(seed, wanted, number)
             try:
                 above, below = numeric(left, env), numeric(right, env)
             except (NoValue, ValueError, ArithmeticError):
                 continue
-            if number >= POSITIVE and not (isinstance(above, mpf) and isinstance(below, mpf)):
+            if number >= POSITIVE and not (is_real(above) and is_real(below)):
                 continue  # roots have branches there
-            tiny = mpf(10) ** -40
+            tiny = mp.mpf(10) ** -40
             if abs(below) < tiny or abs(above) < tiny:
                 return False  # an equation that is always true says nothing
             ratios.append(above / below)
         if (len(ratios) < 2 and wanted) or not ratios:
             return None
         first = ratios[0]
-        if any(abs(ratio - first) > abs(first) * mpf(10) ** -30 for ratio in ratios):
+        if any(abs(ratio - first) > abs(first) * mp.mpf(10) ** -30 for ratio in ratios):
             return False
-        return bool(either or mpmath.re(first) * sign > 0)
+        return bool(either or mp.re(first) * sign > 0)
 
 
 def solves(relation: Tree, value: Tree) -> bool | None:
@@ -65,7 +63,7 @@ def solves(relation: Tree, value: Tree) -> bool | None:
     name = next(iter(free))
     difference = _difference(relation)
     seed = repr(sorted((repr(relation), repr(value))))
-    with mpmath.workdps(DIGITS):
+    with mp.workdps(DIGITS):
         slopes = []
         for number in range(POINTS):
             env = point(seed, names(relation), number)
@@ -74,14 +72,14 @@ def solves(relation: Tree, value: Tree) -> bool | None:
                 known = numeric(value, env)
             except (NoValue, ValueError, ArithmeticError):
                 continue
-            if number >= POSITIVE and not all(isinstance(value, mpf) for value in (*at, known)):
+            if number >= POSITIVE and not all(is_real(value) for value in (*at, known)):
                 continue  # roots have branches there
             slope = at[1] - at[0]
-            if slope == 0 or abs(at[2] - at[0] - 3 * slope) > abs(slope) * mpf(10) ** -30:
+            if slope == 0 or abs(at[2] - at[0] - 3 * slope) > abs(slope) * mp.mpf(10) ** -30:
                 return False
             slopes.append(slope)
-            if abs(-at[0] / slope - known) > max(abs(known), mpf(1)) * mpf(10) ** -30:
+            if abs(-at[0] / slope - known) > max(abs(known), mp.mpf(1)) * mp.mpf(10) ** -30:
                 return False
         if not slopes:
             return None
-        return all(abs(slope - slopes[0]) < abs(slopes[0]) * mpf(10) ** -30 for slope in slopes)
+        return all(abs(slope - slopes[0]) < abs(slopes[0]) * mp.mpf(10) ** -30 for slope in slopes)

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-import mpmath
-from mpmath import mpc, mpf
-
+from rewards.algebra.arithmetic import Complex, Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, names, point
 from rewards.algebra.numeric import DIGITS, Huge, numeric
@@ -62,7 +60,7 @@ def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if len(wanted) > MOST_NAMES:
         return None
     if not wanted:
-        with mpmath.workdps(DIGITS):
+        with mp.workdps(DIGITS):
             if (verdict := _same_decimal(gold, answer, policy)) is not None:
                 return verdict
     return _same_everywhere(gold, answer, wanted)
@@ -158,7 +156,7 @@ def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if values[0] is None or values[1] is None:
         return None
     difference = abs(values[0] - values[1])
-    if difference <= policy.tolerance or difference <= mpf(10) ** (-DIGITS + 12) * abs(values[0]):
+    if difference <= policy.tolerance or difference <= mp.mpf(10) ** (-DIGITS + 12) * abs(values[0]):
         return True
     if not policy.rounding or _is_integer(gold):
         return False
@@ -170,12 +168,12 @@ def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     return _rounds(literal, value, policy.rounding)
 
 
-def _rounds(literal: tuple[Fraction, int], value: mpf, digits: int) -> bool:
+def _rounds(literal: tuple[Fraction, int], value: Real, digits: int) -> bool:
     known, places = literal
     significant = len(str(abs(int(known * Fraction(10) ** places)))) if known else 0
     half = Fraction(1, 2) * Fraction(10) ** -places
-    slack = mpf(half.numerator) / half.denominator * (1 + mpf(10) ** -20)
-    return significant >= digits and abs(value - mpf(known.numerator) / known.denominator) <= slack
+    slack = mp.mpf(half.numerator) / half.denominator * (1 + mp.mpf(10) ** -20)
+    return significant >= digits and abs(value - mp.mpf(known.numerator) / known.denominator) <= slack
 
 
 def _is_integer(tree: Tree) -> bool:
@@ -185,12 +183,12 @@ def _is_integer(tree: Tree) -> bool:
         return False
 
 
-def _real_value(tree: Tree) -> mpf | None:
+def _real_value(tree: Tree) -> Real | None:
     try:
         value = numeric(tree, {})
     except (NoValue, ValueError, ArithmeticError):
         return None
-    return value if isinstance(value, mpf) else None
+    return value if is_real(value) else None
 
 
 # Evaluation at points
@@ -220,11 +218,11 @@ def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> boo
         pass
     except NoValue:
         return None
-    values: list[mpf | mpc | None] = []
+    values: list[Complex | None] = []
     huge = 0
-    sizes: list[mpf] = []
+    sizes: list[Real] = []
     for digits in (DIGITS, MORE_DIGITS):
-        with mpmath.workdps(digits):
+        with mp.workdps(digits):
             values, huge = [], 0
             for tree in (gold, answer):
                 try:
@@ -236,14 +234,14 @@ def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> boo
                     values.append(None)
             if values[0] is None or values[1] is None:
                 return False if huge == 1 and any(value is not None for value in values) else None
-            if real_only and not all(isinstance(value, mpf) for value in values):
+            if real_only and not all(is_real(value) for value in values):
                 return None
             left, right = values[0], values[1]
             size, apart = max(abs(left), abs(right)), abs(left - right)
-            if digits == MORE_DIGITS and (size == 0 or apart <= size * mpf(10) ** -(digits * 3 // 5)):
+            if digits == MORE_DIGITS and (size == 0 or apart <= size * mp.mpf(10) ** -(digits * 3 // 5)):
                 return True
-            if size > mpf(10) ** (-digits // 2) and apart > size * mpf(10) ** -12:
+            if size > mp.mpf(10) ** (-digits // 2) and apart > size * mp.mpf(10) ** -12:
                 return False  # clearly apart; smaller differences, and values near nothing, are looked at more closely
             sizes.append(size)
     # What is nothing but for rounding shrinks with more digits; what is truly tiny does not.
-    return bool(sizes[1] < sizes[0] * mpf(10) ** -(MORE_DIGITS - DIGITS - 20))
+    return bool(sizes[1] < sizes[0] * mp.mpf(10) ** -(MORE_DIGITS - DIGITS - 20))

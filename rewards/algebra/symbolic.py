@@ -27,7 +27,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 def equal(left: Node, right: Node) -> bool | None:
     """Whether two trees have the same value for all values of their names; None where that cannot be decided."""
-    difference = _build(left) - _build(right)
+    built = _build(left), _build(right)  # both, before either is evaluated: what cannot be built costs nothing
+    difference = built[0].doit() - built[1].doit()
     if difference.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit):
         return None
     if difference.is_Rational:
@@ -79,9 +80,9 @@ def _big(name: str, lower: Node, upper: Node, body: Node, bound: frozenset[str])
         raise ValueError("the index is no name")
     start, term = _build(lower[2][1], bound), _build(body, bound | {index})
     if name == "lim":
-        return sympy.limit(term, sympy.Symbol(index), start)
+        return sympy.Limit(term, sympy.Symbol(index), start)
     end = _build(upper, bound)
     if (end - start).is_number and end != sympy.oo and abs(end - start) > MOST_TERMS:
         raise OverflowError(f"a {name} of {end - start} terms")
     operator = sympy.Sum if name == "sum" else sympy.Product
-    return operator(term, (sympy.Symbol(index), start, end)).doit()
+    return operator(term, (sympy.Symbol(index), start, end))

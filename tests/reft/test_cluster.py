@@ -1,8 +1,10 @@
 """Gangs of processes on a real Ray cluster of this machine."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,6 +12,21 @@ from reft.cluster import RayGang, _check_size, cluster
 from reft.config import RayConfig
 from reft.errors import RunError
 from rewards.equal import Checker
+
+ANSWERS = (
+    "6.0",
+    r"\sum_{k=1}^3 k",
+    r"\prod_{n=1}^{9999}(1+\frac{6}{n^n})",
+    r"\sum_{k=1}^4 k",
+    "(x",
+    r"\sqrt{30}+\sqrt{6}",
+    "2+4",
+)
+
+
+def judge(checker: Checker) -> list[tuple[str, str]]:
+    """Outcome and stage of answers to 6, one of which sympy would take minutes for."""
+    return [(verdict.outcome, verdict.stage) for verdict in (checker.check(answer, "6") for answer in ANSWERS)]
 
 
 class Counter:
@@ -35,10 +52,10 @@ class Counter:
     def fail(self) -> None:
         raise RunError("no such luck")
 
-    def grade(self) -> list[str]:
+    def grade(self) -> list[tuple[str, str]]:
         checker = Checker()
         try:
-            return [checker.check(answer, "6").outcome for answer in ("6.0", r"\sum_{k=1}^3 k", r"\sum_{k=1}^4 k", "(x")]
+            return judge(checker)
         finally:
             checker.close()
 
@@ -88,8 +105,24 @@ def test_errors_arrive_as_they_were_raised(gang: RayGang) -> None:
         gang.watch("fail", "look", 0.1, lambda _: None)
 
 
-def test_answers_are_checked_alike_in_every_process(gang: RayGang) -> None:
-    assert gang.call("grade") == [["equal", "equal", "different", "different"]] * 2
+def test_answers_are_checked_alike_from_actors_threads_and_a_loop_at_once(gang: RayGang) -> None:
+    checker = Checker(processes=2)
+    wanted = judge(checker)
+    assert [outcome for outcome, _ in wanted] == [
+        "equal", "equal", "undecided", "different", "different", "different", "equal",
+    ]  # fmt: skip
+
+    async def side_by_side() -> list[list[tuple[str, str]]]:
+        return await asyncio.gather(*(asyncio.to_thread(judge, checker) for _ in range(2)))
+
+    with ThreadPoolExecutor(9) as pool:
+        actors = pool.submit(gang.call, "grade")
+        threads = [pool.submit(judge, checker) for _ in range(8)]
+        looped = asyncio.run(side_by_side())
+        assert actors.result() == [wanted] * 2
+        assert [thread.result() for thread in threads] == [wanted] * 8
+    assert looped == [wanted] * 2
+    checker.close()
 
 
 def test_a_death_is_named(gang: RayGang) -> None:

@@ -5,10 +5,13 @@ import threading
 from multiprocessing import get_context
 from pathlib import Path
 
+import mpmath
 import pytest
 
+from rewards import equal
+from rewards.algebra import arithmetic
 from rewards.algebra.scalar import Policy
-from rewards.equal import Checker, is_readable
+from rewards.equal import FLAW, Checker, Verdict, is_readable, read
 from rewards.grading import Grade, Pair, grade_lines
 from rewards.sandbox import Limits
 
@@ -176,6 +179,84 @@ def test_nothing_in_an_answer_is_run(checker: Checker, tmp_path: Path) -> None:
     ):
         assert not checker.check(text, "1").correct
     assert not bait.exists()
+
+
+SAME_TEXTS = "rewards.algebra.compare:same_texts"
+
+
+def test_long_comparisons_are_made_where_they_can_be_killed(checker: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [checker.check(left, right) for left, right in pairs(EQUAL + DIFFERENT)]
+    monkeypatch.setattr(equal, "HERE_SECONDS", -1.0)
+    monkeypatch.setattr(arithmetic, "STEPS", 1)
+    fresh = Checker()
+    assert [fresh.check(left, right) for left, right in pairs(EQUAL + DIFFERENT)] == wanted
+    fresh.close()
+    late = Checker(limits=Limits(start_seconds=0.0))
+    assert late.check("x+x", "2x") == Verdict("undecided", "structure", f"{SAME_TEXTS} was not there within 0 s", True)
+
+
+def test_what_a_deadline_ended_is_not_remembered() -> None:
+    roots = ",".join(rf"\sqrt{{{n}}}" for n in range(2, 110))
+    powers = ",".join(f"{n}^.5" for n in range(109, 1, -1))
+    sets = rf"\{{{roots}\}}", rf"\{{{powers}\}}"
+    checker = Checker(limits=Limits(seconds=0.02))
+    for answer, gold, stage in ((*sets, "structure"), (r"\prod_{n=1}^{9999} (1+\frac{1}{n^n})", "6", "symbolic")):
+        verdict = checker.check(answer, gold)
+        assert (verdict.outcome, verdict.stage, verdict.unfinished) == ("undecided", stage, True)
+    assert not len(checker.verdicts)
+    checker.close()
+
+
+def test_verdicts_are_remembered_by_the_normal_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    checker = Checker(remembered_bytes=5_000)
+    for answer in ("x+1", " $x + 1$. ", r"x\,+\,1"):
+        assert checker.check(answer, "x+2").outcome == "different"
+    assert len(checker.verdicts) <= 2, "`x+1` and `x + 1`"
+    for number in range(100):
+        checker.check(f"x+{number}", "x-1")
+    assert checker.verdicts.bytes <= 5_000
+    monkeypatch.setattr(equal, "same", None)
+    assert checker.check("x+99", "x-1").outcome == "different"
+    assert "the checker failed" in checker.check("x+1", "x-1").reason, "what was not used for longest went first"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("2000!", "2000!+1"), ("e^{1000}", "e^{1000}+1"), ("10^{9000}", "10^{9000}-1"), (r"\sqrt{10^{100}+1}", "10^{50}")],
+)
+def test_what_is_lost_beside_something_huge_is_not_guessed(checker: Checker, left: str, right: str) -> None:
+    assert checker.check(left, right).outcome == checker.check(right, left).outcome == "undecided"
+    assert checker.check(f"({left})-5", left).outcome in ("undecided", "different")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"30\cup 00", r"7binom{99}{7}", r"binom(4)", r"\max\{\}", r"\begin{pmatrix} 1 \\ \\ 2 \end{pmatrix}", r"x\cup 1",
+        "f(1)\\cup(,36)", r"\begin{pmatrix} \sum_{k=1}^2 k \\ \\ \end{pmatrix}",
+    ],
+)  # fmt: skip
+def test_what_fuzzing_found(checker: Checker, text: str) -> None:
+    for other in ("8", "x+1", r"\{1, 2\}", "(1, 2)", r"\frac{n-1}{2}", "x < 5", text + "+1"):
+        for verdict in (checker.check(text, other), checker.check(other, text)):
+            assert not verdict.reason.startswith(FLAW), verdict.reason
+
+
+def test_nobody_s_precision_counts() -> None:
+    with mpmath.workdps(5):
+        fresh = Checker()
+        for left, right in pairs(EQUAL):
+            assert fresh.check(left, right).correct
+        assert mpmath.mp.dps == 5
+        fresh.close()
+
+
+def test_a_known_answer_longer_than_answers_are(checker: Checker) -> None:
+    gold = "1+" * 1_000_000 + "1"
+    assert checker.check(gold, gold).correct
+    assert checker.check("7", gold).stage == "gold"
+    assert not is_readable(gold)
+    assert read("7", "text", "lenient", " " * 10_000_000) == "7"
 
 
 def test_threads_agree(checker: Checker) -> None:

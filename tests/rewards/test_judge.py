@@ -1,5 +1,7 @@
 """A judge over HTTP: what it is asked, what it is believed, and what happens when it is not there."""
 
+import contextlib
+import email.utils
 import json
 import threading
 import time
@@ -9,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from rewards.equal import Checker
-from rewards.judge import judge, read_judgement
+from rewards.judge import LONGEST_PAUSE, judge, read_judgement, read_pause
 from rewards.scorer import RewardError, Scorer, load_term
 
 
@@ -19,6 +21,11 @@ class Judge:
     def __init__(self) -> None:
         self.asked: list[dict] = []
         self.failures = 0
+        self.status, self.headers = 503, {}
+        """How it fails."""
+        self.times: list[float] = []
+        self.delay = 0.05
+        self.drips = False
         self.most = self.now = 0
         self.lock = threading.Lock()
         outer = self
@@ -40,17 +47,24 @@ class Judge:
             self.now += 1
             self.most = max(self.most, self.now)
             self.asked.append({"path": handler.path, "key": handler.headers.get("Authorization"), **body})
+            self.times.append(time.monotonic())
             fails = self.failures > 0
             self.failures -= fails
-        time.sleep(0.05)
+        time.sleep(self.delay)
         text = body["messages"][0]["content"]
         reply = "Yes." if "is 4" in text.split("response:")[1] else "no"
         content = json.dumps({"choices": [{"message": {"content": reply}}]}).encode()
         with self.lock:
             self.now -= 1
-        handler.send_response(503 if fails else 200)
+        handler.send_response(self.status if fails else 200)
+        for name, value in self.headers.items() if fails else ():
+            handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(b"{}" if fails else content)
+        handler.wfile.write(b"{}" if fails else b"" if self.drips else content)
+        with contextlib.suppress(OSError):  # who asked has gone
+            while self.drips:
+                handler.wfile.write(b" ")
+                time.sleep(0.05)
 
 
 @pytest.fixture
@@ -81,6 +95,46 @@ def test_failures_are_tried_again(server: Judge) -> None:
     server.failures = 2
     assert judge(server.url, "wise", concurrency=1)(completions=TEXTS[4:5], prompts=["?"], answer=["4"]) == [1.0]
     assert len(server.asked) == 3
+
+
+def test_the_same_is_asked_once(server: Judge) -> None:
+    reward = judge(server.url, "wise", concurrency=6)
+    many = {"completions": ["it is 4"] * 6, **COLUMNS}
+    assert reward(**many) == [1.0] * 6
+    server.failures = 9
+    reward = judge(server.url, "wise", concurrency=6, retries=0)
+    assert reward(**many) == [None] * 6
+    assert len(server.asked) == 2
+    server.failures = 0
+    assert reward(**many) == [1.0] * 6, "that there was none is not remembered"
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_it_waits_as_long_as_it_is_asked_to(server: Judge, dated: bool) -> None:
+    server.failures, server.status = 1, 429
+    server.headers = {"Retry-After": email.utils.formatdate(time.time() + 3, usegmt=True) if dated else "2"}
+    assert judge(server.url, "wise")(completions=TEXTS[4:5], prompts=["?"], answer=["4"]) == [1.0]
+    assert server.times[1] - server.times[0] >= 1.5
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413])
+def test_a_refusal_is_final(server: Judge, status: int) -> None:
+    server.failures, server.status = 9, status
+    assert judge(server.url, "wise")(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("drips", [False, True])
+def test_what_comes_too_late_is_tried_again(server: Judge, drips: bool) -> None:
+    server.drips, server.delay = drips, 0.05 if drips else 0.6
+    assert judge(server.url, "wise", retries=1, timeout=0.3)(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
+    server.drips = False
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("wish", "pause"), [(None, 0), ("3", 3), ("86400", LONGEST_PAUSE), ("soon", 0), ("-1", 0)])
+def test_pauses(wish: str | None, pause: float) -> None:
+    assert read_pause(wish) == pause
 
 
 def test_no_judge_is_no_reward(server: Judge) -> None:

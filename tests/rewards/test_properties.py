@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rewards.algebra.parse import parse
 from rewards.algebra.tokens import Unreadable
-from rewards.answer import extract
+from rewards.answer import extract, extract_letter
 from rewards.equal import FLAW, Checker
 
 CHECKER = Checker()
@@ -187,3 +187,14 @@ def test_time_grows_no_faster_than_text(piece: str) -> None:
         return time.process_time() - begun
 
     assert seconds(200_000) < 1.0, "a response is cut to its end, so ten times the text costs what copying it costs"
+
+
+@pytest.mark.parametrize("end", ["", "x", "(", "3 x"])
+def test_white_space_is_not_parted_in_all_ways(end: str) -> None:
+    begun = time.process_time()
+    for spaces in (" " * 390, " " * 1_900, "\n \u00a0" * 600):
+        for text in (spaces + end, "1" + spaces + end, "A" + spaces + end):
+            assert outcome(text, "42.5") in ("different", "no_answer")
+            assert outcome(text, "B") in ("different", "no_answer")
+            extract_letter(text * 20, "lenient")
+    assert time.process_time() - begun < 1.0, "a few runs of it side by side made this hours"

@@ -1,11 +1,15 @@
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
+import psutil
 import pytest
 
+from rewards.adapters import COLUMNS, adapt
 from rewards.builtin import correct
 from rewards.equal import Checker
 from rewards.scorer import RewardError, RewardTerm, Scorer, load_term
@@ -137,13 +141,25 @@ def chatty(completions: list[list[dict[str, str]]], solution: list[str], **colum
     return [float(messages[0]["content"].endswith(gold)) for messages, gold in zip(completions, solution, strict=True)]
 
 
+def silent(completions, answer, **columns):  # type: ignore[no-untyped-def]
+    """As TRL's documentation writes them: nothing says that these are messages."""
+    return [float(messages[0]["content"].endswith(gold)) for messages, gold in zip(completions, answer, strict=True)]
+
+
+async def silent_slow(prompts, completions, answer, **columns):  # type: ignore[no-untyped-def]
+    assert prompts[0][-1]["role"] == "user"
+    return silent(completions, answer)
+
+
 def factory(bonus: float = 0.0) -> Callable[..., list[float]]:
     return lambda completions, answer, **columns: [
         bonus + float(text.endswith(gold)) for text, gold in zip(completions, answer, strict=True)
     ]
 
 
-@pytest.mark.parametrize("name", ["openrlhf", "verl", "verl_slow", "verl_batched", "chatty", "factory"])
+@pytest.mark.parametrize(
+    "name", ["openrlhf", "verl", "verl_slow", "verl_batched", "chatty", "silent", "silent_slow", "factory"]
+)
 def test_functions_of_other_frameworks(name: str) -> None:
     term = load_term("mine", f"{__name__}:{name}", 1.0, {})
     assert [row.reward for row in score(term)] == [float(text.endswith("4")) for text in COMPLETIONS]
@@ -171,9 +187,56 @@ def test_a_deadline_ends_what_hangs() -> None:
         score(term)
 
 
-def test_with_a_deadline_the_values_are_the_same() -> None:
-    confined = load_term("mine", f"{__name__}:verl", 1.0, {}, deadline=5.0)
+@pytest.mark.parametrize("name", ["verl", "silent"])
+def test_with_a_deadline_the_values_are_the_same(name: str) -> None:
+    confined = load_term("mine", f"{__name__}:{name}", 1.0, {}, deadline=5.0)
     assert [row.reward for row in score(confined)] == [float(text.endswith("4")) for text in COMPLETIONS]
+
+
+def test_what_is_neither_text_nor_messages_is_told() -> None:
+    def third(completions, **columns):  # type: ignore[no-untyped-def]
+        return [text["content"]["text"] for text in completions]
+
+    with pytest.raises(RewardError, match=r"TypeError.*on completions that are texts, TypeError.*on lists of messages"):
+        score(RewardTerm("mine", adapt(third, {}), 1.0))
+
+
+def test_empty_texts_tell_nothing() -> None:
+    function = adapt(lambda completions, **columns: [sum(len(part["content"]) for part in text) for text in completions], {})
+    given = {key: [] for key in COLUMNS}
+    assert function(**{**given, "prompts": ["p"], "completions": [""]}) == [0]
+    assert function(**{**given, "prompts": ["p"], "completions": ["four"]}) == [4]
+
+
+def test_importing_takes_none_of_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "leisurely.py").write_text(
+        "import os, time\ntime.sleep(1.5)\n"
+        "def pid(completions, **columns):\n"
+        "    time.sleep(60 * (completions[0] == 'hang'))\n"
+        "    return [os.getpid()] * len(completions)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    term = load_term("mine", "leisurely:pid", 1.0, {}, deadline=0.5)
+    assert "leisurely" not in sys.modules
+    given = {key: ["x"] for key in COLUMNS}
+    (first,) = term.function(**given)
+    with pytest.raises(RewardError, match=r"took longer than 0.5 s"):
+        term.function(**{**given, "completions": ["hang"]})
+    (second,) = term.function(**given)
+    assert first != second
+    Scorer([term], Checker()).close()
+    assert not psutil.pid_exists(int(second or 0))
+
+
+@pytest.mark.parametrize(("use", "told"), [("no_such_module_here:f", "cannot import"), ("math:hypot", "does not fit")])
+def test_a_wrong_plug_in_with_a_deadline_fails_at_its_first_call(use: str, told: str) -> None:
+    with pytest.raises(RewardError, match=f"rewards.mine.*{told}"):
+        score(load_term("mine", use, 1.0, {}, deadline=5.0))
+
+
+def test_what_cannot_cross_is_told() -> None:
+    with pytest.raises(RewardError, match=r"rewards.mine: a column is no JSON.*date"):
+        score(load_term("mine", "correct", 1.0, {}, deadline=5.0), columns=({"day": date(2020, 1, 1)},) * 3)
 
 
 def test_installed_packages_offer_functions_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
