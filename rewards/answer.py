@@ -46,7 +46,7 @@ _AFTER_ANSWER = re.compile(
 _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
-_NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
+_NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\(?!\]))+)\\\]|\\\(((?:[^\\]|\\(?!\)))+)\\\)")
@@ -58,12 +58,14 @@ _LETTER = re.compile(
 _MORE_CHOICES = re.compile(r"\W*(?:text\w*)?\W*[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
 """A letter and another one behind nothing but signs and a joint."""
 _TWO_CHOICES = re.compile(r"(?<![\w\\])\(?[A-Z]\)?,?\s+(?:and|or)\s+\(?[A-Z]\)?(?![\w'])")
+_OPTION = re.compile(r"\b(?:option|choice)\s*(?:is\s*|:\s*)?(?:\*\*)?\(?([A-Z])\b(?!')", re.IGNORECASE)
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """An answer's text, None where there is none, and where it was found: box, tag, hashes, marker, bare, formula, number."""
+    """An answer's text, None where there is none, and where it was found: box, tag, hashes, marker, bare, option, letter,
+    formula or number."""
 
     answer: str | None
     place: str
@@ -90,7 +92,10 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
             return NOTHING  # the thought was never ended, so nothing was answered
     if "<" in text:
         text = _SPECIAL.sub(" ", text)
-    for find in (_boxes if several else _box, _tag, _hashes, _marked, _bare):
+    finders = [_boxes if several else _box, _tag, _hashes, _marked, _bare]
+    if text.rfind("<answer>") > max(text.rfind("\\boxed"), text.rfind("\\fbox")):
+        finders = [_tag, *finders]  # of a box and a tag the last counts
+    for find in finders:
         if (found := find(text)) is not NOTHING:
             return found
     return _lenient(text) if mode == "lenient" else NOTHING
@@ -108,6 +113,9 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
             return found
     if (match := _LETTER.match(text)) and not _MORE_CHOICES.match(text):
         return Extraction(match[1], "bare")
+    options = {match[1].upper() for match in _OPTION.finditer(text[-LONGEST_BARE:])}
+    if len(options) == 1 and not _TWO_CHOICES.search(text[-LONGEST_BARE:]):
+        return Extraction(options.pop(), "option")
     if mode == "lenient":
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
         if _TWO_CHOICES.search(scope):

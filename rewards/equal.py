@@ -23,14 +23,14 @@ from rewards.algebra.cursor import Tree
 from rewards.algebra.number import number, percentage
 from rewards.algebra.parse import parse
 from rewards.algebra.scalar import Policy
-from rewards.algebra.tokens import Unreadable, squash, tidy
+from rewards.algebra.tokens import Unreadable, squash, tidy, tokenize
 from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter, is_several_choices
 from rewards.sandbox import Limits, Sandbox
 
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
 Form = Literal["answer", "latex", "text"]
 
-_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$)*\s*\(?([A-J])\)?\s*[}$]*\s*")
+_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*\(?([A-J])\)?\s*[}$*]*\s*")
 
 _NAMED_CHOICE = re.compile(r"\s*(?:\\text\w*\s*\{|\*\*)?\s*\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\s*\S")
 """A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
@@ -83,7 +83,7 @@ class Checker:
         if answer is None:
             return NO_ANSWER
         if answer == gold and answer.strip():
-            return Verdict("equal", "text", "the same text")
+            return self._same_text(gold)
         if len(answer) > LONGEST_ANSWER:
             return Verdict("different", "text", f"{len(answer)} characters are no answer")
         left, right = number(answer), _gold_number(gold)
@@ -125,7 +125,7 @@ class Checker:
         if not mine:
             return NO_ANSWER
         if squash(mine) == squash(known):
-            return Verdict("equal", "text", "the same text")
+            return self._same_text(gold)
         if _CHOICE.fullmatch(gold):
             return self._letters(answer, gold)
         if (verdict := self._percents(mine, known)) is not None:
@@ -139,6 +139,11 @@ class Checker:
         except Unreadable as error:
             return Verdict("different", "structure", f"the texts differ, and {error}")
         return self._structures(tree, known_tree)
+
+    def _same_text(self, gold: str) -> Verdict:
+        if flaw := _flaw(gold):
+            return Verdict("undecided", "gold", f"the known answer is none: {flaw}")
+        return Verdict("equal", "text", "the same text")
 
     def _letters(self, answer: str, gold: str) -> Verdict:
         wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
@@ -173,6 +178,18 @@ class Checker:
         if outcome.status != "done" or outcome.value is None:
             return Verdict("undecided", "symbolic", outcome.reason or "sympy cannot tell")
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")
+
+
+@lru_cache(maxsize=65_536)
+def _flaw(gold: str) -> str:
+    """Why a known answer is none, so that not even the same text earns anything: signs that no answer has, braces that do not
+    close, or too long. "" for one that is: statements, and formulas that the grammar does not know, are compared as texts."""
+    try:
+        if number(gold) is None:
+            tokenize(tidy(gold))
+    except Unreadable as error:
+        return str(error)
+    return ""
 
 
 def is_readable(gold: str) -> bool:
@@ -214,7 +231,10 @@ def read(text: str, form: Form, mode: Mode, gold: str | None = None) -> str | No
         return text
     if gold is not None and _CHOICE.fullmatch(gold):
         return extract_letter(text, mode).answer
-    return extract(text, mode, several=gold is not None and _has_parts(gold)).answer
+    found = extract(text, mode, several=gold is not None and _has_parts(gold))
+    if found.place == "marker" and found.answer is not None and gold is not None and "!" not in gold:
+        return found.answer.removesuffix("!") or None  # in a sentence it is no factorial
+    return found.answer
 
 
 @lru_cache(maxsize=65_536)

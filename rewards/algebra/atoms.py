@@ -1,9 +1,11 @@
 r"""Names, brackets and bars of an answer: what a product is made of."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Cursor, Tree
+from rewards.algebra.numerals import numeral
 from rewards.algebra.tokens import Unreadable
 
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
@@ -19,11 +21,12 @@ class Atoms(Cursor):
         if self.text() == "{":
             start = self.position
             self.position += 1
+            bracketed = self.skip("(")  # a base, `52_{(8)}`
             flat = []
             while (token := self.peek()) is not None and (token.kind in ("num", "name", "text", "cmd") or token.text == ","):
                 flat.append(token.text)
                 self.position += 1
-            if self.skip("}"):
+            if (not bracketed or self.skip(")")) and self.skip("}"):
                 return "".join(flat)
             self.position = start
             return ("index", self.group())
@@ -61,7 +64,7 @@ class Atoms(Cursor):
             return self.named(joined)
         if joined in words.FUNCTIONS:
             return self.function(joined)
-        return ("text", joined.lower())
+        return spoken(joined.lower().split())
 
     def named(self, name: str) -> Tree:
         lowered = name.lower()
@@ -81,7 +84,7 @@ class Atoms(Cursor):
         while (token := self.peek()) is not None and token.kind in ("name", "text") and token.text not in words.JOINTS:
             said += token.text.lower().split()
             self.position += 1
-        return ("text", " ".join(said))
+        return spoken(said)
 
     def symbol(self, name: str) -> Tree:
         """A name with its index and primes; called, where that is certain."""
@@ -138,7 +141,7 @@ class Atoms(Cursor):
             self.bars = 1  # inside, a bar means "such that"
         parts = self.parts(lambda: self.text() in closing or (opening == "\\{" and self.text() in ("|", ":")))
         if opening == "\\{" and self.skip("|", ":"):
-            conditions = self.parts(lambda: self.text() in closing)
+            conditions = self.joined(self.parts(lambda: self.text() in closing))
             self.expect(*closing)
             tree: Tree = ("setof", ("names", *parts), *conditions)
         else:
@@ -163,6 +166,12 @@ class Atoms(Cursor):
         self.expect("|")
         self.bars -= 1
         return ("fn", "abs", inner)
+
+
+def spoken(said: Sequence[str]) -> Tree:
+    """Words as the number that they spell, or as themselves."""
+    value = numeral([part for word in said for part in word.split("-")])
+    return ("text", " ".join(said)) if value is None else Fraction(value)
 
 
 def _number(text: str) -> Tree:

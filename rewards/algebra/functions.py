@@ -6,16 +6,17 @@ from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Tree, tag
 from rewards.algebra.terms import Terms
 from rewards.algebra.tokens import Unreadable
+from rewards.algebra.units import CURRENCIES
 
 BIG = {"sum", "prod", "int", "lim", "iint", "oint", "bigcup", "bigcap"}
-CONSTANTS: dict[str, Tree] = {"infty": ("inf",), "emptyset": ("set",), "hbar": "hbar", "ell": "l"}
+CONSTANTS: dict[str, Tree] = {"infty": ("inf",), "emptyset": ("set",), "hbar": "hbar", "ell": "l", "ldots": ("dots",)}
 ACCENTS = {
     "overline": "bar", "bar": "bar", "vec": "vec", "overrightarrow": "vec", "hat": "hat", "widehat": "hat", "tilde": "tilde",
     "dot": "dot", "ddot": "ddot",
 }  # fmt: skip
 """Each accent, and the one that it is like."""
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
-NO_VALUE = {"ldots", "therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
+NO_VALUE = {"therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
 
 
@@ -49,6 +50,8 @@ class Functions(Terms):
             return self.function(name)
         if name in CONSTANTS:
             return CONSTANTS[name]
+        if name in CURRENCIES:
+            return ("unit", self.power(), CURRENCIES[name])
         if name == "angle":
             return self.atom()
         if name in ("pmod", "mod", "bmod"):

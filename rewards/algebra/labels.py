@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import names
+from rewards.algebra.relations import agree
 from rewards.algebra.words import HEDGES
 
 MOST_PARTS = 300
@@ -108,17 +109,19 @@ def _only_points(tree: Tree) -> bool:
 
 
 def bare(tree: Tree, deep: bool = False) -> Tree:
-    """The value of a labelled tree; of a chain the last that is exact."""
+    """The value of a labelled tree; of a chain the last that is exact. A chain that contradicts itself stays one."""
     if deep and tag(tree) in ("list", "set"):
         return (tree[0], *(bare(part) for part in tree[1:]))
-    if _label(tree) is not None:
-        for operator, term in zip(reversed(tree[1]), reversed(tree[2][1:]), strict=True):
-            if operator != "~" or len(tree[1]) == 1:
-                return term
-        return tree[2][1]
-    if tag(tree) == "rel" and tree[1] == ("~",):
-        return tree[2][0]  # a value and its approximation
-    return tree
+    if tag(tree) != "rel" or not set(tree[1]) <= {"=", "~", "in"}:
+        return tree
+    head = 0 if _label(tree) is None else 1
+    operators, terms = tree[1][head:], tree[2][head:]  # terms[0] and what is said to be equal to it
+    if (head == 0 and any(names(term) for term in terms)) or not agree(operators, terms):
+        return tree
+    for operator, term in zip(reversed(operators), reversed(terms[1:]), strict=True):
+        if operator != "~":
+            return term
+    return terms[0]
 
 
 def _same_head(left: Tree, right: Tree) -> bool:

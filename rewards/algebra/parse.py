@@ -6,13 +6,19 @@ from fractions import Fraction
 from functools import lru_cache
 
 from rewards.algebra import words
-from rewards.algebra.atoms import ORDINALS
+from rewards.algebra.atoms import ORDINALS, spoken
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.functions import Functions
+from rewards.algebra.numerals import MULTIPLIERS, NUMERALS, numeral
 from rewards.algebra.terms import RELATIONS
-from rewards.algebra.tokens import Unreadable, tidy, tokenize
+from rewards.algebra.tokens import Token, Unreadable, tidy, tokenize
+from rewards.algebra.units import CURRENCIES, UNITS, unit
 
-INEQUALITIES = {"<", ">", "<=", ">="}
+INEQUALITIES = {"<", ">", "<=", ">=", "!="}
+HEDGES = words.HEDGES | NUMERALS
+OPENED_AFTER = {"in", "cup", "cap", "setminus", "=", "(", ":"}
+CLOSED_BEFORE = {"cup", "cap", "setminus", "and", "or", ",", ")", "\\}"}
+"""What stands before and behind brackets that turn away from an interval."""
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
 
 
@@ -28,12 +34,29 @@ def parse(text: str) -> Tree:
         return _time(match)
     if (word := _word(tidied)) is not None:
         return word
-    reader = Reader(tokenize(tidied))
+    reader = Reader(_turned(tokenize(tidied)))
     try:
         tree = reader.whole()
     except RecursionError as error:
         raise Unreadable("nested too deeply") from error
+    if tree == ("dots",):
+        raise Unreadable("nothing but dots")
     return tree
+
+
+def _turned(tokens: list[Token]) -> list[Token]:
+    """`]2, 5[` as `(2, 5)`: a bracket that turns away from an interval leaves its end out."""
+    if not any(token.text == "]" for token in tokens) and not any(token.text == "[" for token in tokens):
+        return tokens
+    turned = list(tokens)
+    for at, token in enumerate(tokens):
+        before = tokens[at - 1].text if at else "in"
+        after = tokens[at + 1].text if at + 1 < len(tokens) else "cup"
+        if token.text == "]" and before in OPENED_AFTER:
+            turned[at] = token._replace(text="(")
+        elif token.text == "[" and after in CLOSED_BEFORE:
+            turned[at] = token._replace(text=")")
+    return turned
 
 
 def _time(match: re.Match[str]) -> Tree:
@@ -41,6 +64,8 @@ def _time(match: re.Match[str]) -> Tree:
     if half:
         hours = hours % 12 + (12 if half == "p" else 0)
     parts = [Fraction(part) for part in match.groups()[:3] if part is not None]
+    if match[3] and not half:
+        return ("ratio", *parts)
     seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
     return ("time", seconds, half != "" or hours > 12, ("ratio", *parts))
 
@@ -56,12 +81,31 @@ def _word(tidied: str) -> Tree | None:
         return None
     if lowered in words.EMPTY:
         return ("set",)
+    if lowered in words.REALS:
+        return "mathbbR"
     pieces = re.split(r"[\s-]+", lowered.strip("()"))
+    if _is_product(bare) or all(len(piece) == 1 for piece in pieces):
+        return None
     if pieces[0] in ("infty", "infinity") and len(pieces) == 1:
         return ("inf",)
     if any(joint in pieces for joint in words.JOINTS):
         return None
-    return ("text", " ".join(pieces))
+    return _counted_in_words(pieces) or spoken(pieces)
+
+
+def _is_product(word: str) -> bool:
+    """Whether letters are a product, as `ab` and `mgh` are, and no word: too few, or without a vowel."""
+    if not word.isalpha() or len(word) > 3 or word in words.FUNCTIONS:
+        return False
+    return word.lower() not in words.TWO_LETTERS if len(word) == 2 else not set("aeiou") & set(word.lower())
+
+
+def _counted_in_words(pieces: list[str]) -> Tree | None:
+    """`three apples`; None where the first word is no number, or others are."""
+    value = numeral(pieces[0].split("-"))
+    if value is None or len(pieces) < 2 or HEDGES & set(pieces[1:]) or len(pieces) > words.LONGEST_SUFFIX:
+        return None
+    return ("unit", Fraction(value), unit(" ".join(pieces[1:])))
 
 
 class Reader(Functions):
@@ -73,17 +117,14 @@ class Reader(Functions):
         parts = self.parts(lambda: self.peek() is None)
         if not parts:
             raise Unreadable("nothing is there")
-        if len(parts) > 1 and all(tag(part) == "rel" and set(part[1]) <= INEQUALITIES for part in parts):
-            return self.conditions(parts)
+        parts = self.joined(parts)
         return parts[0] if len(parts) == 1 else ("list", *parts)
 
-    def conditions(self, parts: list[Tree]) -> Tree:
-        """Inequalities joined by "or" are a union, by "and" or commas an intersection."""
-        united = any(token.text in ("or", "vee") for token in self.tokens)
-        tree = parts[0]
-        for part in parts[1:]:
-            tree = ("cup" if united else "cap", tree, part)
-        return tree
+    def joined(self, parts: list[Tree]) -> list[Tree]:
+        """The parts read last; as one where all of them are conditions on a number."""
+        if len(parts) > 1 and all(map(_is_condition, parts)) and not all(part[1] == ("in",) for part in parts):
+            return [_conditions(parts, self.joints)]
+        return parts
 
     def groups(self) -> Tree | None:
         """`a=1, b=2; a=3, b=4`: semicolons part tuples whose parts commas part. None where it is not so."""
@@ -100,29 +141,41 @@ class Reader(Functions):
     def parts(self, ended: Callable[[], bool]) -> list[Tree]:
         """Parts up to where `ended` says, parted by commas, semicolons and joints."""
         found: list[Tree] = []
+        joints: list[str] = []
         while not ended():
-            if self.joint():
+            if joint := self.joint():
+                if joints and len(joints) == len(found):
+                    joints[-1] = joint  # `, or`
                 continue
             found.append(self.part())
-            if not ended() and not self.joint():
-                token = self.peek()
-                raise Unreadable(f"{token.text if token else ''!r} is left over")
+            if not ended():
+                if not (joint := self.joint()):
+                    token = self.peek()
+                    raise Unreadable(f"{token.text if token else ''!r} is left over")
+                joints.append(joint)
+        self.joints = joints
         return found
 
-    def joint(self) -> bool:
+    def joint(self) -> str:
+        """What joins two parts, read past; "" where nothing does."""
         token = self.peek()
         if token is None:
-            return False
-        if (token.text in (",", ";") and token.kind == "op") or (token.text in words.JOINTS and token.kind in ("name", "text")):
-            self.position += 1
-            return True
-        if token.text in ("wedge", "vee") and token.kind == "cmd":
-            self.position += 1
-            return True
-        return False
+            return ""
+        joins = (
+            (token.kind == "op" and token.text in (",", ";"))
+            or (token.kind in ("name", "text") and token.text in words.JOINTS)
+            or (token.kind == "cmd" and token.text in ("wedge", "vee"))
+        )
+        if not joins:
+            return ""
+        self.position += 1
+        return {"wedge": "and", "vee": "or"}.get(token.text, token.text)
 
     def part(self) -> Tree:
         """A relation chain with what may stand around it: a label in words, a unit, a side condition."""
+        if (currency := CURRENCIES.get(self.word())) and (token := self.peek()) and token.kind in ("name", "text"):
+            self.position += 1  # `USD 5`
+            return ("unit", self.part(), currency)
         self.labels()
         self.skip("approx")  # `≈ 8.24`
         tree = self.relation()
@@ -145,7 +198,7 @@ class Reader(Functions):
             if not token.text.isupper()
             for piece in token.text.lower().split()
         }
-        if {piece.rstrip(":") for piece in spoken} & (words.HEDGES | {"any"}) - words.IGNORED_BEFORE:
+        if {piece.rstrip(":") for piece in spoken} & (HEDGES | {"any"}) - words.IGNORED_BEFORE:
             raise Unreadable(f"{' '.join(names)!r} stands before a value")
         if self.skip(":"):
             return
@@ -163,27 +216,39 @@ class Reader(Functions):
             return tree
         if token.kind == "name" and len(token.text) == 1:
             return tree
-        known = token.text.lower() in {*words.UNITS, *words.PERCENT, *words.DEGREE, *ORDINALS}
+        known = token.text.lower() in {*UNITS, *words.PERCENT, *words.DEGREE, *ORDINALS}
         if token.kind == "name" and not token.spaced and not known:
             raise Unreadable(f"{token.text!r} is stuck to a value")
-        said: list[str] = []
-        while (token := self.peek()) is not None and token.kind in ("text", "name") and token.text not in words.JOINTS:
-            said += token.text.lower().split()
-            self.position += 1
+        said = self.said()
+        if not said:
+            return tree
+        while said and said[0] in MULTIPLIERS:  # `5 million`, `2 dozen eggs`
+            tree = ("*", tree, Fraction(MULTIPLIERS[said.pop(0)]))
         if not said:
             return tree
         joined = " ".join(said)
         if joined.startswith(words.QUALIFIERS):
             self.skip_condition()
             return tree
-        if len(said) > words.LONGEST_SUFFIX or words.HEDGES & set(said):
+        if len(said) > words.LONGEST_SUFFIX or HEDGES & {part for word in said for part in word.split("-")}:
             raise Unreadable(f"{joined!r} stands behind a value")
-        if self.skip("^"):  # cm^2
-            said.append(f"^{self.factor_text()}")
-        if self.text() == "/" and (follows := self.peek(1)) is not None and follows.kind in ("text", "name"):
-            self.position += 1
-            said.append("/" + self.take().text.lower())
+        while self.text() in ("^", "/", "cdot"):  # cm^2, m/s^2
+            if self.skip("^"):
+                said.append(f"^{self.factor_text()}")
+            elif (follows := self.peek(1)) is not None and follows.kind in ("text", "name"):
+                said.append(self.take().text)
+                said += self.said()
+            else:
+                break
         return self.counted(tree, said)
+
+    def said(self) -> list[str]:
+        """Words up to the next joint or sign, in lower case."""
+        said: list[str] = []
+        while (token := self.peek()) is not None and token.kind in ("text", "name") and token.text not in words.JOINTS:
+            said += token.text.lower().split()
+            self.position += 1
+        return said
 
     def skip_condition(self) -> None:
         """Go on to the next joint: `for all x > 0` and `where k is an integer` say when, not what.
@@ -212,21 +277,22 @@ class Reader(Functions):
             return ("deg", tree)
         if said[0] in ORDINALS:
             return tree
-        return ("unit", tree, _unit(said))
+        return ("unit", tree, unit(" ".join(said)))
 
     def factor_text(self) -> str:
-        if self.skip("{"):
-            inner = self.take().text
+        braced = self.skip("{")
+        inner = ("-" if self.skip("-") else "") + self.take().text
+        if braced:
             self.expect("}")
-            return inner
-        return self.take().text
+        return inner
 
     def relation(self) -> Tree:
         terms, operators = [self.union()], []
         while (operator := RELATIONS.get(self.text())) is not None:
             self.position += 1
             operators.append(operator)
-            terms.append(self.union())
+            term = self.union()
+            terms.append(words.NUMBER_SETS.get(term, term) if operator == "in" and isinstance(term, str) else term)
         if not operators:
             return terms[0]
         return ("rel", tuple(operators), tuple(terms))
@@ -239,9 +305,22 @@ class Reader(Functions):
         return tree
 
 
-def _unit(said: list[str]) -> str:
-    """Words behind a value in one form: known units by their short names."""
-    if said[0] in ("square", "sq", "cubic", "cu") and len(said) > 1:
-        power = "^2" if said[0] in ("square", "sq") else "^3"
-        said = [said[1], power, *said[2:]]
-    return " ".join(words.UNITS.get(word.strip(".,"), word) for word in said)
+def _is_condition(tree: Tree) -> bool:
+    return tag(tree) == "rel" and (
+        set(tree[1]) <= INEQUALITIES or (tree[1] == ("in",) and isinstance(tree[2][0], str) and tree[2][1] == "mathbbR")
+    )
+
+
+def _conditions(parts: list[Tree], joints: list[str]) -> Tree:
+    """What all of several conditions allow, or one of them where they are joined by "or", which binds less than "and"."""
+    united: list[Tree] = []
+    tree = parts[0]
+    for joint, part in zip(joints, parts[1:], strict=False):
+        if joint == "or":
+            united.append(tree)
+            tree = part
+        else:
+            tree = ("cap", tree, part)
+    for part in reversed(united):
+        tree = ("cup", part, tree)
+    return tree

@@ -1,5 +1,6 @@
 """Equations and inequalities, compared by the difference of their sides."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import mpmath
@@ -55,6 +56,44 @@ def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | No
         return bool(either or mpmath.re(first) * sign > 0)
 
 
+def agree(operators: Sequence[str], terms: Sequence[Tree]) -> bool:
+    """Whether a chain of numbers is about one number: the last is what the first is, and approximations are near it. A slip
+    between the two does not count, nor do terms that have names."""
+    with mpmath.workdps(DIGITS):
+        exact_terms: list[Tree] = [terms[0]]
+        near_terms: list[Tree] = []
+        for operator, term in zip(operators, terms[1:], strict=True):
+            (near_terms if operator == "~" else exact_terms).append(term)
+        values = [value for term in exact_terms if (value := _number(term)) is not None]
+        if not values:
+            return True
+        if abs(values[0] - values[-1]) > max(abs(values[0]), mpf(1)) * mpf(10) ** -30:
+            return False
+        return all(_approximates(term, values[0]) for term in near_terms)
+
+
+def _number(tree: Tree) -> mpf | None:
+    try:
+        value = numeric(tree, {})
+    except (NoValue, ValueError, ArithmeticError):
+        return None
+    return value if isinstance(value, mpf) else None
+
+
+def _approximates(term: Tree, value: mpf) -> bool:
+    """Whether a number is less than one unit of its last digit from a value; other terms, less than a hundredth of it."""
+    near = _number(term)
+    if near is None:
+        return True
+    if isinstance(term, Fraction) and term:
+        step = mpf(10) ** (len(str(term)) - len(str(term).rstrip("0")))
+    elif tag(term) == "dec":
+        step = mpf(10) ** -term[2]
+    else:
+        step = abs(value) / 100
+    return bool(abs(near - value) < step)
+
+
 def solves(relation: Tree, value: Tree) -> bool | None:
     """Whether an equation says `name = value` for a name that stands in no other place: y + 1 = x² says x² - 1 of y."""
     if relation[1] != ("=",) or tag(value) in ("list", "set", "seq", "text", "mat"):
@@ -70,14 +109,15 @@ def solves(relation: Tree, value: Tree) -> bool | None:
         for number in range(POINTS):
             env = point(seed, names(relation), number)
             try:
-                at = [numeric(difference, {**env, name: Fraction(step)}) for step in (0, 1, 3)]
+                at = [numeric(difference, {**env, name: Fraction(step)}) for step in (0, 1, 3, -2)]
                 known = numeric(value, env)
             except (NoValue, ValueError, ArithmeticError):
                 continue
             if number >= POSITIVE and not all(isinstance(value, mpf) for value in (*at, known)):
                 continue  # roots have branches there
             slope = at[1] - at[0]
-            if slope == 0 or abs(at[2] - at[0] - 3 * slope) > abs(slope) * mpf(10) ** -30:
+            bent = max(abs(at[2] - at[0] - 3 * slope), abs(at[3] - at[0] + 2 * slope))
+            if slope == 0 or bent > abs(slope) * mpf(10) ** -30:
                 return False
             slopes.append(slope)
             if abs(-at[0] / slope - known) > max(abs(known), mpf(1)) * mpf(10) ** -30:
