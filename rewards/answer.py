@@ -35,6 +35,7 @@ _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>")
 _BOX_GAP = re.compile(
     r"(?:\s|[$,;.()\[\]&~]|\\[()\[\],;:! ]|\\(?:q?quad|text|textbf|mathrm|mbox|rm)\b|[{}]|\b(?:and|or)\b|\*)*", re.IGNORECASE
 )
+_ALTERNATIVE = re.compile(r"[\s\W]*(?:\w+[\s,]+)?or\b[\s,]*(?:\w+[\s,]+)?\W*", re.IGNORECASE)
 _UNBRACED = re.compile(r"[^\s$.,;\\}]{1,30}")
 _APPROXIMATE = re.compile(r"\\approx|\\simeq|≈")
 _AFTER_ANSWER = re.compile(
@@ -45,6 +46,7 @@ _AFTER_ANSWER = re.compile(
 )
 _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
+_ASIDE = re.compile(r", not | because | since ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
 _NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
@@ -138,14 +140,14 @@ def _is_word(match: re.Match[str], text: str) -> bool:
 
 def _box(text: str) -> Extraction:
     """The last box; boxes before it that only a comma or an "and" parts from it belong to it."""
-    found = _join_boxes(text, lambda gap: _BOX_GAP.fullmatch(gap) is not None)
+    found = _join_boxes(text, _joins)
     parts = set(found.answer.split(JOINED)) if found.answer else set()
     return Extraction(parts.pop(), "box") if len(parts) == 1 else found  # the same box twice is one answer
 
 
 def _boxes(text: str) -> Extraction:
     """The same, and all boxes of the last line that has one."""
-    return _join_boxes(text, lambda gap: ("\n" not in gap and len(gap) < 200) or _BOX_GAP.fullmatch(gap) is not None)
+    return _join_boxes(text, lambda gap: ("\n" not in gap and len(gap) < 200) or _joins(gap))
 
 
 def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
@@ -158,13 +160,18 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
         gap = text[before[1] : start]
         if _APPROXIMATE.search(gap) and len(gap) < 40:
             parts = [before[2]]  # a box with an approximation of the one before it
-        elif not belongs(gap) or (_is_list(parts[-1]) and not _BOX_GAP.fullmatch(gap)):
+        elif not belongs(gap) or (_is_list(parts[-1]) and not _joins(gap)):
             break
         else:
             parts.append(before[2])
         start = before[0]
     answer = JOINED.join(reversed(parts)).strip()
     return Extraction(answer, "box") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "box")
+
+
+def _joins(gap: str) -> bool:
+    """Whether what stands between two boxes makes them one answer: signs, an "and", an "or" with a word beside it."""
+    return _BOX_GAP.fullmatch(gap) is not None or (len(gap) < 40 and _ALTERNATIVE.fullmatch(gap) is not None)
 
 
 def _is_list(content: str) -> bool:
@@ -248,7 +255,7 @@ def _first_part(tail: str) -> Extraction:
                 answer = tail[len(opening) : end].strip().strip("$").strip()
                 unit = re.match(r"\s*(?:%|\\%|percent\b|pct\b|degrees\b)", rest)
                 return Extraction(answer + (unit[0] if unit else ""), "marker") if answer else NOTHING
-    tail = tail.partition(", not ")[0]
+    tail = _ASIDE.split(tail, maxsplit=1)[0]
     match = _SENTENCE_END.search(tail)
     answer = (tail[: match.start()] if match else tail).strip().strip("*`").strip()
     if " is " in answer and not _DENIAL.search(answer):  # `The answer: the largest n is 34`
@@ -259,6 +266,8 @@ def _first_part(tail: str) -> Extraction:
 def _bare(text: str) -> Extraction:
     """The whole response, where it is one short line without prose."""
     answer = text.strip() if len(text) < 4 * LONGEST_BARE else ""
+    if answer.startswith("**") and answer.endswith("**") and answer.count("**") == 2:
+        answer = answer.strip("*").strip()
     if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or _PROSE.match(answer) or " is " in answer:
         return NOTHING
     return Extraction(answer, "bare")

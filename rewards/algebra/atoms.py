@@ -101,6 +101,9 @@ class Atoms(Cursor):
         if self.text() == "^" and self.word(1) == "{" and self.word(2) == "prime" and self.word(3) == "}":
             self.position += 4
             name += "'"
+        if name in ("f", "g", "h") and [self.word(ahead) for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
+            self.position += 5  # an inverse
+            name += "^-1"
         if self.text() == "(" and (name[0] in "fghFGHPQ" or name[:3] in ("phi", "Phi", "psi", "Psi") or self._is_head()):
             self.position += 1
             arguments = self.parts(lambda: self.text() == ")")

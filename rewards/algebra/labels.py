@@ -116,7 +116,9 @@ def bare(tree: Tree, deep: bool = False) -> Tree:
         return tree
     head = 0 if _label(tree) is None else 1
     operators, terms = tree[1][head:], tree[2][head:]  # terms[0] and what is said to be equal to it
-    if (head == 0 and any(names(term) for term in terms)) or not agree(operators, terms):
+    if head == 0 and (any(names(term) for term in terms) or terms[0] == terms[-1]):
+        return tree
+    if not agree(operators, terms):
         return tree
     for operator, term in zip(reversed(operators), reversed(terms[1:]), strict=True):
         if operator != "~":

@@ -3,7 +3,7 @@ r"""An answer's text to a tree, by recursive descent. Nothing is evaluated, look
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from rewards.algebra import words
 from rewards.algebra.atoms import ORDINALS, spoken
@@ -12,7 +12,7 @@ from rewards.algebra.functions import Functions
 from rewards.algebra.numerals import MULTIPLIERS, NUMERALS, numeral
 from rewards.algebra.terms import RELATIONS
 from rewards.algebra.tokens import Token, Unreadable, tidy, tokenize
-from rewards.algebra.units import CURRENCIES, UNITS, unit
+from rewards.algebra.units import CURRENCIES, UNITS, is_unit, unit
 
 INEQUALITIES = {"<", ">", "<=", ">=", "!="}
 HEDGES = words.HEDGES | NUMERALS
@@ -121,9 +121,13 @@ class Reader(Functions):
         return parts[0] if len(parts) == 1 else ("list", *parts)
 
     def joined(self, parts: list[Tree]) -> list[Tree]:
-        """The parts read last; as one where all of them are conditions on a number."""
-        if len(parts) > 1 and all(map(_is_condition, parts)) and not all(part[1] == ("in",) for part in parts):
+        """The parts read last; as one where all of them are conditions on a number, and as tuples where "or" parts several
+        that are each of several names: `x = 1, y = 2 or x = 2, y = 1`."""
+        if all(map(_is_condition, parts)) and any(set(part[1]) & INEQUALITIES for part in parts):
             return [_conditions(parts, self.joints)]
+        groups = _grouped(parts, self.joints)
+        if len(groups) > 1 and all(len(group) > 1 and all(tag(part) == "rel" for part in group) for group in groups):
+            return [("seq", "(", ")", *group) for group in groups]
         return parts
 
     def groups(self) -> Tree | None:
@@ -176,10 +180,19 @@ class Reader(Functions):
         if (currency := CURRENCIES.get(self.word())) and (token := self.peek()) and token.kind in ("name", "text"):
             self.position += 1  # `USD 5`
             return ("unit", self.part(), currency)
+        if (token := self.peek()) and token.kind == "name" and self._is_word(token.text):
+            self.position += 1
+            return ("text", token.text.lower())
         self.labels()
         self.skip("approx")  # `≈ 8.24`
         tree = self.relation()
         return self.suffix(tree)
+
+    def _is_word(self, name: str) -> bool:
+        """Whether a short run of letters that is all of a part is a word and no product: `red, blue`."""
+        following = self.word(1)
+        alone = following in ("", ",", ";") or following in words.JOINTS
+        return alone and len(name) in (2, 3) and not _is_product(name) and name not in words.FUNCTIONS | words.GREEK
 
     def labels(self) -> None:
         """Skip `Minimum:`, `only` and the like before a value."""
@@ -230,7 +243,8 @@ class Reader(Functions):
         if joined.startswith(words.QUALIFIERS):
             self.skip_condition()
             return tree
-        if len(said) > words.LONGEST_SUFFIX or HEDGES & {part for word in said for part in word.split("-")}:
+        doubted = len(said) > words.LONGEST_SUFFIX or HEDGES & {part for word in said for part in word.split("-")}
+        if doubted and not is_unit(joined):
             raise Unreadable(f"{joined!r} stands behind a value")
         while self.text() in ("^", "/", "cdot"):  # cm^2, m/s^2
             if self.skip("^"):
@@ -270,7 +284,9 @@ class Reader(Functions):
             self.position += 1
 
     def counted(self, tree: Tree, said: list[str]) -> Tree:
-        """A value and the words that say what it counts."""
+        """A value, or the last one of a relation, and the words that say what it counts."""
+        if tag(tree) == "rel":
+            return ("rel", tree[1], (*tree[2][:-1], self.counted(tree[2][-1], said)))
         if said[0] in words.PERCENT:
             return ("pct", tree)
         if said[0] in words.DEGREE and len(said) == 1:
@@ -307,20 +323,23 @@ class Reader(Functions):
 
 def _is_condition(tree: Tree) -> bool:
     return tag(tree) == "rel" and (
-        set(tree[1]) <= INEQUALITIES or (tree[1] == ("in",) and isinstance(tree[2][0], str) and tree[2][1] == "mathbbR")
+        set(tree[1]) <= INEQUALITIES
+        or (tree[1] == ("in",) and isinstance(tree[2][0], str) and tree[2][1] == "mathbbR")
+        or (tree[1] == ("=",) and isinstance(tree[2][0], str))
     )
+
+
+def _grouped(parts: list[Tree], joints: list[str]) -> list[list[Tree]]:
+    """The parts between one "or" and the next."""
+    groups = [parts[:1]]
+    for joint, part in zip(joints, parts[1:], strict=False):
+        if joint == "or":
+            groups.append([])
+        groups[-1].append(part)
+    return groups
 
 
 def _conditions(parts: list[Tree], joints: list[str]) -> Tree:
     """What all of several conditions allow, or one of them where they are joined by "or", which binds less than "and"."""
-    united: list[Tree] = []
-    tree = parts[0]
-    for joint, part in zip(joints, parts[1:], strict=False):
-        if joint == "or":
-            united.append(tree)
-            tree = part
-        else:
-            tree = ("cap", tree, part)
-    for part in reversed(united):
-        tree = ("cup", part, tree)
-    return tree
+    all_of = [reduce(lambda left, right: ("cap", left, right), group) for group in _grouped(parts, joints)]
+    return reduce(lambda left, right: ("cup", left, right), all_of)

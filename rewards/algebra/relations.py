@@ -81,7 +81,7 @@ def _number(tree: Tree) -> mpf | None:
 
 
 def _approximates(term: Tree, value: mpf) -> bool:
-    """Whether a number is less than one unit of its last digit from a value; other terms, less than a hundredth of it."""
+    """Whether a number is a value rounded or cut off to its digits; other terms, less than a hundredth of the value from it."""
     near = _number(term)
     if near is None:
         return True
@@ -90,8 +90,9 @@ def _approximates(term: Tree, value: mpf) -> bool:
     elif tag(term) == "dec":
         step = mpf(10) ** -term[2]
     else:
-        step = abs(value) / 100
-    return bool(abs(near - value) < step)
+        return bool(abs(near - value) < abs(value) / 100)
+    beyond = (value - near) * mpmath.sign(value)
+    return bool(-step / 2 <= beyond < step)
 
 
 def solves(relation: Tree, value: Tree) -> bool | None:

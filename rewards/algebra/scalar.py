@@ -19,6 +19,8 @@ from rewards.algebra.units import unit
 
 MORE_DIGITS = 160
 """For values that agree, or vanish, at the usual precision."""
+PROOF_DIGITS = 1_000
+"""Of values that agree, looked at once more: 1 and 1 - e^-300 differ."""
 MOST_REACH = 2_000
 """Digits of the largest terms of a sum beyond which it cannot be told what is left of them."""
 BINARY_DIGITS = 15
@@ -267,7 +269,7 @@ def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> boo
             left, right = values[0], values[1]
             size, apart = max(abs(left), abs(right)), abs(left - right)
             if digits == MORE_DIGITS and (size == 0 or apart <= size * mpf(10) ** -(digits * 3 // 5)):
-                return _cancelled(gold, answer, env)
+                return _confirmed(gold, answer, env)
             if size > mpf(10) ** (-digits // 2) and apart > size * mpf(10) ** -12:
                 return False  # clearly apart; smaller differences, and values near nothing, are looked at more closely
             sizes.append(size)
@@ -275,18 +277,19 @@ def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> boo
     return bool(sizes[1] < sizes[0] * mpf(10) ** -(MORE_DIGITS - DIGITS - 20))
 
 
-def _cancelled(gold: Tree, answer: Tree, env: Env) -> bool | None:
-    """Whether two values that agree still do where the terms of their sums, were they large, are seen to the last digit.
-    None where they are too large for that."""
+def _confirmed(gold: Tree, answer: Tree, env: Env) -> bool | None:
+    """Whether two values that agree so far agree to a thousand digits, those included that large terms of a sum cancel.
+    None where such terms are too large to be seen to the last digit."""
     with mpmath.workdps(DIGITS):
         reach = max(_reach(tree, env) for tree in (gold, answer))
-    if reach <= MORE_DIGITS - DIGITS:
-        return True
     if reach > MOST_REACH:
         return None
-    with mpmath.workdps(2 * reach + DIGITS):
-        apart = abs(numeric(gold, env) - numeric(answer, env))
-        return bool(apart < mpf(10) ** -(reach + DIGITS // 2))
+    if env and reach <= MORE_DIGITS - DIGITS:
+        return True  # other points tell what these digits do not
+    with mpmath.workdps(2 * reach + PROOF_DIGITS):
+        values = [numeric(tree, env) for tree in (gold, answer)]
+        size, apart = max(map(abs, values)), abs(values[0] - values[1])
+        return bool(apart <= max(size, mpf(1)) * mpf(10) ** -(reach + PROOF_DIGITS * 9 // 10))
 
 
 def _reach(tree: Tree, env: Env) -> int:

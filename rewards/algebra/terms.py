@@ -63,7 +63,11 @@ class Terms(Atoms):
                 self.position += 1
                 below = self.signed()
                 above = factors[0] if len(factors) == 1 else ("*", *factors)
-                factors = [_mixed(above, below) or ("/", above, below)]
+                if tag(below) in ("pct", "deg"):  # `1/2%`: the sign belongs to the whole
+                    below, mark = below[1], tag(below)
+                    factors = [(mark, _mixed(above, below) or ("/", above, below))]
+                else:
+                    factors = [_mixed(above, below) or ("/", above, below)]
             elif operator == ":" and self.depth <= 1 and self._value_follows():
                 self.position += 1
                 left = factors[0] if len(factors) == 1 else ("*", *factors)
@@ -90,6 +94,8 @@ class Terms(Atoms):
             factors.append(following)
         elif isinstance(before, Fraction) and token.text == "frac" and _is_plain_fraction(following):
             factors[-1] = ("+", before, following)
+        elif isinstance(before, Fraction) and tag(following) in ("pct", "deg") and _is_plain_fraction(following[1]):
+            factors[-1] = (tag(following), ("+", before, following[1]))
         else:
             factors.append(following)
 

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from rewards.algebra.characters import plain
-from rewards.algebra.units import LETTERS
+from rewards.algebra.units import is_unit
 
 LONGEST_TEXT = 2_000
 """Characters of an answer that are read at all."""
@@ -60,10 +60,10 @@ _MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|cases)\}")
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\overline\s*\{?(\d{1,30})\}?")
 _TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
-_COMPOUND_UNIT = re.compile(
-    r"(?<=[\d}]) ?((?:k|c|m)?m/s|km/hr?|mi/hr?|ft/s|g/mol|kg/m|N/m|J/K|m|cm|km|mm|ft|in)(\^\{?[23]\}?)?$"
+_UNIT_AT_END = re.compile(
+    r"(?<=[\d}]) ?(?:(?:[kcm]?m|mi|ft|k?g|N|J|in)(?:/(?:s|hr?|mol|m|K)(?:\^\{?-?[23]\}?)?|\^\{?[23]\}?)|(?<= )[mgshLNJWV])$"
 )
-"""Units that would be read as names, at the end of a number."""
+"""Units that would be read as names, at the end of a number: with a slash or a power, or a letter behind a space."""
 _TEXT_COMMANDS = (
     r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
     r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|boxed|fbox|ensuremath|mathop|pmb"
@@ -99,8 +99,10 @@ def tidy(text: str) -> str:
     text = _SPACES.sub(" ", text).strip(' ,;"').removeprefix("=").lstrip()
     if "x" in text:
         text = _TIMES.sub(r" \\times ", text)
-    if ("/" in text or "^" in text) and (match := _COMPOUND_UNIT.search(text)) and not _has_names(text[: match.start()]):
-        text = rf"{text[: match.start()]} \text{{{match[1]}}}{match[2] or ''}"
+    if text[-1:].isalpha() or text[-1:] in "23}":
+        match = _UNIT_AT_END.search(text)
+        if match is not None and not _has_names(text[: match.start()]):
+            text = rf"{text[: match.start()]} \text{{{match[0]}}}"
     if text.startswith("\\") and (match := _ALL_TEXT.fullmatch(text)) is not None:
         text = match[1].strip()
     while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):
@@ -217,7 +219,7 @@ def _wrapped(text: str, position: int, spaced: bool, tokens: list[Token]) -> int
     content = text[position + 1 : end].strip()
     if not content:
         return end + 1
-    measures = content.lower() in LETTERS and bool(tokens) and tokens[-1].text[-1] in "0123456789}"
+    measures = bool(tokens) and tokens[-1].text[-1] in "0123456789}" and is_unit(content)
     if measures or (re.fullmatch(r"[A-Za-z][A-Za-z .,'/()-]*", content) and len(content) > 1):
         for piece in re.split(r"(,|\band\b|\bor\b)", content):
             if piece.strip():

@@ -30,12 +30,21 @@ UNITS = {word: unit for unit, words in _SPELLINGS.items() for word in words.spli
 _COMPOUNDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "fps": "ft/s"}
 BARE = {word for word in {*UNITS, *_COMPOUNDS} if len(word) > 1} - {"in", "min", "mol", "pa", "cal", "rad", "ha", "ms"}
 """Units that may follow a number without a sign that they are text. The others are too easily names, functions or words."""
-LETTERS = {word for word in UNITS if len(word) == 1}
+
 CURRENCIES = {"dollar": "dollar", "euro": "euro", "pounds": "sterling", "yen": "yen", "usd": "dollar", "eur": "euro",
               "gbp": "sterling", "rs": "rupee", "inr": "rupee"}  # fmt: skip
 """Commands and words that may stand before an amount of money."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _PIECE = re.compile(r"[a-z]+|/|\^\{?-?\d\}?|-?\d")
+
+
+def is_unit(said: str) -> bool:
+    """Whether words are a unit and nothing else."""
+    pieces = _PIECE.findall(said.lower())
+    known = all(
+        piece in UNITS or piece in _COMPOUNDS or piece in _POWERS or piece == "per" for piece in pieces if piece.isalpha()
+    )
+    return known and unit(said) != "" and _PIECE.sub("", said.lower()).strip(" .*") == ""
 
 
 def unit(said: str) -> str:

@@ -41,6 +41,9 @@ y=-8(x-3) | -8x+24
 5 million | 5000000 ; 30^\\circ | \\frac{\\pi}{6}\\text{ radians} ; \\$12.50 | USD 12.50 ; 5\\$ | 5 dollars
 2:15:20 | 4:30:40 ; 1,2,\\ldots,n | 1, 2, ..., n ; 52_8 | 52_{(8)} ; \\frac{10!}{3!7!} | 120
 1.4142135623730951 | \\sqrt{2} ; x = \\frac{1+\\sqrt{97}}{8} \\approx 1.36 | \\frac{1+\\sqrt{97}}{8} ; 5+12=17 | 17
+x=1, y=2 \\text{ or } x=2, y=1 | (1,2),(2,1) ; x \\ge 3 \\text{ or } x=0 | \\{0\\}\\cup[3,\\infty) ; t = 5\\text{ seconds} | 5 s
+8\\frac{1}{3}\\% | \\frac{1}{12} ; 1/2\\% | 0.005 ; f^{-1}(x)=\\frac{x-3}{2} | \\frac{x-3}{2} ; red, blue | blue and red
+9.8\\ \\mathrm{m/s^2} | 9.8\\text{ meters per second squared} ; 1500 g | 1500
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
 DIFFERENT = """
@@ -59,6 +62,7 @@ x>1 \\text{ and } x<3 | \\mathbb{R}
 \\$5 | 5 cents ; \\$12.50 | 12.50\\% ; 10 pounds | 10 tons ; 5 hours | 5 seconds ; 30^\\circ | 30 radians ; €5 | £5
 17 | x=16=17 ; 17 | 17 \\approx 18 ; 17 | 7=17 ; y=x | |y|=x ; m^2+5m | m^2+5 ; 10 | 10 million ; 12 | 12 dozen
 [2,5) | ]2,5[ ; x>2 | x^2>4 ; x^2>4 | x=2 ; (-1)^n | (-1)^{n+1} ; (-1)^n | \\cos(2n\\pi) ; 6.25 | 6.255
+1 | 1-e^{-300} ; x=3 | 3=3 ; 3 | 3=3 ; \\frac{3}{7} | \\frac{3}{7} \\approx 0.5 ; 3m | 3
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """

@@ -29,6 +29,9 @@ from rewards.answer import extract, extract_letter
         ("x = 5", "x = 5", "bare"),
         (r"First \boxed{5}. <answer>6</answer>", "6", "tag"),
         (r"<answer>6</answer> no, \boxed{5}", "5", "box"),
+        (r"\boxed{20} or maybe \boxed{21}", "20 , 21", "box"),
+        ("The answer is 72 because 8*9=72", "72", "marker"),
+        ("**21**", "21", "bare"),
     ],
 )
 def test_strict(text: str, answer: str, place: str) -> None:
