@@ -52,8 +52,8 @@ _NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNOR
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\(?!\]))+)\\\]|\\\(((?:[^\\]|\\(?!\)))+)\\\)")
-_PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
-"""A sentence that speaks of a number: it begins with two words."""
+_PROSE = re.compile(r"(?:so|thus|hence|therefore|then)\b|\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])", re.IGNORECASE)
+"""A sentence that speaks of a number: it begins with two words, or with one that concludes."""
 _LETTER = re.compile(
     r"\s*(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*\(?\s*([A-Z])\s*\)?\s*(?:[.:,)}*]|$|\s+(?:because|since|as)\b)"
 )

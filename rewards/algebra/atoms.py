@@ -1,11 +1,10 @@
 r"""Names, brackets and bars of an answer: what a product is made of."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Cursor, Tree
-from rewards.algebra.numerals import numeral
+from rewards.algebra.spoken import spoken
 from rewards.algebra.tokens import Unreadable
 
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
@@ -169,12 +168,6 @@ class Atoms(Cursor):
         self.expect("|")
         self.bars -= 1
         return ("fn", "abs", inner)
-
-
-def spoken(said: Sequence[str]) -> Tree:
-    """Words as the number that they spell, or as themselves."""
-    value = numeral([part for word in said for part in word.split("-")])
-    return ("text", " ".join(said)) if value is None else Fraction(value)
 
 
 def _number(text: str) -> Tree:

@@ -142,9 +142,19 @@ def _same_relation(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
         return solves(answer, gold)
     if tag(answer) != "rel":
         return solves(gold, answer)
-    if len(gold[1]) == len(answer[1]) == 1:
-        return same_equation(gold, answer)
+    if len(gold[1]) == len(answer[1]) == 1 and names(gold) | names(answer):
+        return _same_pair(gold, answer)
     return _same_chain(gold, answer, policy)
+
+
+def _same_pair(gold: Tree, answer: Tree) -> bool | None:
+    """Two relations of two terms each: proportional, or one solved for a name on its left, as `a = 1/b` is of `ab = 1`."""
+    verdict = same_equation(gold, answer)
+    for relation, solved in ((gold, answer), (answer, gold)):
+        name, value = solved[2]
+        if not verdict and solved[1] == ("=",) and isinstance(name, str) and name in names(relation) - names(value):
+            verdict = solves(relation, value, name)
+    return verdict
 
 
 def _same_chain(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
@@ -251,7 +261,10 @@ def _same_parts(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if tag(gold) in ("cup", "cap"):
         return _matched(_flat(gold), _flat(answer), policy)
     if tag(gold) == "setof":
-        return gold[1] == answer[1] and _in_order(gold[2:], answer[2:], policy)
+        mine, theirs = names(gold[1]), names(answer[1])
+        if len(mine) == len(theirs) == 1:  # inside, a name may be any other
+            answer = rename(answer, ("call", "", *theirs), ("call", "", *mine))
+        return _in_order(gold[1][1:] + gold[2:], answer[1][1:] + answer[2:], policy)
     return _in_order(gold[1:], answer[1:], policy)
 
 

@@ -20,6 +20,10 @@ NO_VALUE = {"therefore", "because", "forall", "exists", "input", "include", "end
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
 
 
+ANGULAR = {"sin", "cos", "tan", "cot", "sec", "csc"}
+"""Functions of which people write the argument as a product with brackets."""
+
+
 class Functions(Terms):
     """What begins with a command or a function's name."""
 
@@ -90,7 +94,7 @@ class Functions(Terms):
             inner = self.call_argument()
             arguments = inner[3:] if tag(inner) == "seq" else inner[1:] if tag(inner) == "set" else (inner,)
         else:
-            arguments = (self.call_argument(),)
+            arguments = (self.call_argument(multiplied=name in ANGULAR),)
         if name == "log" and base is not None:
             arguments = (*arguments, base)
         if exponent == ("neg", Fraction(1)) and name in ("sin", "cos", "tan", "cot", "sec", "csc"):
@@ -98,8 +102,8 @@ class Functions(Terms):
         tree: Tree = ("fn", name, *arguments)
         return tree if exponent is None else ("^", tree, exponent)
 
-    def call_argument(self) -> Tree:
-        """`(x)`, `{x}`, or without brackets what multiplies: `sin 2x`, `ln 5`."""
+    def call_argument(self, multiplied: bool = False) -> Tree:
+        """`(x)`, `{x}`, or without brackets what multiplies: `sin 2x`, `ln 5`; `sin 2(x + 1)` where `multiplied`."""
         if self.text() in ("(", "[", "|", "{", "\\{"):
             tree = self.atom()
             return self.power_of(tree)
@@ -108,6 +112,8 @@ class Functions(Terms):
             inner = self.call_argument()
             return ("neg", inner) if sign == "-" else inner
         factors = [self.power()]
+        if multiplied and self.text() == "(" and isinstance(factors[0], Fraction):
+            factors.append(self.power())
         while self._begins_factor() and self.text() not in ("(", "[", "|") and not self._is_function():
             token = self.peek()
             if token is not None and token.kind == "num":

@@ -66,6 +66,8 @@ def unlabel(gold: Tree, answer: Tree) -> tuple[Tree, Tree]:
             return bare(gold), rename(bare(answer), labels[1], labels[0])
         if not _interchangeable(labels[0], labels[1]):
             return gold, answer
+    elif tag(gold) == tag(answer) == "rel" and names(gold) and names(answer):
+        return gold, answer
     return bare(gold, deep=True), bare(answer, deep=True)
 
 
@@ -74,7 +76,9 @@ def _tuple(parts: Iterable[Tree]) -> Tree:
 
 
 def _interchangeable(left: Tree, right: Tree) -> bool:
-    """Labels of points and tuples are no unknowns of which one could be meant and not the other."""
+    """Labels of points and tuples are no unknowns of which one could be meant and not the other; nor are f(2) and f(3)."""
+    if tag(left) == tag(right) == "call":
+        return bool(names(left) and names(right))
     return not (isinstance(left, str) and isinstance(right, str))
 
 
@@ -140,6 +144,8 @@ def rename(tree: Tree, old: Tree, new: Tree) -> Tree:
     def renamed(node: Tree) -> Tree:
         if isinstance(node, str):
             return table.get(node, node)
+        if isinstance(node, tuple) and node[0] == "rel":
+            return ("rel", node[1], tuple(map(renamed, node[2])))
         if isinstance(node, tuple):
             start = 2 if node[0] in ("fn", "call", "big") else 1
             return (*node[:start], *(renamed(part) for part in node[start:]))

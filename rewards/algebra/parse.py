@@ -1,25 +1,23 @@
 r"""An answer's text to a tree, by recursive descent. Nothing is evaluated, looked up or imported on behalf of the text."""
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache, reduce
 
 from rewards.algebra import words
-from rewards.algebra.atoms import ORDINALS, spoken
+from rewards.algebra.atoms import ORDINALS
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.functions import Functions
-from rewards.algebra.numerals import MULTIPLIERS, NUMERALS, numeral
+from rewards.algebra.numerals import MULTIPLIERS
+from rewards.algebra.spoken import HEDGES, in_words, is_product, time_of_day
 from rewards.algebra.terms import RELATIONS
 from rewards.algebra.tokens import Token, Unreadable, tidy, tokenize
-from rewards.algebra.units import CURRENCIES, UNITS, is_unit, unit
+from rewards.algebra.units import CURRENCIES, SCALES, UNITS, is_unit, unit
 
 INEQUALITIES = {"<", ">", "<=", ">=", "!="}
-HEDGES = words.HEDGES | NUMERALS
 OPENED_AFTER = {"in", "cup", "cap", "setminus", "=", "(", ":"}
 CLOSED_BEFORE = {"cup", "cap", "setminus", "and", "or", ",", ")", "\\}"}
 """What stands before and behind brackets that turn away from an interval."""
-_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
 
 
 @lru_cache(maxsize=65_536)
@@ -30,10 +28,8 @@ def parse(text: str) -> Tree:
         Unreadable: where the text is nothing that the grammar knows.
     """
     tidied = tidy(text)
-    if match := _TIME.fullmatch(tidied):
-        return _time(match)
-    if (word := _word(tidied)) is not None:
-        return word
+    if (said := time_of_day(tidied) or in_words(tidied)) is not None:
+        return said
     reader = Reader(_turned(tokenize(tidied)))
     try:
         tree = reader.whole()
@@ -57,55 +53,6 @@ def _turned(tokens: list[Token]) -> list[Token]:
         elif token.text == "[" and after in CLOSED_BEFORE:
             turned[at] = token._replace(text=")")
     return turned
-
-
-def _time(match: re.Match[str]) -> Tree:
-    hours, minutes, half = int(match[1]), int(match[2]), (match[4] or "").lower()[:1]
-    if half:
-        hours = hours % 12 + (12 if half == "p" else 0)
-    parts = [Fraction(part) for part in match.groups()[:3] if part is not None]
-    if match[3] and not half:
-        return ("ratio", *parts)
-    seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
-    return ("time", seconds, half != "" or hours > 12, ("ratio", *parts))
-
-
-def _word(tidied: str) -> Tree | None:
-    """Plain words, such as a name or yes; None where the text may be mathematics."""
-    bare = re.sub(r"^\\(?:text|textbf|mathrm|mbox|textit|mathbf)\s*\{([^{}\\]*)\}$", r"\1", tidied).strip()
-    if not re.fullmatch(r"\(?[A-Za-z][A-Za-z .'()-]*", bare):
-        return None
-    lowered = bare.lower().strip(" .'")
-    single = re.sub(r"[^a-z]", "", lowered)
-    if len(single) <= 1 or bare in words.FUNCTIONS or lowered in words.GREEK or "(" in bare.strip("()"):
-        return None
-    if lowered in words.EMPTY:
-        return ("set",)
-    if lowered in words.REALS:
-        return "mathbbR"
-    pieces = re.split(r"[\s-]+", lowered.strip("()"))
-    if _is_product(bare) or all(len(piece) == 1 for piece in pieces):
-        return None
-    if pieces[0] in ("infty", "infinity") and len(pieces) == 1:
-        return ("inf",)
-    if any(joint in pieces for joint in words.JOINTS):
-        return None
-    return _counted_in_words(pieces) or spoken(pieces)
-
-
-def _is_product(word: str) -> bool:
-    """Whether letters are a product, as `ab` and `mgh` are, and no word: too few, or without a vowel."""
-    if not word.isalpha() or len(word) > 3 or word in words.FUNCTIONS:
-        return False
-    return word.lower() not in words.TWO_LETTERS if len(word) == 2 else not set("aeiou") & set(word.lower())
-
-
-def _counted_in_words(pieces: list[str]) -> Tree | None:
-    """`three apples`; None where the first word is no number, or others are."""
-    value = numeral(pieces[0].split("-"))
-    if value is None or len(pieces) < 2 or HEDGES & set(pieces[1:]) or len(pieces) > words.LONGEST_SUFFIX:
-        return None
-    return ("unit", Fraction(value), unit(" ".join(pieces[1:])))
 
 
 class Reader(Functions):
@@ -147,6 +94,9 @@ class Reader(Functions):
         found: list[Tree] = []
         joints: list[str] = []
         while not ended():
+            if found and self.text() == "forall":
+                self.skip_condition()
+                continue
             if joint := self.joint():
                 if joints and len(joints) == len(found):
                     joints[-1] = joint  # `, or`
@@ -192,7 +142,7 @@ class Reader(Functions):
         """Whether a short run of letters that is all of a part is a word and no product: `red, blue`."""
         following = self.word(1)
         alone = following in ("", ",", ";") or following in words.JOINTS
-        return alone and len(name) in (2, 3) and not _is_product(name) and name not in words.FUNCTIONS | words.GREEK
+        return alone and len(name) in (2, 3) and not is_product(name) and name not in words.FUNCTIONS | words.GREEK
 
     def labels(self) -> None:
         """Skip `Minimum:`, `only` and the like before a value."""
@@ -291,6 +241,8 @@ class Reader(Functions):
             return ("pct", tree)
         if said[0] in words.DEGREE and len(said) == 1:
             return ("deg", tree)
+        if tag(tree) == "deg" and (scale := SCALES.get(said[0])):
+            return ("unit", tree[1], scale)
         if said[0] in ORDINALS:
             return tree
         return ("unit", tree, unit(" ".join(said)))

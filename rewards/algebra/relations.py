@@ -95,14 +95,18 @@ def _approximates(term: Tree, value: mpf) -> bool:
     return bool(-step / 2 <= beyond < step)
 
 
-def solves(relation: Tree, value: Tree) -> bool | None:
-    """Whether an equation says `name = value` for a name that stands in no other place: y + 1 = x² says x² - 1 of y."""
+def solves(relation: Tree, value: Tree, name: str = "") -> bool | None:
+    """Whether an equation says `name = value` for a name that stands in no other place: y + 1 = x² says x² - 1 of y.
+
+    Args:
+        name: the name; else the only one that the equation has and the value has not, which must always count the same.
+    """
     if relation[1] != ("=",) or tag(value) in ("list", "set", "seq", "text", "mat"):
         return False
-    free = names(relation) - names(value)
-    if len(free) != 1 or not names(value):
+    free = {name} if name else names(relation) - names(value)
+    if len(free) != 1 or not (name or names(value)):
         return False
-    name = next(iter(free))
+    solved = next(iter(free))
     difference = _difference(relation)
     seed = repr(sorted((repr(relation), repr(value))))
     with mpmath.workdps(DIGITS):
@@ -110,7 +114,7 @@ def solves(relation: Tree, value: Tree) -> bool | None:
         for number in range(POINTS):
             env = point(seed, names(relation), number)
             try:
-                at = [numeric(difference, {**env, name: Fraction(step)}) for step in (0, 1, 3, -2)]
+                at = [numeric(difference, {**env, solved: Fraction(step)}) for step in (0, 1, 3, -2)]
                 known = numeric(value, env)
             except (NoValue, ValueError, ArithmeticError):
                 continue
@@ -125,4 +129,4 @@ def solves(relation: Tree, value: Tree) -> bool | None:
                 return False
         if not slopes:
             return None
-        return all(abs(slope - slopes[0]) < abs(slopes[0]) * mpf(10) ** -30 for slope in slopes)
+        return bool(name) or all(abs(slope - slopes[0]) < abs(slopes[0]) * mpf(10) ** -30 for slope in slopes)

@@ -15,7 +15,7 @@ from mpmath import mpc, mpf
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, integers, names, point
 from rewards.algebra.numeric import DIGITS, Huge, numeric
-from rewards.algebra.units import unit
+from rewards.algebra.units import SCALES, unit
 
 MORE_DIGITS = 160
 """For values that agree, or vanish, at the usual precision."""
@@ -90,7 +90,8 @@ def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tr
         if not policy.units and "" in units and tags != ["unit", "unit"]:
             return [], []
         angles = set(units) == {"deg", "rad"}
-        if units[0] != units[1] and "" not in units and not angles:
+        warm = "deg" in units and set(units) & set(SCALES.values())  # of `25°`, it may be known that it is no angle
+        if units[0] != units[1] and "" not in units and not (angles or warm):
             return [], []
         left, right = (_without(tree, name, angles) for tree, name in zip((gold, answer), units, strict=True))
         return [left], [right]
@@ -141,7 +142,7 @@ def _without(tree: Tree, name: str, angles: bool) -> Tree:
     """The tree without the unit that it carries; of two angles, degrees as radians."""
     if angles and name == "deg":
         return _radians(tree[1])
-    return tree[1] if tag(tree) == "unit" or (tag(tree) == "*" and name) else tree
+    return tree[1] if tag(tree) in ("unit", "deg") or (tag(tree) == "*" and name) else tree
 
 
 def _radians(degrees: Tree) -> Tree:

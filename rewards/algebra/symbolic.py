@@ -42,7 +42,7 @@ def equal(left: Node, right: Node) -> bool | None:
 
 
 def _nearly(left: sympy.Expr, right: sympy.Expr) -> bool:
-    """Whether two numbers agree to twenty digits: integrals that have no closed form are summed up."""
+    """Whether two numbers agree to twenty digits: integrals are summed up, for their closed forms may take for ever."""
     first, second = left.evalf(30), right.evalf(30)
     return bool(abs(first - second) <= abs(first) * sympy.Float(10) ** -20)
 
@@ -85,10 +85,10 @@ def _big(name: str, lower: Node, upper: Node, body: Node, bound: frozenset[str])
     """A sum, product, limit or definite integral. Its index is a name, also where it is called i or e."""
     if name == "int" and lower is not None and upper is not None:
         integrand, variable = _integrand(body)
-        symbol = sympy.Symbol(variable)
-        return sympy.Integral(
-            _build(integrand, bound | {variable}), (symbol, _build(lower, bound), _build(upper, bound))
-        ).doit()
+        start, end = _build(lower, bound), _build(upper, bound)
+        if not (start.is_finite and end.is_finite):
+            raise ValueError("an integral without finite bounds is left alone")
+        return sympy.Integral(_build(integrand, bound | {variable}), (sympy.Symbol(variable), start, end))
     if name not in ("sum", "prod", "lim"):
         raise ValueError(f"{name} is left alone")
     index = lower[2][0]

@@ -219,7 +219,7 @@ def _wrapped(text: str, position: int, spaced: bool, tokens: list[Token]) -> int
     content = text[position + 1 : end].strip()
     if not content:
         return end + 1
-    measures = bool(tokens) and tokens[-1].text[-1] in "0123456789}" and is_unit(content)
+    measures = bool(tokens) and (tokens[-1].text[-1] in "0123456789}" or tokens[-1].text.endswith("circ")) and is_unit(content)
     if measures or (re.fullmatch(r"[A-Za-z][A-Za-z .,'/()-]*", content) and len(content) > 1):
         for piece in re.split(r"(,|\band\b|\bor\b)", content):
             if piece.strip():

@@ -23,7 +23,8 @@ _SPELLINGS = {
     "v": "v volt volts", "amp": "amp amps ampere amperes", "ohm": "ohm ohms", "hz": "hz hertz", "khz": "khz kilohertz",
     "mhz": "mhz megahertz", "pa": "pa pascal pascals", "kpa": "kpa kilopascal kilopascals",
     "atm": "atm atmosphere atmospheres", "mol": "mol mole moles", "kelvin": "kelvin kelvins", "celsius": "celsius",
-    "fahrenheit": "fahrenheit", "rad": "rad rads radian radians", "rpm": "rpm",
+    "fahrenheit": "fahrenheit", "rad": "rad rads radian radians", "rpm": "rpm", "coulomb": "c coulomb coulombs",
+    "farad": "f farad farads",
 }  # fmt: skip
 UNITS = {word: unit for unit, words in _SPELLINGS.items() for word in words.split()}
 """Each known word for a unit, in lower case, with the unit's short name."""
@@ -34,6 +35,15 @@ BARE = {word for word in {*UNITS, *_COMPOUNDS} if len(word) > 1} - {"in", "min",
 CURRENCIES = {"dollar": "dollar", "euro": "euro", "pounds": "sterling", "yen": "yen", "usd": "dollar", "eur": "euro",
               "gbp": "sterling", "rs": "rupee", "inr": "rupee"}  # fmt: skip
 """Commands and words that may stand before an amount of money."""
+SCALES = {
+    "c": "celsius",
+    "celsius": "celsius",
+    "f": "fahrenheit",
+    "fahrenheit": "fahrenheit",
+    "k": "kelvin",
+    "kelvin": "kelvin",
+}
+"""Of temperatures, behind a degree sign."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _PIECE = re.compile(r"[a-z]+|/|\^\{?-?\d\}?|-?\d")
 

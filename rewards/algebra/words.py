@@ -5,13 +5,17 @@ FUNCTIONS = {
     "tanh", "coth",
     "ln", "log", "lg", "exp", "sqrt", "cbrt", "abs", "max", "min", "gcd", "lcm", "det", "floor", "ceil", "sgn", "sign", "re",
     "im", "arg",
-    "asin", "acos", "atan", "binom", "arsinh", "arcosh", "artanh", "sech", "csch",
+    "asin", "acos", "atan", "tg", "ctg", "arctg", "cosec", "binom", "arsinh", "arcosh", "artanh", "sech", "csch",
 }  # fmt: skip
 SYNONYMS = {
     "asin": "arcsin",
     "acos": "arccos",
     "atan": "arctan",
     "lg": "log",
+    "tg": "tan",
+    "ctg": "cot",
+    "arctg": "arctan",
+    "cosec": "csc",
     "arsinh": "asinh",
     "arcosh": "acosh",
     "artanh": "atanh",
@@ -35,7 +39,7 @@ HEDGES = {
     "something", "everything", "nothing", "whatever", "approximately", "roughly", "so", "as", "because", "minus", "plus",
     "divided", "over", "multiplied", "added", "subtracted", "to", "root", "modulo", "mod", "squared", "cubed", "factorial",
     "half", "halves", "thirds", "double", "twice", "triple", "dozen", "dozens", "millions", "thousands", "hundreds", "tenths",
-    "hundredths", "thousandths", "less", "more", "fewer", "most", "least", "greater", "larger", "smaller", "k",
+    "hundredths", "thousandths", "most", "least", "greater", "larger", "smaller", "k",
 }  # fmt: skip
 """Words that are no part of what is counted: they claim, doubt, deny or compute. Numbers in words are none either."""
 LONGEST_SUFFIX = 4

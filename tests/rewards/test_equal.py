@@ -42,6 +42,10 @@ y=-8(x-3) | -8x+24
 2:15:20 | 4:30:40 ; 1,2,\\ldots,n | 1, 2, ..., n ; 52_8 | 52_{(8)} ; \\frac{10!}{3!7!} | 120
 1.4142135623730951 | \\sqrt{2} ; x = \\frac{1+\\sqrt{97}}{8} \\approx 1.36 | \\frac{1+\\sqrt{97}}{8} ; 5+12=17 | 17
 x=1, y=2 \\text{ or } x=2, y=1 | (1,2),(2,1) ; x \\ge 3 \\text{ or } x=0 | \\{0\\}\\cup[3,\\infty) ; t = 5\\text{ seconds} | 5 s
+x=-2 | x+2=0 ; ab=1 | a=\\frac{1}{b} ; xy=12 | y=\\frac{12}{x} 
+\\{2k \\mid k\\in\\mathbb{Z}\\} | \\{2n \\mid n\\in\\mathbb{Z}\\}
+25^\\circ\\text{C} | 25^\\circ ; 25^\\circ\\text{C} | 25 ; \\operatorname{tg} x | \\tan x ; 3\\sin 2(x+1) | 3\\sin(2x+2)
+f(n)=n, \\forall n\\in\\mathbb{N} | f(n)=n ; 6 more apples | 6
 8\\frac{1}{3}\\% | \\frac{1}{12} ; 1/2\\% | 0.005 ; f^{-1}(x)=\\frac{x-3}{2} | \\frac{x-3}{2} ; red, blue | blue and red
 9.8\\ \\mathrm{m/s^2} | 9.8\\text{ meters per second squared} ; 1500 g | 1500
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
@@ -62,6 +66,7 @@ x>1 \\text{ and } x<3 | \\mathbb{R}
 \\$5 | 5 cents ; \\$12.50 | 12.50\\% ; 10 pounds | 10 tons ; 5 hours | 5 seconds ; 30^\\circ | 30 radians ; €5 | £5
 17 | x=16=17 ; 17 | 17 \\approx 18 ; 17 | 7=17 ; y=x | |y|=x ; m^2+5m | m^2+5 ; 10 | 10 million ; 12 | 12 dozen
 [2,5) | ]2,5[ ; x>2 | x^2>4 ; x^2>4 | x=2 ; (-1)^n | (-1)^{n+1} ; (-1)^n | \\cos(2n\\pi) ; 6.25 | 6.255
+f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\text{F} ; 10 | ten-ish ; xy=12 | y=12x
 1 | 1-e^{-300} ; x=3 | 3=3 ; 3 | 3=3 ; \\frac{3}{7} | \\frac{3}{7} \\approx 0.5 ; 3m | 3
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
@@ -90,6 +95,7 @@ def checker():
         "Not: 5",
         r"\text{wrong} = 5",
         "5asdf",
+        "5..",
     ],
 )
 def test_words_that_change_a_value_are_not_skipped(checker: Checker, text: str) -> None:

@@ -43,6 +43,7 @@ def test_strict(text: str, answer: str, place: str) -> None:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
+        ("So $$f(x) = x^2+1$$", "f(x) = x^2+1"),
         ("So there are 12 of them and that makes 15 apples.", "15"),
         ("We find that $x < 3$.", "x < 3"),
         ("the total cost of the order is $29.00.", "$29.00"),
