@@ -49,6 +49,8 @@ _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _ASIDE = re.compile(r", not | because | since ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
 _NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
+_SERIES = re.compile(r"\d\s*,\s*(?:(?:or|and)\s+)?$", re.IGNORECASE)
+"""Before the last of several numbers, none of which is an answer."""
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\(?!\]))+)\\\]|\\\(((?:[^\\]|\\(?!\)))+)\\\)")
@@ -282,7 +284,7 @@ def _lenient(text: str) -> Extraction:
         number = match
     if formula is not None and (number is None or formula.end() >= number.end()):
         return Extraction(next(part for part in formula.groups() if part is not None).strip(), "formula")
-    if number is None or _NEGATION.search(tail[: number.start()]):
+    if number is None or _NEGATION.search(tail[: number.start()]) or _SERIES.search(tail[: number.start()]):
         return NOTHING
     return Extraction(number[0].strip(), "number")
 

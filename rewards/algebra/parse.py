@@ -149,7 +149,7 @@ class Reader(Functions):
         start = self.position
         while (token := self.peek()) is not None and token.kind in ("name", "text") and len(token.text) > 1:
             lowered = token.text.lower().rstrip(":")
-            if lowered in words.FUNCTIONS | words.GREEK | words.JOINTS:
+            if lowered in words.FUNCTIONS | words.GREEK | words.JOINTS or self.text(1) in ("^", "_"):
                 break
             self.position += 1
         if self.position == start:

@@ -29,7 +29,16 @@ _SPELLINGS = {
 UNITS = {word: unit for unit, words in _SPELLINGS.items() for word in words.split()}
 """Each known word for a unit, in lower case, with the unit's short name."""
 _COMPOUNDS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "fps": "ft/s"}
-BARE = {word for word in {*UNITS, *_COMPOUNDS} if len(word) > 1} - {"in", "min", "mol", "pa", "cal", "rad", "ha", "ms"}
+BARE = {word for word in {*UNITS, *_COMPOUNDS, "sq", "cu"} if len(word) > 1} - {
+    "in",
+    "min",
+    "mol",
+    "pa",
+    "cal",
+    "rad",
+    "ha",
+    "ms",
+}
 """Units that may follow a number without a sign that they are text. The others are too easily names, functions or words."""
 
 CURRENCIES = {"dollar": "dollar", "euro": "euro", "pounds": "sterling", "yen": "yen", "usd": "dollar", "eur": "euro",

@@ -45,6 +45,7 @@ x=1, y=2 \\text{ or } x=2, y=1 | (1,2),(2,1) ; x \\ge 3 \\text{ or } x=0 | \\{0\
 x=-2 | x+2=0 ; ab=1 | a=\\frac{1}{b} ; xy=12 | y=\\frac{12}{x} 
 \\{2k \\mid k\\in\\mathbb{Z}\\} | \\{2n \\mid n\\in\\mathbb{Z}\\}
 25^\\circ\\text{C} | 25^\\circ ; 25^\\circ\\text{C} | 25 ; \\operatorname{tg} x | \\tan x ; 3\\sin 2(x+1) | 3\\sin(2x+2)
+Ae^{2x}+Be^{-x} | Be^{-x}+Ae^{2x} ; 2 sq ft | 2\\text{ ft}^2
 f(n)=n, \\forall n\\in\\mathbb{N} | f(n)=n ; 6 more apples | 6
 8\\frac{1}{3}\\% | \\frac{1}{12} ; 1/2\\% | 0.005 ; f^{-1}(x)=\\frac{x-3}{2} | \\frac{x-3}{2} ; red, blue | blue and red
 9.8\\ \\mathrm{m/s^2} | 9.8\\text{ meters per second squared} ; 1500 g | 1500

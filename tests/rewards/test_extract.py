@@ -55,7 +55,17 @@ def test_only_lenient(text: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "   ", "<think>the answer is 5", "The answer is not 5", "The answer cannot be 5", r"\boxed{}", "x" * 10**6]
+    "text",
+    [
+        "It might be any of 14, 15, 16",
+        "",
+        "   ",
+        "<think>the answer is 5",
+        "The answer is not 5",
+        "The answer cannot be 5",
+        r"\boxed{}",
+        "x" * 10**6,
+    ],
 )
 def test_nothing(text: str) -> None:
     assert extract(text, "lenient").answer is None
