@@ -11,7 +11,7 @@ from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import NoValue, names
 from rewards.algebra.numeric import DIGITS, numeric
 
-HIGHEST_DEGREE = 12
+HIGHEST_DEGREE = 6
 MOST_BARS = 3
 """Absolute values in a relation; each doubles the work."""
 
@@ -37,9 +37,10 @@ def breaks(tree: Tree, name: str) -> tuple[list[mpf], list[mpf]]:
     for inner in bars:
         roots += _real_roots(_quotient(_opened(inner, {}), name)[0])
     for signs in product((1, -1), repeat=len(bars)):
-        above, below = _quotient(_opened(tree, dict(zip(bars, signs, strict=True))), name)
-        roots += _real_roots(above)
-        poles += _real_roots(below)
+        for factor in _factors(_opened(tree, dict(zip(bars, signs, strict=True)))):
+            above, below = _quotient(factor, name)
+            roots += _real_roots(above)
+            poles += _real_roots(below)
     return sorted({*roots, *poles}), poles
 
 
@@ -71,6 +72,22 @@ def _opened(tree: Tree, signs: dict[Tree, int]) -> Tree:
         inner = _opened(tree[2], signs)
         return inner if signs.get(tree[2], 1) > 0 else ("neg", inner)
     return (tree[0], *(_opened(part, signs) for part in tree[1:]))
+
+
+def _factors(tree: Tree) -> list[Tree]:
+    """What a product is made of, each power as its base: roots that repeat are hard to find in what is multiplied out."""
+    match tree:
+        case ("+", inner, ("neg", nothing)) if nothing == 0:
+            return _factors(inner)
+        case ("*", *factors):
+            return [part for factor in factors for part in _factors(factor)]
+        case ("^", base, exponent) if isinstance(exponent, Fraction) and exponent > 0:
+            return _factors(base)
+        case ("/", above, below):
+            return [*_factors(above), *(("/", Fraction(1), part) for part in _factors(below))]
+        case ("neg", inner):
+            return _factors(inner)
+    return [tree]
 
 
 def _quotient(tree: Tree, name: str) -> tuple[Polynomial, Polynomial]:

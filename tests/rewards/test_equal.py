@@ -28,7 +28,8 @@ y=-8(x-3) | -8x+24
 \\text{no} | No ; \\text{(A)} | A ; 3:1 | 3 ; 8:34 p.m. | 20:34 ; \\emptyset | \\{\\}
 \\frac{\\pi}{6}+\\pi k | \\frac{\\pi}{6} + n\\pi
 \\sum_{k=1}^{n} k | \\frac{n(n+1)}{2} ; 0.333 | \\frac{1}{3} ; 12^{\\mathrm{th}} | 12 ; 1/(1/x) | x
-(-3,3) | |x|<3 ; (-3,3) | x^2<9 ; x^2-4>0 | |x|>2 ; \\frac{x-1}{x+2} \\le 0 | (-2,1] ; (x-1)^2 > 0 | x \\ne 1
+(-3,3) | |x|<3 ; (-3,3) | x^2<9 ; x^2-4>0 | |x|>2 ; \\frac{x-1}{x+2} \\le 0 | (-2,1] ; (x-1)^4 > 0 | x \\ne 1
+\\frac{(x-1)^4}{x-2}>0 | x>2
 (2,5] | ]2,5] ; [-1,4) | [-1,4[ ; \\mathbb{R} | all real numbers ; \\mathbb{R} | R ; (-\\infty,\\infty) | R
 \\{x \\mid x<-2 \\text{ or } x>3\\} | (-\\infty,-2)\\cup(3,\\infty) ; x>3, x<-2 | (-\\infty,-2)\\cup(3,\\infty)
 -2<k<2, k \\ne 0 | (-2,0)\\cup(0,2) ; \\mathbb{R} - \\{0\\} | x \\ne 0 ; x \\in \\mathbb{R}, x \\ne 1 | x \\ne 1
