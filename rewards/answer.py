@@ -35,6 +35,7 @@ _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>")
 _BOX_GAP = re.compile(
     r"(?:\s|[$,;.()\[\]&~]|\\[()\[\],;:! ]|\\(?:q?quad|text|textbf|mathrm|mbox|rm)\b|[{}]|\b(?:and|or)\b|\*)*", re.IGNORECASE
 )
+_ALTERNATIVE = re.compile(r"[\s\W]*(?:\w+[\s,]+)?or\b[\s,]*(?:\w+[\s,]+)?\W*", re.IGNORECASE)
 _UNBRACED = re.compile(r"[^\s$.,;\\}]{1,30}")
 _APPROXIMATE = re.compile(r"\\approx|\\simeq|≈")
 _AFTER_ANSWER = re.compile(
@@ -45,25 +46,30 @@ _AFTER_ANSWER = re.compile(
 )
 _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
+_ASIDE = re.compile(r", not | because | since ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
-_NEGATION = re.compile(r"(?:\bnot|n't|\bnever)\s+\W*$", re.IGNORECASE)
+_NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
+_SERIES = re.compile(r"\d\s*,\s*(?:(?:or|and)\s+)?$", re.IGNORECASE)
+"""Before the last of several numbers, none of which is an answer."""
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\[^\[\]])+)\\\]|\\\(((?:[^\\]|\\[^()])+)\\\)")
-_PROSE = re.compile(r"\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])")
-"""A sentence that speaks of a number: it begins with two words."""
+_PROSE = re.compile(r"(?:so|thus|hence|therefore|then)\b|\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])", re.IGNORECASE)
+"""A sentence that speaks of a number: it begins with two words, or with one that concludes."""
 _LETTER = re.compile(
     r"\s*+(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*+\(?\s*+([A-Z])\s*+\)?\s*+(?:[.:,)}*]|$|(?<=\s)(?:because|since|as)\b)"
 )
 _MORE_CHOICES = re.compile(r"\W*+(?:text\w*\W*+)?[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
 """A letter and another one behind nothing but signs and a joint."""
 _TWO_CHOICES = re.compile(r"(?<![\w\\])\(?[A-Z]\)?,?\s+(?:and|or)\s+\(?[A-Z]\)?(?![\w'])")
+_OPTION = re.compile(r"\b(?:option|choice)\s*(?:is\s*|:\s*)?(?:\*\*)?\(?([A-Z])\b(?!')", re.IGNORECASE)
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """An answer's text, None where there is none, and where it was found: box, tag, hashes, marker, bare, formula, number."""
+    """An answer's text, None where there is none, and where it was found: box, tag, hashes, marker, bare, option, letter,
+    formula or number."""
 
     answer: str | None
     place: str
@@ -90,7 +96,10 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
             return NOTHING  # the thought was never ended, so nothing was answered
     if "<" in text:
         text = _SPECIAL.sub(" ", text)
-    for find in (_boxes if several else _box, _tag, _hashes, _marked, _bare):
+    finders = [_boxes if several else _box, _tag, _hashes, _marked, _bare]
+    if text.rfind("<answer>") > max(text.rfind("\\boxed"), text.rfind("\\fbox")):
+        finders = [_tag, *finders]  # of a box and a tag the last counts
+    for find in finders:
         if (found := find(text)) is not NOTHING:
             return found
     return _lenient(text) if mode == "lenient" else NOTHING
@@ -109,6 +118,9 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
             return found
     if (match := _LETTER.match(text)) and not _MORE_CHOICES.match(text):
         return Extraction(match[1], "bare")
+    options = {match[1].upper() for match in _OPTION.finditer(text[-LONGEST_BARE:])}
+    if len(options) == 1 and not _TWO_CHOICES.search(text[-LONGEST_BARE:]):
+        return Extraction(options.pop(), "option")
     if mode == "lenient":
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
         if _TWO_CHOICES.search(scope):
@@ -131,14 +143,14 @@ def _is_word(match: re.Match[str], text: str) -> bool:
 
 def _box(text: str) -> Extraction:
     """The last box; boxes before it that only a comma or an "and" parts from it belong to it."""
-    found = _join_boxes(text, lambda gap: _BOX_GAP.fullmatch(gap) is not None)
+    found = _join_boxes(text, _joins)
     parts = set(found.answer.split(JOINED)) if found.answer else set()
     return Extraction(parts.pop(), "box") if len(parts) == 1 else found  # the same box twice is one answer
 
 
 def _boxes(text: str) -> Extraction:
     """The same, and all boxes of the last line that has one."""
-    return _join_boxes(text, lambda gap: ("\n" not in gap and len(gap) < 200) or _BOX_GAP.fullmatch(gap) is not None)
+    return _join_boxes(text, lambda gap: ("\n" not in gap and len(gap) < 200) or _joins(gap))
 
 
 def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
@@ -151,13 +163,18 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
         gap = text[before[1] : start]
         if _APPROXIMATE.search(gap) and len(gap) < 40:
             parts = [before[2]]  # a box with an approximation of the one before it
-        elif not belongs(gap) or (_is_list(parts[-1]) and not _BOX_GAP.fullmatch(gap)):
+        elif not belongs(gap) or (_is_list(parts[-1]) and not _joins(gap)):
             break
         else:
             parts.append(before[2])
         start = before[0]
     answer = JOINED.join(reversed(parts)).strip()
     return Extraction(answer, "box") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "box")
+
+
+def _joins(gap: str) -> bool:
+    """Whether what stands between two boxes makes them one answer: signs, an "and", an "or" with a word beside it."""
+    return _BOX_GAP.fullmatch(gap) is not None or (len(gap) < 40 and _ALTERNATIVE.fullmatch(gap) is not None)
 
 
 def _is_list(content: str) -> bool:
@@ -241,7 +258,7 @@ def _first_part(tail: str) -> Extraction:
                 answer = tail[len(opening) : end].strip().strip("$").strip()
                 unit = re.match(r"\s*(?:%|\\%|percent\b|pct\b|degrees\b)", rest)
                 return Extraction(answer + (unit[0] if unit else ""), "marker") if answer else NOTHING
-    tail = tail.partition(", not ")[0]
+    tail = _ASIDE.split(tail, maxsplit=1)[0]
     match = _SENTENCE_END.search(tail)
     answer = (tail[: match.start()] if match else tail).strip().strip("*`").strip()
     if " is " in answer and not _DENIAL.search(answer):  # `The answer: the largest n is 34`
@@ -252,6 +269,8 @@ def _first_part(tail: str) -> Extraction:
 def _bare(text: str) -> Extraction:
     """The whole response, where it is one short line without prose."""
     answer = text.strip() if len(text) < 4 * LONGEST_BARE else ""
+    if answer.startswith("**") and answer.endswith("**") and answer.count("**") == 2:
+        answer = answer.strip("*").strip()
     if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or _PROSE.match(answer) or " is " in answer:
         return NOTHING
     return Extraction(answer, "bare")
@@ -266,7 +285,7 @@ def _lenient(text: str) -> Extraction:
         number = match
     if formula is not None and (number is None or formula.end() >= number.end()):
         return Extraction(next(part for part in formula.groups() if part is not None).strip(), "formula")
-    if number is None or _NEGATION.search(tail[: number.start()]):
+    if number is None or _NEGATION.search(tail[: number.start()]) or _SERIES.search(tail[: number.start()]):
         return NOTHING
     return Extraction(number[0].strip(), "number")
 

@@ -24,7 +24,7 @@ from rewards.algebra.cursor import Tree
 from rewards.algebra.number import number, percentage
 from rewards.algebra.parse import parse_tidied
 from rewards.algebra.scalar import Policy
-from rewards.algebra.tokens import Unreadable, squash, tidy
+from rewards.algebra.tokens import Unreadable, squash, tidy, tokenize
 from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter, is_several_choices
 from rewards.cache import Cache
 from rewards.sandbox import Limits, Outcome, Sandbox
@@ -32,7 +32,7 @@ from rewards.sandbox import Limits, Outcome, Sandbox
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
 Form = Literal["answer", "latex", "text"]
 
-_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|\$)*\s*+\(?([A-J])\)?\s*+[}$]*\s*+")
+_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+\(?([A-J])\)?\s*+[}$*]*\s*+")
 
 _NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
 """A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
@@ -97,6 +97,17 @@ class Known:
             return None, str(error)
 
     @cached_property
+    def flaw(self) -> str:
+        """Why it is no answer, so that not even the same text earns anything: signs that no answer has, braces that do not
+        close, or too long. "" for one that is; what the grammar does not know is compared as a text."""
+        try:
+            if self.number is None:
+                tokenize(self.tidied)
+        except Unreadable as error:
+            return str(error)
+        return ""
+
+    @cached_property
     def has_parts(self) -> bool:
         """Whether it is a list or a set."""
         if not any(joint in self.text for joint in (",", "and", "or", ";")):
@@ -140,7 +151,7 @@ class Checker:
         if answer is None:
             return NO_ANSWER
         if answer == gold and answer.strip():
-            return Verdict("equal", "text", "the same text")
+            return self._same_text(known_answer(gold))
         if len(answer) > LONGEST_ANSWER:
             return Verdict("different", "text", f"{len(answer)} characters are no answer")
         known = known_answer(gold)
@@ -179,7 +190,7 @@ class Checker:
         if not mine:
             return NO_ANSWER
         if squash(mine) == known.squashed:
-            return Verdict("equal", "text", "the same text")
+            return self._same_text(known)
         if known.is_choice:
             return self._letters(answer, known.text)
         verdict = self.verdicts.get(mine, known.text)
@@ -200,6 +211,11 @@ class Checker:
         except Unreadable as error:
             return Verdict("different", "structure", f"the texts differ, and {error}")
         return self._structures(tree, known_tree, mine, known.tidied)
+
+    def _same_text(self, known: Known) -> Verdict:
+        if known.flaw:
+            return Verdict("undecided", "gold", f"the known answer is none: {known.flaw}")
+        return Verdict("equal", "text", "the same text")
 
     def _letters(self, answer: str, gold: str) -> Verdict:
         wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
@@ -277,4 +293,7 @@ def read(text: str, form: Form, mode: Mode, gold: str | None = None) -> str | No
     known = known_answer(gold) if gold is not None else None
     if known is not None and known.is_choice:
         return extract_letter(text, mode).answer
-    return extract(text, mode, several=known is not None and known.has_parts).answer
+    found = extract(text, mode, several=known is not None and known.has_parts)
+    if found.place == "marker" and found.answer is not None and gold is not None and "!" not in gold:
+        return found.answer.removesuffix("!") or None  # in a sentence it is no factorial
+    return found.answer

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Cursor, Tree
+from rewards.algebra.spoken import spoken
 from rewards.algebra.tokens import Unreadable
 
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
@@ -19,11 +20,12 @@ class Atoms(Cursor):
         if self.text() == "{":
             start = self.position
             self.position += 1
+            bracketed = self.skip("(")  # a base, `52_{(8)}`
             flat = []
             while (token := self.peek()) is not None and (token.kind in ("num", "name", "text", "cmd") or token.text == ","):
                 flat.append(token.text)
                 self.position += 1
-            if self.skip("}"):
+            if (not bracketed or self.skip(")")) and self.skip("}"):
                 return "".join(flat)
             self.position = start
             return ("index", self.group())
@@ -61,7 +63,7 @@ class Atoms(Cursor):
             return self.named(joined)
         if joined in words.FUNCTIONS:
             return self.function(joined)
-        return ("text", joined.lower())
+        return spoken(joined.lower().split())
 
     def named(self, name: str) -> Tree:
         lowered = name.lower()
@@ -81,7 +83,7 @@ class Atoms(Cursor):
         while (token := self.peek()) is not None and token.kind in ("name", "text") and token.text not in words.JOINTS:
             said += token.text.lower().split()
             self.position += 1
-        return ("text", " ".join(said))
+        return spoken(said)
 
     def symbol(self, name: str) -> Tree:
         """A name with its index and primes; called, where that is certain."""
@@ -98,6 +100,9 @@ class Atoms(Cursor):
         if self.text() == "^" and self.word(1) == "{" and self.word(2) == "prime" and self.word(3) == "}":
             self.position += 4
             name += "'"
+        if name in ("f", "g", "h") and [self.word(ahead) for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
+            self.position += 5  # an inverse
+            name += "^-1"
         if self.text() == "(" and (name[0] in "fghFGHPQ" or name[:3] in ("phi", "Phi", "psi", "Psi") or self._is_head()):
             self.position += 1
             arguments = self.parts(lambda: self.text() == ")")
@@ -138,7 +143,7 @@ class Atoms(Cursor):
             self.bars = 1  # inside, a bar means "such that"
         parts = self.parts(lambda: self.text() in closing or (opening == "\\{" and self.text() in ("|", ":")))
         if opening == "\\{" and self.skip("|", ":"):
-            conditions = self.parts(lambda: self.text() in closing)
+            conditions = self.joined(self.parts(lambda: self.text() in closing))
             self.expect(*closing)
             tree: Tree = ("setof", ("names", *parts), *conditions)
         else:

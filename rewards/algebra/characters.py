@@ -19,7 +19,7 @@ _SIGNS = {
     "→": r"\to ", "∀": r"\forall ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "…": r"\ldots ", "⋯": r"\cdots ",
     "ℝ": r"\mathbb{R} ", "ℤ": r"\mathbb{Z} ", "ℕ": r"\mathbb{N} ", "ℚ": r"\mathbb{Q} ", "ℂ": r"\mathbb{C} ", "∧": r"\wedge ",
     "∨": r"\vee ", "，": ",", "、": ",", "；": ";", "：": ":", "（": "(", "）": ")", "【": "[", "】": "]", "｛": "{", "｝": "}",
-    "％": "%", "€": r"\$", "£": r"\$", "¥": r"\$", "￥": r"\$", "。": ".",
+    "％": "%", "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "￥": r"\yen ", "。": ".",
 }  # fmt: skip
 _GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta", "ι": "iota",
@@ -41,6 +41,8 @@ _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _LOWERED_RUN = re.compile(f"[{_LOWERED}]+")
 _VULGAR = {"½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5), "⅘": (4, 5),
            "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8)}  # fmt: skip
+_ROOT = re.compile(r"([√∛])\s*(\d+(?:\.\d+)?)")
+"""A root sign and the whole number behind it, of which TeX would take one digit."""
 _VULGAR_RUN = re.compile(f"[{''.join(_VULGAR)}]")
 
 
@@ -52,7 +54,7 @@ def plain(text: str) -> str:
     text = _RAISED_RUN.sub(lambda match: f"^{{{match[0].translate(_TO_RAISED)}}}", text)
     text = _LOWERED_RUN.sub(lambda match: f"_{{{match[0].translate(_TO_LOWERED)}}}", text)
     text = _VULGAR_RUN.sub(lambda match: r"\frac{{{}}}{{{}}}".format(*_VULGAR[match[0]]), text)
-    text = text.translate(_TABLE)
+    text = _ROOT.sub(r"\1{\2}", text).translate(_TABLE)
     if not text.isascii():
         # Circled numbers are labels; folded to digits they would be numbers.
         text = "".join(

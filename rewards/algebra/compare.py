@@ -1,7 +1,7 @@
 """Do two parsed answers say the same? Structure by structure: labels, lists, tuples, sets, intervals, equations, matrices."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,8 @@ from rewards.algebra.scalar import Policy, same_value
 
 PARAMETERS = {"k", "n", "m", "l", "j", "t"}
 """Names that stand for any integer in a family of solutions; two answers may choose differently."""
+CONSTANTS = {"c", "C"}
+"""Names of a constant of integration."""
 
 
 def same(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
@@ -76,10 +78,8 @@ def _unwrap(tree: Tree) -> Tree:
         return parts[0] if len(parts) == 1 else ("list", *parts) if parts else tree
     if tag(tree) == "rel" and tree[1] == ("=",) and isinstance(tree[2][1], str) and not names(tree[2][0]):
         return ("rel", ("=",), (tree[2][1], tree[2][0]))  # 3 = x
-    if tag(tree) in ("+", "neg") and any(
-        tag(part) == "mat" or (tag(part) == "neg" and tag(part[1]) == "mat") for part in tree[1:]
-    ):
-        return _matrix_sum(tree)
+    if tag(tree) in ("+", "neg", "*", "/", "^") and (rows := _matrix(tree)) is not None:
+        return ("mat", rows)
     return tree
 
 
@@ -93,22 +93,42 @@ def _is_condition(tree: Tree) -> bool:
     )
 
 
-def _matrix_sum(tree: Tree) -> Tree:
-    total: list[list[Tree]] | None = None
-    for part in tree[1:] if tree[0] == "+" else [tree]:
-        negative = tag(part) == "neg"
-        rows = part[1][1] if negative else part[1] if tag(part) == "mat" else None
-        if rows is None:
-            return tree
-        rows = [[("neg", item) if negative else item for item in row] for row in rows]
-        if total is not None and [len(row) for row in rows] != [len(row) for row in total]:
-            return tree
-        total = (
-            rows
-            if total is None
-            else [[("+", a, b) for a, b in zip(one, other, strict=True)] for one, other in zip(total, rows, strict=True)]
-        )
-    return ("mat", tuple(tuple(row) for row in total or []))
+Rows = tuple[tuple[Tree, ...], ...]
+
+
+def _matrix(tree: Tree) -> Rows | None:
+    """The rows of a matrix, of sums of matrices, of their multiples, and of what is transposed; None for all else."""
+    match tree:
+        case ("mat", rows):
+            return rows
+        case ("neg", inner):
+            return _each(_matrix(inner), lambda item: ("neg", item))
+        case ("/", above, below):
+            return _each(_matrix(above), lambda item: ("/", item, below))
+        case ("*", *factors):
+            found = [place for place, factor in enumerate(factors) if _matrix(factor) is not None]
+            if len(found) != 1:
+                return None
+            others = factors[: found[0]] + factors[found[0] + 1 :]
+            return _each(_matrix(factors[found[0]]), lambda item: ("*", *others, item))
+        case ("^", inner, "T" | "top"):
+            rows = _matrix(inner) or ((tuple(inner[3:]),) if tag(inner) == "seq" else None)
+            return tuple(zip(*rows, strict=True)) if rows and len(set(map(len, rows))) == 1 else None
+        case ("+", *terms):
+            matrices = [_matrix(term) for term in terms]
+            total = matrices[0]
+            for rows in matrices[1:]:
+                if total is None or rows is None or [len(row) for row in rows] != [len(row) for row in total]:
+                    return None
+                total = tuple(
+                    tuple(("+", a, b) for a, b in zip(one, other, strict=True)) for one, other in zip(total, rows, strict=True)
+                )
+            return total
+    return None
+
+
+def _each(rows: Rows | None, change: Callable[[Tree], Tree]) -> Rows | None:
+    return None if rows is None else tuple(tuple(map(change, row)) for row in rows)
 
 
 # Regions
@@ -139,9 +159,19 @@ def _same_relation(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
         return solves(answer, gold)
     if tag(answer) != "rel":
         return solves(gold, answer)
-    if len(gold[1]) == len(answer[1]) == 1:
-        return same_equation(gold, answer)
+    if len(gold[1]) == len(answer[1]) == 1 and names(gold) | names(answer):
+        return _same_pair(gold, answer)
     return _same_chain(gold, answer, policy)
+
+
+def _same_pair(gold: Tree, answer: Tree) -> bool | None:
+    """Two relations of two terms each: proportional, or one solved for a name on its left, as `a = 1/b` is of `ab = 1`."""
+    verdict = same_equation(gold, answer)
+    for relation, solved in ((gold, answer), (answer, gold)):
+        name, value = solved[2]
+        if not verdict and solved[1] == ("=",) and isinstance(name, str) and name in names(relation) - names(value):
+            verdict = solves(relation, value, name)
+    return verdict
 
 
 def _same_chain(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
@@ -231,7 +261,8 @@ def _same_matrix(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
         if tag(tree) == "mat":
             rows.append([list(row) for row in tree[1]])
         elif tag(tree) in ("seq", "list"):
-            rows.append([[part] for part in tree[3 if tree[0] == "seq" else 1 :]])
+            parts = tree[3 if tree[0] == "seq" else 1 :]
+            rows.append([list(part[3:]) if tag(part) == "seq" else [part] for part in parts])
         else:
             return False
     if "mat" not in (tag(gold), tag(answer)):
@@ -250,7 +281,10 @@ def _same_parts(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if tag(gold) in ("cup", "cap"):
         return _matched(_flat(gold), _flat(answer), policy)
     if tag(gold) == "setof":
-        return gold[1] == answer[1] and _in_order(gold[2:], answer[2:], policy)
+        mine, theirs = names(gold[1]), names(answer[1])
+        if len(mine) == len(theirs) == 1:  # inside, a name may be any other
+            answer = rename(answer, ("call", "", *theirs), ("call", "", *mine))
+        return _in_order(gold[1][1:] + gold[2:], answer[1][1:] + answer[2:], policy)
     return _in_order(gold[1:], answer[1:], policy)
 
 
@@ -277,15 +311,12 @@ def _said(tree: Tree) -> str | int | None:
 
 
 def _same_renamed(gold: Tree, answer: Tree, policy: Policy) -> bool:
-    """Families of solutions such as π/6 + πk, whose integer may be called otherwise."""
+    """Families of solutions such as π/6 + πk, whose integer may be called otherwise, and constants of integration."""
     mine, theirs = names(gold) - names(answer), names(answer) - names(gold)
-    if (
-        len(mine) == len(theirs) == 1
-        and mine <= PARAMETERS
-        and theirs <= PARAMETERS
-        and _mentions(gold, "pi")
-        and _mentions(answer, "pi")
-    ):
+    if len(mine) != 1 or len(theirs) != 1:
+        return False
+    family = mine | theirs <= PARAMETERS and _mentions(gold, "pi") and _mentions(answer, "pi")
+    if family or mine | theirs <= CONSTANTS:
         return same_value(gold, rename(answer, ("call", "", *theirs), ("call", "", *mine)), policy) is True
     return False
 

@@ -7,7 +7,7 @@ Trees are nested tuples, cheap to build, to hash and to compare:
     "x", "a_n", "pi", "e", "i"      a name
     ("+", ...) ("*", ...) ("neg", a) ("/", a, b) ("^", a, b) ("pm", a, b)      a ± b stands for two values
     ("fn", name, ...) ("call", name, ...) ("big", name, ...)                  known, unknown, ∑-like functions
-    ("inf",) ("pct", a) ("deg", a) ("unit", a, words) ("base", digits, base) ("ratio", ...) ("time", minutes)
+    ("inf",) ("dots",) ("pct", a) ("deg", a) ("unit", a, unit) ("base", digits, base) ("ratio", ...) ("time", minutes)
     ("text", words)
     ("list", ...)                   parts joined by commas, semicolons, "and", "or"
     ("seq", opening, closing, ...)  two or more parts in brackets: a point, a tuple, an interval
@@ -46,10 +46,16 @@ class Cursor(ABC):
         self.depth = 0
         self.bars = 0
         """Open `|`, in which another one closes."""
+        self.joints: list[str] = []
+        """What stood between the parts that `parts` has read last."""
 
     @abstractmethod
     def parts(self, ended: Callable[[], bool]) -> list[Tree]:
         """Parts up to where `ended` says, parted by commas, semicolons and joints."""
+
+    @abstractmethod
+    def joined(self, parts: list[Tree]) -> list[Tree]:
+        """The parts read last; as one where all of them are conditions on a number."""
 
     @abstractmethod
     def part(self) -> Tree:

@@ -6,17 +6,22 @@ from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Tree, tag
 from rewards.algebra.terms import Terms
 from rewards.algebra.tokens import Unreadable
+from rewards.algebra.units import CURRENCIES
 
 BIG = {"sum", "prod", "int", "lim", "iint", "oint", "bigcup", "bigcap"}
-CONSTANTS: dict[str, Tree] = {"infty": ("inf",), "emptyset": ("set",), "hbar": "hbar", "ell": "l"}
+CONSTANTS: dict[str, Tree] = {"infty": ("inf",), "emptyset": ("set",), "hbar": "hbar", "ell": "l", "ldots": ("dots",)}
 ACCENTS = {
     "overline": "bar", "bar": "bar", "vec": "vec", "overrightarrow": "vec", "hat": "hat", "widehat": "hat", "tilde": "tilde",
     "dot": "dot", "ddot": "ddot",
 }  # fmt: skip
 """Each accent, and the one that it is like."""
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
-NO_VALUE = {"ldots", "therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
+NO_VALUE = {"therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
+
+
+ANGULAR = {"sin", "cos", "tan", "cot", "sec", "csc"}
+"""Functions of which people write the argument as a product with brackets."""
 
 
 class Functions(Terms):
@@ -49,6 +54,8 @@ class Functions(Terms):
             return self.function(name)
         if name in CONSTANTS:
             return CONSTANTS[name]
+        if name in CURRENCIES:
+            return ("unit", self.power(), CURRENCIES[name])
         if name == "angle":
             return self.atom()
         if name in ("pmod", "mod", "bmod"):
@@ -89,7 +96,7 @@ class Functions(Terms):
             inner = self.call_argument()
             arguments = inner[3:] if tag(inner) == "seq" else inner[1:] if tag(inner) == "set" else (inner,)
         else:
-            arguments = (self.call_argument(),)
+            arguments = (self.call_argument(multiplied=name in ANGULAR),)
         if len(arguments) != 2 if name == "binom" else not arguments:
             raise Unreadable(f"{name} lacks an argument")
         if name == "log" and base is not None:
@@ -99,8 +106,8 @@ class Functions(Terms):
         tree: Tree = ("fn", name, *arguments)
         return tree if exponent is None else ("^", tree, exponent)
 
-    def call_argument(self) -> Tree:
-        """`(x)`, `{x}`, or without brackets what multiplies: `sin 2x`, `ln 5`."""
+    def call_argument(self, multiplied: bool = False) -> Tree:
+        """`(x)`, `{x}`, or without brackets what multiplies: `sin 2x`, `ln 5`; `sin 2(x + 1)` where `multiplied`."""
         if self.text() in ("(", "[", "|", "{", "\\{"):
             tree = self.atom()
             return self.power_of(tree)
@@ -109,6 +116,8 @@ class Functions(Terms):
             inner = self.call_argument()
             return ("neg", inner) if sign == "-" else inner
         factors = [self.power()]
+        if multiplied and self.text() == "(" and isinstance(factors[0], Fraction):
+            factors.append(self.power())
         while self._begins_factor() and self.text() not in ("(", "[", "|") and not self._is_function():
             token = self.peek()
             if token is not None and token.kind == "num":

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import names
+from rewards.algebra.relations import agree
 from rewards.algebra.words import HEDGES
 
 MOST_PARTS = 300
@@ -65,6 +66,8 @@ def unlabel(gold: Tree, answer: Tree) -> tuple[Tree, Tree]:
             return bare(gold), rename(bare(answer), labels[1], labels[0])
         if not _interchangeable(labels[0], labels[1]):
             return gold, answer
+    elif tag(gold) == tag(answer) == "rel" and names(gold) and names(answer):
+        return gold, answer
     return bare(gold, deep=True), bare(answer, deep=True)
 
 
@@ -73,7 +76,9 @@ def _tuple(parts: Iterable[Tree]) -> Tree:
 
 
 def _interchangeable(left: Tree, right: Tree) -> bool:
-    """Labels of points and tuples are no unknowns of which one could be meant and not the other."""
+    """Labels of points and tuples are no unknowns of which one could be meant and not the other; nor are f(2) and f(3)."""
+    if tag(left) == tag(right) == "call":
+        return bool(names(left) and names(right))
     return not (isinstance(left, str) and isinstance(right, str))
 
 
@@ -108,17 +113,21 @@ def _only_points(tree: Tree) -> bool:
 
 
 def bare(tree: Tree, deep: bool = False) -> Tree:
-    """The value of a labelled tree; of a chain the last that is exact."""
+    """The value of a labelled tree; of a chain the last that is exact. A chain that contradicts itself stays one."""
     if deep and tag(tree) in ("list", "set"):
         return (tree[0], *(bare(part) for part in tree[1:]))
-    if _label(tree) is not None:
-        for operator, term in zip(reversed(tree[1]), reversed(tree[2][1:]), strict=True):
-            if operator != "~" or len(tree[1]) == 1:
-                return term
-        return tree[2][1]
-    if tag(tree) == "rel" and tree[1] == ("~",):
-        return tree[2][0]  # a value and its approximation
-    return tree
+    if tag(tree) != "rel" or not set(tree[1]) <= {"=", "~", "in"}:
+        return tree
+    head = 0 if _label(tree) is None else 1
+    operators, terms = tree[1][head:], tree[2][head:]  # terms[0] and what is said to be equal to it
+    if head == 0 and (any(names(term) for term in terms) or terms[0] == terms[-1]):
+        return tree
+    if not agree(operators, terms):
+        return tree
+    for operator, term in zip(reversed(operators), reversed(terms[1:]), strict=True):
+        if operator != "~":
+            return term
+    return terms[0]
 
 
 def _same_head(left: Tree, right: Tree) -> bool:
@@ -135,6 +144,8 @@ def rename(tree: Tree, old: Tree, new: Tree) -> Tree:
     def renamed(node: Tree) -> Tree:
         if isinstance(node, str):
             return table.get(node, node)
+        if isinstance(node, tuple) and node[0] == "rel":
+            return ("rel", node[1], tuple(map(renamed, node[2])))
         if isinstance(node, tuple):
             start = 2 if node[0] in ("fn", "call", "big") else 1
             return (*node[:start], *(renamed(part) for part in node[start:]))

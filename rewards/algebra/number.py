@@ -17,7 +17,7 @@ _GROUP = r"(?:,|\{,\}|,\\!|\\,| |\u00a0|\u2009|\u202f)"
 # White space is not given back (`\s*+`). Where runs of it may stand side by side, all ways to part it would be tried.
 _NUMBER = re.compile(
     r"\s*+\\?\$?\s*+(?P<sign>[-+]?)\s*+\\?\$?\s*+"
-    rf"(?P<whole>[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+|\d+)?(?:\.(?P<decimals>\d*))?(?:[eE](?P<exponent>[+-]?\d{{1,4}}))?"
+    rf"(?P<whole>[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+|\d+)?(?:\.(?P<decimals>\d+))?(?:[eE](?P<exponent>[+-]?\d{{1,4}}))?"
     r"\s*+\$?\s*+\.?\s*+"
 )
 _FRACTION = re.compile(

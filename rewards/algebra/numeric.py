@@ -15,9 +15,6 @@ LARGEST_LOG = 10**9
 LARGEST_EXPONENT = 10**15
 """And degree of a root; whether a larger one is whole cannot be seen without building it."""
 DIGITS = 50
-FARTHEST = 300
-"""Bits between the largest term of a sum and the smallest. Smaller ones are lost: 2000! and 2000! + 1 agree to all digits that
-are looked at."""
 
 
 class Huge(NoValue):
@@ -51,7 +48,7 @@ def _numeric(tree: Tree, env: Env) -> Complex:  # noqa: C901 (one case a kind of
         case "dec":
             return mp.mpf(tree[1].numerator) / tree[1].denominator
         case "+":
-            return _sum([_numeric(part, env) for part in tree[1:]])
+            return mp.fsum(_numeric(part, env) for part in tree[1:])
         case "*":
             return mp.fprod(_numeric(part, env) for part in tree[1:])
         case "neg":
@@ -73,13 +70,6 @@ def _numeric(tree: Tree, env: Env) -> Complex:  # noqa: C901 (one case a kind of
         case "call" | "big":
             return _opaque(tree, env)
     raise NoValue(f"{tree[0]} has no single value")
-
-
-def _sum(terms: list[Complex]) -> Complex:
-    sizes = [mp.mag(term) for term in terms if term]
-    if sizes and max(sizes) - min(sizes) > FARTHEST:
-        raise NoValue("a term is lost beside another")
-    return mp.fsum(terms)
 
 
 def _in_base(digits: str, base: int) -> int:

@@ -1,18 +1,23 @@
 r"""An answer's text to a tree, by recursive descent. Nothing is evaluated, looked up or imported on behalf of the text."""
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 
 from rewards.algebra import words
 from rewards.algebra.atoms import ORDINALS
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.functions import Functions
+from rewards.algebra.numerals import MULTIPLIERS
+from rewards.algebra.spoken import HEDGES, in_words, is_product, time_of_day
 from rewards.algebra.terms import RELATIONS
-from rewards.algebra.tokens import LONGEST_TEXT, Unreadable, tidy, tokenize
+from rewards.algebra.tokens import LONGEST_TEXT, Token, Unreadable, tidy, tokenize
+from rewards.algebra.units import CURRENCIES, SCALES, UNITS, is_unit, unit
 
-INEQUALITIES = {"<", ">", "<=", ">="}
-_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
+INEQUALITIES = {"<", ">", "<=", ">=", "!="}
+OPENED_AFTER = {"in", "cup", "cap", "setminus", "=", "(", ":"}
+CLOSED_BEFORE = {"cup", "cap", "setminus", "and", "or", ",", ")", "\\}"}
+"""What stands before and behind brackets that turn away from an interval."""
 
 
 def parse(text: str) -> Tree:
@@ -28,44 +33,31 @@ def parse_tidied(tidied: str) -> Tree:
     """The same of a text that `tidy` has been over."""
     if len(tidied) > LONGEST_TEXT:
         raise Unreadable(f"{len(tidied)} characters, more than {LONGEST_TEXT}")
-    if match := _TIME.fullmatch(tidied):
-        return _time(match)
-    if (word := _word(tidied)) is not None:
-        return word
-    reader = Reader(tokenize(tidied))
+    if (said := time_of_day(tidied) or in_words(tidied)) is not None:
+        return said
+    reader = Reader(_turned(tokenize(tidied)))
     try:
         tree = reader.whole()
     except RecursionError as error:
         raise Unreadable("nested too deeply") from error
+    if tree == ("dots",):
+        raise Unreadable("nothing but dots")
     return tree
 
 
-def _time(match: re.Match[str]) -> Tree:
-    hours, minutes, half = int(match[1]), int(match[2]), (match[4] or "").lower()[:1]
-    if half:
-        hours = hours % 12 + (12 if half == "p" else 0)
-    parts = [Fraction(part) for part in match.groups()[:3] if part is not None]
-    seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
-    return ("time", seconds, half != "" or hours > 12, ("ratio", *parts))
-
-
-def _word(tidied: str) -> Tree | None:
-    """Plain words, such as a name or yes; None where the text may be mathematics."""
-    bare = re.sub(r"^\\(?:text|textbf|mathrm|mbox|textit|mathbf)\s*\{([^{}\\]*)\}$", r"\1", tidied).strip()
-    if not re.fullmatch(r"\(?[A-Za-z][A-Za-z .'()-]*", bare):
-        return None
-    lowered = bare.lower().strip(" .'")
-    single = re.sub(r"[^a-z]", "", lowered)
-    if len(single) <= 1 or bare in words.FUNCTIONS or lowered in words.GREEK or "(" in bare.strip("()"):
-        return None
-    if lowered in words.EMPTY:
-        return ("set",)
-    pieces = re.split(r"[\s-]+", lowered.strip("()"))
-    if pieces[0] in ("infty", "infinity") and len(pieces) == 1:
-        return ("inf",)
-    if any(joint in pieces for joint in words.JOINTS):
-        return None
-    return ("text", " ".join(pieces))
+def _turned(tokens: list[Token]) -> list[Token]:
+    """`]2, 5[` as `(2, 5)`: a bracket that turns away from an interval leaves its end out."""
+    if not any(token.text == "]" for token in tokens) and not any(token.text == "[" for token in tokens):
+        return tokens
+    turned = list(tokens)
+    for at, token in enumerate(tokens):
+        before = tokens[at - 1].text if at else "in"
+        after = tokens[at + 1].text if at + 1 < len(tokens) else "cup"
+        if token.text == "]" and before in OPENED_AFTER:
+            turned[at] = token._replace(text="(")
+        elif token.text == "[" and after in CLOSED_BEFORE:
+            turned[at] = token._replace(text=")")
+    return turned
 
 
 class Reader(Functions):
@@ -77,17 +69,18 @@ class Reader(Functions):
         parts = self.parts(lambda: self.peek() is None)
         if not parts:
             raise Unreadable("nothing is there")
-        if len(parts) > 1 and all(tag(part) == "rel" and set(part[1]) <= INEQUALITIES for part in parts):
-            return self.conditions(parts)
+        parts = self.joined(parts)
         return parts[0] if len(parts) == 1 else ("list", *parts)
 
-    def conditions(self, parts: list[Tree]) -> Tree:
-        """Inequalities joined by "or" are a union, by "and" or commas an intersection."""
-        united = any(token.text in ("or", "vee") for token in self.tokens)
-        tree = parts[0]
-        for part in parts[1:]:
-            tree = ("cup" if united else "cap", tree, part)
-        return tree
+    def joined(self, parts: list[Tree]) -> list[Tree]:
+        """The parts read last; as one where all of them are conditions on a number, and as tuples where "or" parts several
+        that are each of several names: `x = 1, y = 2 or x = 2, y = 1`."""
+        if all(map(_is_condition, parts)) and any(set(part[1]) & INEQUALITIES for part in parts):
+            return [_conditions(parts, self.joints)]
+        groups = _grouped(parts, self.joints)
+        if len(groups) > 1 and all(len(group) > 1 and all(tag(part) == "rel" for part in group) for group in groups):
+            return [("seq", "(", ")", *group) for group in groups]
+        return parts
 
     def groups(self) -> Tree | None:
         """`a=1, b=2; a=3, b=4`: semicolons part tuples whose parts commas part. None where it is not so."""
@@ -104,40 +97,64 @@ class Reader(Functions):
     def parts(self, ended: Callable[[], bool]) -> list[Tree]:
         """Parts up to where `ended` says, parted by commas, semicolons and joints."""
         found: list[Tree] = []
+        joints: list[str] = []
         while not ended():
-            if self.joint():
+            if found and self.text() == "forall":
+                self.skip_condition()
+                continue
+            if joint := self.joint():
+                if joints and len(joints) == len(found):
+                    joints[-1] = joint  # `, or`
                 continue
             found.append(self.part())
-            if not ended() and not self.joint():
-                token = self.peek()
-                raise Unreadable(f"{token.text if token else ''!r} is left over")
+            if not ended():
+                if not (joint := self.joint()):
+                    token = self.peek()
+                    raise Unreadable(f"{token.text if token else ''!r} is left over")
+                joints.append(joint)
+        self.joints = joints
         return found
 
-    def joint(self) -> bool:
+    def joint(self) -> str:
+        """What joins two parts, read past; "" where nothing does."""
         token = self.peek()
         if token is None:
-            return False
-        if (token.text in (",", ";") and token.kind == "op") or (token.text in words.JOINTS and token.kind in ("name", "text")):
-            self.position += 1
-            return True
-        if token.text in ("wedge", "vee") and token.kind == "cmd":
-            self.position += 1
-            return True
-        return False
+            return ""
+        joins = (
+            (token.kind == "op" and token.text in (",", ";"))
+            or (token.kind in ("name", "text") and token.text in words.JOINTS)
+            or (token.kind == "cmd" and token.text in ("wedge", "vee"))
+        )
+        if not joins:
+            return ""
+        self.position += 1
+        return {"wedge": "and", "vee": "or"}.get(token.text, token.text)
 
     def part(self) -> Tree:
         """A relation chain with what may stand around it: a label in words, a unit, a side condition."""
+        if (currency := CURRENCIES.get(self.word())) and (token := self.peek()) and token.kind in ("name", "text"):
+            self.position += 1  # `USD 5`
+            return ("unit", self.part(), currency)
+        if (token := self.peek()) and token.kind == "name" and self._is_word(token.text):
+            self.position += 1
+            return ("text", token.text.lower())
         self.labels()
         self.skip("approx")  # `≈ 8.24`
         tree = self.relation()
         return self.suffix(tree)
+
+    def _is_word(self, name: str) -> bool:
+        """Whether a short run of letters that is all of a part is a word and no product: `red, blue`."""
+        following = self.word(1)
+        alone = following in ("", ",", ";") or following in words.JOINTS
+        return alone and len(name) in (2, 3) and not is_product(name) and name not in words.FUNCTIONS | words.GREEK
 
     def labels(self) -> None:
         """Skip `Minimum:`, `only` and the like before a value."""
         start = self.position
         while (token := self.peek()) is not None and token.kind in ("name", "text") and len(token.text) > 1:
             lowered = token.text.lower().rstrip(":")
-            if lowered in words.FUNCTIONS | words.GREEK | words.JOINTS:
+            if lowered in words.FUNCTIONS | words.GREEK | words.JOINTS or self.text(1) in ("^", "_"):
                 break
             self.position += 1
         if self.position == start:
@@ -149,7 +166,7 @@ class Reader(Functions):
             if not token.text.isupper()
             for piece in token.text.lower().split()
         }
-        if {piece.rstrip(":") for piece in spoken} & (words.HEDGES | {"any"}) - words.IGNORED_BEFORE:
+        if {piece.rstrip(":") for piece in spoken} & (HEDGES | {"any"}) - words.IGNORED_BEFORE:
             raise Unreadable(f"{' '.join(names)!r} stands before a value")
         if self.skip(":"):
             return
@@ -167,27 +184,40 @@ class Reader(Functions):
             return tree
         if token.kind == "name" and len(token.text) == 1:
             return tree
-        known = token.text.lower() in {*words.UNITS, *words.PERCENT, *words.DEGREE, *ORDINALS}
+        known = token.text.lower() in {*UNITS, *words.PERCENT, *words.DEGREE, *ORDINALS}
         if token.kind == "name" and not token.spaced and not known:
             raise Unreadable(f"{token.text!r} is stuck to a value")
-        said: list[str] = []
-        while (token := self.peek()) is not None and token.kind in ("text", "name") and token.text not in words.JOINTS:
-            said += token.text.lower().split()
-            self.position += 1
+        said = self.said()
+        if not said:
+            return tree
+        while said and said[0] in MULTIPLIERS:  # `5 million`, `2 dozen eggs`
+            tree = ("*", tree, Fraction(MULTIPLIERS[said.pop(0)]))
         if not said:
             return tree
         joined = " ".join(said)
         if joined.startswith(words.QUALIFIERS):
             self.skip_condition()
             return tree
-        if len(said) > words.LONGEST_SUFFIX or words.HEDGES & set(said):
+        doubted = len(said) > words.LONGEST_SUFFIX or HEDGES & {part for word in said for part in word.split("-")}
+        if doubted and not is_unit(joined):
             raise Unreadable(f"{joined!r} stands behind a value")
-        if self.skip("^"):  # cm^2
-            said.append(f"^{self.factor_text()}")
-        if self.text() == "/" and (follows := self.peek(1)) is not None and follows.kind in ("text", "name"):
-            self.position += 1
-            said.append("/" + self.take().text.lower())
+        while self.text() in ("^", "/", "cdot"):  # cm^2, m/s^2
+            if self.skip("^"):
+                said.append(f"^{self.factor_text()}")
+            elif (follows := self.peek(1)) is not None and follows.kind in ("text", "name"):
+                said.append(self.take().text)
+                said += self.said()
+            else:
+                break
         return self.counted(tree, said)
+
+    def said(self) -> list[str]:
+        """Words up to the next joint or sign, in lower case."""
+        said: list[str] = []
+        while (token := self.peek()) is not None and token.kind in ("text", "name") and token.text not in words.JOINTS:
+            said += token.text.lower().split()
+            self.position += 1
+        return said
 
     def skip_condition(self) -> None:
         """Go on to the next joint: `for all x > 0` and `where k is an integer` say when, not what.
@@ -209,28 +239,33 @@ class Reader(Functions):
             self.position += 1
 
     def counted(self, tree: Tree, said: list[str]) -> Tree:
-        """A value and the words that say what it counts."""
+        """A value, or the last one of a relation, and the words that say what it counts."""
+        if tag(tree) == "rel":
+            return ("rel", tree[1], (*tree[2][:-1], self.counted(tree[2][-1], said)))
         if said[0] in words.PERCENT:
             return ("pct", tree)
         if said[0] in words.DEGREE and len(said) == 1:
             return ("deg", tree)
+        if tag(tree) == "deg" and (scale := SCALES.get(said[0])):
+            return ("unit", tree[1], scale)
         if said[0] in ORDINALS:
             return tree
-        return ("unit", tree, _unit(said))
+        return ("unit", tree, unit(" ".join(said)))
 
     def factor_text(self) -> str:
-        if self.skip("{"):
-            inner = self.take().text
+        braced = self.skip("{")
+        inner = ("-" if self.skip("-") else "") + self.take().text
+        if braced:
             self.expect("}")
-            return inner
-        return self.take().text
+        return inner
 
     def relation(self) -> Tree:
         terms, operators = [self.union()], []
         while (operator := RELATIONS.get(self.text())) is not None:
             self.position += 1
             operators.append(operator)
-            terms.append(self.union())
+            term = self.union()
+            terms.append(words.NUMBER_SETS.get(term, term) if operator == "in" and isinstance(term, str) else term)
         if not operators:
             return terms[0]
         return ("rel", tuple(operators), tuple(terms))
@@ -243,9 +278,25 @@ class Reader(Functions):
         return tree
 
 
-def _unit(said: list[str]) -> str:
-    """Words behind a value in one form: known units by their short names."""
-    if said[0] in ("square", "sq", "cubic", "cu") and len(said) > 1:
-        power = "^2" if said[0] in ("square", "sq") else "^3"
-        said = [said[1], power, *said[2:]]
-    return " ".join(words.UNITS.get(word.strip(".,"), word) for word in said)
+def _is_condition(tree: Tree) -> bool:
+    return tag(tree) == "rel" and (
+        set(tree[1]) <= INEQUALITIES
+        or (tree[1] == ("in",) and isinstance(tree[2][0], str) and tree[2][1] == "mathbbR")
+        or (tree[1] == ("=",) and isinstance(tree[2][0], str))
+    )
+
+
+def _grouped(parts: list[Tree], joints: list[str]) -> list[list[Tree]]:
+    """The parts between one "or" and the next."""
+    groups = [parts[:1]]
+    for joint, part in zip(joints, parts[1:], strict=False):
+        if joint == "or":
+            groups.append([])
+        groups[-1].append(part)
+    return groups
+
+
+def _conditions(parts: list[Tree], joints: list[str]) -> Tree:
+    """What all of several conditions allow, or one of them where they are joined by "or", which binds less than "and"."""
+    all_of = [reduce(lambda left, right: ("cap", left, right), group) for group in _grouped(parts, joints)]
+    return reduce(lambda left, right: ("cup", left, right), all_of)

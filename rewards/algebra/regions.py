@@ -1,18 +1,22 @@
 """Sets of real numbers in one normal form: disjoint intervals in order, open or closed, from intervals, inequalities and
 set-builders alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import inf
+from operator import eq, ge, gt, le, lt, ne
 
 from rewards.algebra.arithmetic import Real, is_real, mp
-from rewards.algebra.cursor import Tree, tag
-from rewards.algebra.exact import POINTS, NoValue, names, point
+from rewards.algebra.cursor import Tree
+from rewards.algebra.exact import NoValue, names
 from rewards.algebra.numeric import DIGITS, numeric
+from rewards.algebra.roots import breaks, is_linear
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 NEARLY = 1e-30
+_GRID = 10**45
 
 _INFINITIES = (("inf",), ("neg", ("inf",)))
 
@@ -45,9 +49,9 @@ def same_region(left: Region, right: Region) -> bool:
 
 
 def variable(tree: Tree) -> str | None:
-    """The name that a relation or set-builder is about, where there is one."""
-    if isinstance(tree, tuple) and tree[0] in ("rel", "setof", "list", "cup", "cap"):
-        found = names(tree)
+    """The name that a relation is about, where there is one. That in a set-builder is known inside alone."""
+    if isinstance(tree, tuple) and tree[0] in ("rel", "list", "cup", "cap"):
+        found = {name for name in names(tree) if not name.startswith("mathbb")}
         return next(iter(found)) if len(found) == 1 else None
     return None
 
@@ -65,8 +69,8 @@ def region(tree: Tree, lenient: bool) -> Region | None:
             return None
 
 
-def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case a kind of node)
-    if tree == "mathbbR":
+def _region(tree: Tree, lenient: bool) -> Region | None:
+    if tree == "mathbbR" or (lenient and tree == "R"):
         return LINE
     if not isinstance(tree, tuple):
         return None
@@ -77,16 +81,7 @@ def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case
             points = [_end(part) for part in tree[1:]]
             return normal([Interval(value, True, value, True) for value in points])
         case "cup" | "cap" | "setminus":
-            if None in (names_of := [variable(side) for side in tree[1:] if tag(side) == "rel"]):
-                return None
-            if len(set(names_of)) > 1:
-                return None
-            left, right = _region(tree[1], True), _region(tree[2], True)
-            if left is None or right is None:
-                return None
-            if tree[0] == "cup":
-                return normal([*left, *right])
-            return _intersect(left, right if tree[0] == "cap" else _complement(right))
+            return _combined(tree)
         case "setof" if _is_plain_element(tree[1]):
             return _all_of(tree[2:], lenient)
         case "rel":
@@ -99,6 +94,20 @@ def _region(tree: Tree, lenient: bool) -> Region | None:  # noqa: C901 (one case
                 return None
             return normal([interval for part in parts if part for interval in part])
     return None
+
+
+def _combined(tree: Tree) -> Region | None:
+    """A union, intersection or difference. `x < 1 and x > 3` is said of numbers of which either holds: none has both."""
+    about = [variable(side) for side in tree[1:] if isinstance(side, tuple) and side[0] == "rel"]
+    if None in about or len(set(about)) > 1:
+        return None
+    left, right = _region(tree[1], True), _region(tree[2], True)
+    if left is None or right is None:
+        return None
+    if tree[0] == "cup":
+        return normal([*left, *right])
+    common = _intersect(left, right if tree[0] == "cap" else _complement(right))
+    return normal([*left, *right]) if not common and len(about) == 2 else common
 
 
 def _is_plain_element(tree: Tree) -> bool:
@@ -187,37 +196,38 @@ def _relation(tree: Tree) -> Region | None:
 
 
 def _solve(operator: str, left: Tree, right: Tree, name: str) -> Region | None:
-    """`left operator right`, where the difference is linear in `name`."""
+    """Where `left operator right` holds; of equations only linear ones, for others are problems and no answers."""
     if (end := next((side for side in (left, right) if side in _INFINITIES), None)) is not None:
         if name not in (left, right) or operator not in ("<", ">", "<=", ">="):
             return None
         # x < ∞ says nothing, x > ∞ is never so
         below = (operator in ("<", "<=")) == (end is right)
         return LINE if below == (end == _INFINITIES[0]) else ()
-    if operator not in FLIPPED:
+    difference = ("+", left, ("neg", right))
+    if operator not in _HOLDS or (operator == "=" and not is_linear(difference, name)):
         return None
-    seed = repr((left, right))
-    places = [Fraction(0), Fraction(1), *(point(seed, {name}, number)[name] for number in range(POINTS))]
-    at = [numeric(("+", left, ("neg", right)), {name: value}) for value in places]
-    if not all(is_real(value) for value in at):
-        return None
-    slope = at[1] - at[0]
-    straight = all(
-        _near(value, at[0] + slope * place.numerator / place.denominator) for place, value in zip(places, at, strict=True)
-    )
-    if abs(slope) < NEARLY or not straight:
-        return None
-    end = -at[0] / slope
-    if slope < 0:
-        operator = FLIPPED[operator]
-    match operator:
-        case "<" | "<=":
-            return (Interval(-inf, False, end, operator == "<="),)
-        case ">" | ">=":
-            return (Interval(end, operator == ">=", inf, False),)
-        case "=":
-            return (Interval(end, True, end, True),)
-    return (Interval(-inf, False, end, False), Interval(end, False, inf, False))
+    roots, poles = breaks(difference, name)
+    if not roots:
+        return None  # true or false of all numbers, and so no answer
+    holds = _HOLDS[operator]
+    found = [Interval(root, True, root, True) for root in roots if root not in poles and holds(_at(difference, name, root), 0)]
+    ends = [-inf, *roots, inf]
+    for low, high in pairwise(ends):
+        inside = high - 1 if low == -inf else low + 1 if high == inf else (low + high) / 2
+        if holds(_at(difference, name, inside), 0):
+            found.append(Interval(low, False, high, False))
+    return normal(found)
+
+
+_HOLDS: dict[str, Callable[[int, int], bool]] = {"<": lt, ">": gt, "<=": le, ">=": ge, "=": eq, "!=": ne}
+
+
+def _at(difference: Tree, name: str, place: Real) -> int:
+    """The sign of a difference at a place."""
+    value = numeric(difference, {name: Fraction(int(place * _GRID), _GRID)})
+    if not is_real(value):
+        raise NoValue
+    return 0 if abs(value) < NEARLY else int(mp.sign(value))
 
 
 def normal(intervals: Sequence[Interval]) -> Region:

@@ -1,8 +1,9 @@
 """Equations and inequalities, compared by the difference of their sides."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
-from rewards.algebra.arithmetic import Complex, is_real, mp
+from rewards.algebra.arithmetic import Complex, Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, NoValue, names, point
 from rewards.algebra.numeric import DIGITS, numeric
@@ -53,14 +54,57 @@ def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | No
         return bool(either or mp.re(first) * sign > 0)
 
 
-def solves(relation: Tree, value: Tree) -> bool | None:
-    """Whether an equation says `name = value` for a name that stands in no other place: y + 1 = x² says x² - 1 of y."""
+def agree(operators: Sequence[str], terms: Sequence[Tree]) -> bool:
+    """Whether a chain of numbers is about one number: the last is what the first is, and approximations are near it. A slip
+    between the two does not count, nor do terms that have names."""
+    with mp.workdps(DIGITS):
+        exact_terms: list[Tree] = [terms[0]]
+        near_terms: list[Tree] = []
+        for operator, term in zip(operators, terms[1:], strict=True):
+            (near_terms if operator == "~" else exact_terms).append(term)
+        values = [value for term in exact_terms if (value := _number(term)) is not None]
+        if not values:
+            return True
+        if abs(values[0] - values[-1]) > max(abs(values[0]), mp.mpf(1)) * mp.mpf(10) ** -30:
+            return False
+        return all(_approximates(term, values[0]) for term in near_terms)
+
+
+def _number(tree: Tree) -> Real | None:
+    try:
+        value = numeric(tree, {})
+    except (NoValue, ValueError, ArithmeticError):
+        return None
+    return value if is_real(value) else None
+
+
+def _approximates(term: Tree, value: Real) -> bool:
+    """Whether a number is a value rounded or cut off to its digits; other terms, less than a hundredth of the value from it."""
+    near = _number(term)
+    if near is None:
+        return True
+    if isinstance(term, Fraction) and term:
+        step = mp.mpf(10) ** (len(str(term)) - len(str(term).rstrip("0")))
+    elif tag(term) == "dec":
+        step = mp.mpf(10) ** -term[2]
+    else:
+        return bool(abs(near - value) < abs(value) / 100)
+    beyond = (value - near) * mp.sign(value)
+    return bool(-step / 2 <= beyond < step)
+
+
+def solves(relation: Tree, value: Tree, name: str = "") -> bool | None:
+    """Whether an equation says `name = value` for a name that stands in no other place: y + 1 = x² says x² - 1 of y.
+
+    Args:
+        name: the name; else the only one that the equation has and the value has not, which must always count the same.
+    """
     if relation[1] != ("=",) or tag(value) in ("list", "set", "seq", "text", "mat"):
         return False
-    free = names(relation) - names(value)
-    if len(free) != 1 or not names(value):
+    free = {name} if name else names(relation) - names(value)
+    if len(free) != 1 or not (name or names(value)):
         return False
-    name = next(iter(free))
+    solved = next(iter(free))
     difference = _difference(relation)
     seed = repr(sorted((repr(relation), repr(value))))
     with mp.workdps(DIGITS):
@@ -68,18 +112,19 @@ def solves(relation: Tree, value: Tree) -> bool | None:
         for number in range(POINTS):
             env = point(seed, names(relation), number)
             try:
-                at = [numeric(difference, {**env, name: Fraction(step)}) for step in (0, 1, 3)]
+                at = [numeric(difference, {**env, solved: Fraction(step)}) for step in (0, 1, 3, -2)]
                 known = numeric(value, env)
             except (NoValue, ValueError, ArithmeticError):
                 continue
             if number >= POSITIVE and not all(is_real(value) for value in (*at, known)):
                 continue  # roots have branches there
             slope = at[1] - at[0]
-            if slope == 0 or abs(at[2] - at[0] - 3 * slope) > abs(slope) * mp.mpf(10) ** -30:
+            bent = max(abs(at[2] - at[0] - 3 * slope), abs(at[3] - at[0] + 2 * slope))
+            if slope == 0 or bent > abs(slope) * mp.mpf(10) ** -30:
                 return False
             slopes.append(slope)
             if abs(-at[0] / slope - known) > max(abs(known), mp.mpf(1)) * mp.mpf(10) ** -30:
                 return False
         if not slopes:
             return None
-        return all(abs(slope - slopes[0]) < abs(slopes[0]) * mp.mpf(10) ** -30 for slope in slopes)
+        return bool(name) or all(abs(slope - slopes[0]) < abs(slopes[0]) * mp.mpf(10) ** -30 for slope in slopes)

@@ -11,12 +11,18 @@ from typing import Literal
 
 from rewards.algebra.arithmetic import Complex, Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
-from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, names, point
+from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, integers, names, point
 from rewards.algebra.numeric import DIGITS, Huge, numeric
-from rewards.algebra.words import UNITS, VAGUE_UNITS
+from rewards.algebra.units import SCALES, unit
 
 MORE_DIGITS = 160
 """For values that agree, or vanish, at the usual precision."""
+PROOF_DIGITS = 1_000
+"""Of values that agree, looked at once more: 1 and 1 - e^-300 differ."""
+MOST_REACH = 2_000
+"""Digits of the largest terms of a sum beyond which it cannot be told what is left of them."""
+BINARY_DIGITS = 15
+"""Of a double, those that are always right; the others are the computer's."""
 MOST_NAMES = 40
 COMPOUND = {"text", "time", "list", "seq", "set", "setof", "rel", "mat", "cup", "cap", "setminus"}
 """Kinds of trees that are no single value."""
@@ -78,12 +84,15 @@ def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tr
     if tags == ["", ""]:
         return _peel_sign(gold, answer)
     if "unit" in tags:
-        if tags == ["unit", "unit"]:
-            if _units_differ(gold[2], answer[2]):
-                return [], []
-        elif not policy.units:
+        units = [_unit(tree) or _spelled(tree, other) for tree, other in ((gold, answer), (answer, gold))]
+        if not policy.units and "" in units and tags != ["unit", "unit"]:
             return [], []
-        return [gold[1] if tags[0] == "unit" else gold], [answer[1] if tags[1] == "unit" else answer]
+        angles = set(units) == {"deg", "rad"}
+        warm = "deg" in units and set(units) & set(SCALES.values())  # of `25°`, it may be known that it is no angle
+        if units[0] != units[1] and "" not in units and not (angles or warm):
+            return [], []
+        left, right = (_without(tree, name, angles) for tree, name in zip((gold, answer), units, strict=True))
+        return [left], [right]
     if tags[0] == tags[1]:
         return [gold[1]], [answer[1]]
     if "deg" in tags and "pct" in tags:
@@ -91,7 +100,7 @@ def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tr
     other = answer if tags[0] else gold
     marked = gold[1] if tags[0] else answer[1]
     if "deg" in tags:
-        readings = [("*", marked, ("/", "pi", Fraction(180)))] if _mentions_pi(other) else [marked]
+        readings = [_radians(marked)] if _mentions_pi(other) else [marked]
     else:
         readings = [("/", marked, Fraction(100))] + ([marked] if policy.percent and not _is_small(marked) else [])
     others = [other] * len(readings)
@@ -113,12 +122,29 @@ def _peel_sign(gold: Tree, answer: Tree) -> tuple[list[Tree], list[Tree]] | None
     return None if moved == [gold, answer] else ([moved[0]], [moved[1]])
 
 
-def _units_differ(left: str, right: str) -> bool:
-    known = set(UNITS.values()) - VAGUE_UNITS
-    first, second = left.split(), right.split()
-    if not all(set(words) & known or any("/" in word for word in words) for words in (first, second)):
-        return False
-    return first != second
+def _unit(tree: Tree) -> str:
+    """The unit that a tree carries; "" for none."""
+    return str(tree[2]) if tag(tree) == "unit" else tag(tree) if tag(tree) in MARKS else ""
+
+
+def _spelled(tree: Tree, other: Tree) -> str:
+    """The unit that the last factor of a product is where the other side has it too: `8h` is eight hours beside hours."""
+    if tag(tree) != "*" or len(tree) != 3 or names(tree[1]):
+        return ""
+    base, exponent = tree[2][1:] if tag(tree[2]) == "^" else (tree[2], 1)
+    spelled = unit(f"{base}^{exponent}") if isinstance(base, str) else ""
+    return spelled if spelled == other[2] else ""
+
+
+def _without(tree: Tree, name: str, angles: bool) -> Tree:
+    """The tree without the unit that it carries; of two angles, degrees as radians."""
+    if angles and name == "deg":
+        return _radians(tree[1])
+    return tree[1] if tag(tree) in ("unit", "deg") or (tag(tree) == "*" and name) else tree
+
+
+def _radians(degrees: Tree) -> Tree:
+    return ("*", degrees, ("/", "pi", Fraction(180)))
 
 
 def _mentions_pi(tree: Tree) -> bool:
@@ -161,8 +187,9 @@ def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if not policy.rounding or _is_integer(gold):
         return False
     if left is not None and right is not None:
-        # Of two decimals, the longer may be rounded to the known one, not the other way round.
-        return left[1] < right[1] and _rounds(left, values[1], policy.rounding)
+        # Of two decimals, the longer may be rounded to the known one, not the other way round, and a half is rounded up.
+        up = abs(right[0]) < abs(left[0]) or abs(right[0] - left[0]) * 2 < Fraction(10) ** -left[1]
+        return left[1] < right[1] and up and _rounds(left, values[1], policy.rounding)
     literal, value = (left, values[1]) if left is not None else (right, values[0])
     assert literal is not None
     return _rounds(literal, value, policy.rounding)
@@ -171,6 +198,7 @@ def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
 def _rounds(literal: tuple[Fraction, int], value: Real, digits: int) -> bool:
     known, places = literal
     significant = len(str(abs(int(known * Fraction(10) ** places)))) if known else 0
+    places -= max(0, significant - BINARY_DIGITS)
     half = Fraction(1, 2) * Fraction(10) ** -places
     slack = mp.mpf(half.numerator) / half.denominator * (1 + mp.mpf(10) ** -20)
     return significant >= digits and abs(value - mp.mpf(known.numerator) / known.denominator) <= slack
@@ -196,9 +224,10 @@ def _real_value(tree: Tree) -> Real | None:
 
 def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
     seed = repr(sorted((repr(gold), repr(answer))))
+    whole = integers(gold) | integers(answer)
     decided = 0
     for number in range(POSITIVE if wanted else 1):
-        verdict = _same_at(gold, answer, point(seed, wanted, number))
+        verdict = _same_at(gold, answer, point(seed, wanted, number, whole))
         if verdict is False:
             return False
         decided += verdict is True
@@ -206,7 +235,7 @@ def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
         return None
     # |x| and x agree where x is positive. Elsewhere roots have branches, so only real values on both sides count there.
     for number in range(POSITIVE, POINTS if wanted else POSITIVE):
-        if _same_at(gold, answer, point(seed, wanted, number), real_only=True) is False:
+        if _same_at(gold, answer, point(seed, wanted, number, whole), real_only=True) is False:
             return False
     return True
 
@@ -239,9 +268,35 @@ def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> boo
             left, right = values[0], values[1]
             size, apart = max(abs(left), abs(right)), abs(left - right)
             if digits == MORE_DIGITS and (size == 0 or apart <= size * mp.mpf(10) ** -(digits * 3 // 5)):
-                return True
+                return _confirmed(gold, answer, env)
             if size > mp.mpf(10) ** (-digits // 2) and apart > size * mp.mpf(10) ** -12:
                 return False  # clearly apart; smaller differences, and values near nothing, are looked at more closely
             sizes.append(size)
     # What is nothing but for rounding shrinks with more digits; what is truly tiny does not.
     return bool(sizes[1] < sizes[0] * mp.mpf(10) ** -(MORE_DIGITS - DIGITS - 20))
+
+
+def _confirmed(gold: Tree, answer: Tree, env: Env) -> bool | None:
+    """Whether two values that agree so far agree to a thousand digits, those included that large terms of a sum cancel.
+    None where such terms are too large to be seen to the last digit."""
+    with mp.workdps(DIGITS):
+        reach = max(_reach(tree, env) for tree in (gold, answer))
+    if reach > MOST_REACH:
+        return None
+    if env and reach <= MORE_DIGITS - DIGITS:
+        return True  # other points tell what these digits do not
+    with mp.workdps(2 * reach + PROOF_DIGITS):
+        values = [numeric(tree, env) for tree in (gold, answer)]
+        size, apart = max(map(abs, values)), abs(values[0] - values[1])
+        return bool(apart <= max(size, mp.mpf(1)) * mp.mpf(10) ** -(reach + PROOF_DIGITS * 9 // 10))
+
+
+def _reach(tree: Tree, env: Env) -> int:
+    """Digits before the point of the largest term of a sum anywhere in a tree."""
+    if not isinstance(tree, tuple) or tree[0] in ("dec", "big", "call"):
+        return 0
+    reach = max((_reach(part, env) for part in tree[1:]), default=0)
+    if tree[0] == "+":
+        sizes = [abs(numeric(part, env)) for part in tree[1:]]
+        reach = max(reach, *(int(mp.log10(size)) for size in sizes if size))
+    return reach

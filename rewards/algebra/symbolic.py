@@ -28,13 +28,24 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 def equal(left: Node, right: Node) -> bool | None:
     """Whether two trees have the same value for all values of their names; None where that cannot be decided."""
     built = _build(left), _build(right)  # both, before either is evaluated: what cannot be built costs nothing
-    difference = built[0].doit() - built[1].doit()
-    if difference.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit):
+    sides = [side.doit(integrals=False) for side in built]
+    difference = sides[0] - sides[1]
+    if difference == 0:
+        return True
+    if difference.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Sum, sympy.Product, sympy.Limit):
         return None
+    if difference.has(sympy.Integral):
+        return None if difference.free_symbols else _nearly(*sides)
     if difference.is_Rational:
         return bool(difference == 0)
     verdict = difference.equals(0)
     return None if verdict is None else bool(verdict)
+
+
+def _nearly(left: sympy.Expr, right: sympy.Expr) -> bool:
+    """Whether two numbers agree to twenty digits: integrals are summed up, for their closed forms may take for ever."""
+    first, second = left.evalf(30), right.evalf(30)
+    return bool(abs(first - second) <= abs(first) * sympy.Float(10) ** -20)
 
 
 def _build(node: Node, bound: frozenset[str] = frozenset()) -> sympy.Expr:  # noqa: C901 (one case a kind of node)
@@ -72,7 +83,13 @@ def _build(node: Node, bound: frozenset[str] = frozenset()) -> sympy.Expr:  # no
 
 
 def _big(name: str, lower: Node, upper: Node, body: Node, bound: frozenset[str]) -> sympy.Expr:
-    """A sum, product or limit. Its index is a name, also where it is called i or e."""
+    """A sum, product, limit or definite integral. Its index is a name, also where it is called i or e."""
+    if name == "int" and lower is not None and upper is not None:
+        integrand, variable = _integrand(body)
+        start, end = _build(lower, bound), _build(upper, bound)
+        if not (start.is_finite and end.is_finite):
+            raise ValueError("an integral without finite bounds is left alone")
+        return sympy.Integral(_build(integrand, bound | {variable}), (sympy.Symbol(variable), start, end))
     if name not in ("sum", "prod", "lim"):
         raise ValueError(f"{name} is left alone")
     index = lower[2][0]
@@ -86,3 +103,13 @@ def _big(name: str, lower: Node, upper: Node, body: Node, bound: frozenset[str])
         raise OverflowError(f"a {name} of {end - start} terms")
     operator = sympy.Sum if name == "sum" else sympy.Product
     return operator(term, (sympy.Symbol(index), start, end))
+
+
+def _integrand(body: Node) -> tuple[Node, str]:
+    """What is integrated, and over which name: `x^2 dx` or `dx / x`, in which the parser sees products with d."""
+    if isinstance(body, list) and body[0] == "/":
+        above, variable = _integrand(body[1])
+        return ["/", above, body[2]], variable
+    if not (isinstance(body, list) and body[0] == "*" and len(body) > 2 and body[-2] == "d" and isinstance(body[-1], str)):
+        raise ValueError("nothing says over what the integral goes")
+    return ["*", {"n": 1, "d": 1}, *body[1:-2]], body[-1]

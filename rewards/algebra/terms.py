@@ -5,7 +5,9 @@ from fractions import Fraction
 from rewards.algebra import words
 from rewards.algebra.atoms import ORDINALS, Atoms
 from rewards.algebra.cursor import Tree, tag
+from rewards.algebra.numerals import numeral
 from rewards.algebra.tokens import Unreadable
+from rewards.algebra.units import BARE, CURRENCIES, UNITS
 
 RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~",
@@ -35,7 +37,7 @@ class Terms(Atoms):
                 terms = [(operator, left, self.term())]
             else:
                 term = self.term()
-                if operator == "-" and len(terms) == 1 and tag(term) in ("set", "setof") and tag(terms[0]) in SETS:
+                if operator == "-" and len(terms) == 1 and tag(term) in ("set", "setof") and _is_set(terms[0]):
                     terms = [("setminus", terms[0], term)]
                 else:
                     terms.append(("neg", term) if operator == "-" else term)
@@ -61,7 +63,11 @@ class Terms(Atoms):
                 self.position += 1
                 below = self.signed()
                 above = factors[0] if len(factors) == 1 else ("*", *factors)
-                factors = [_mixed(above, below) or ("/", above, below)]
+                if tag(below) in ("pct", "deg"):  # `1/2%`: the sign belongs to the whole
+                    below, mark = below[1], tag(below)
+                    factors = [(mark, _mixed(above, below) or ("/", above, below))]
+                else:
+                    factors = [_mixed(above, below) or ("/", above, below)]
             elif operator == ":" and self.depth <= 1 and self._value_follows():
                 self.position += 1
                 left = factors[0] if len(factors) == 1 else ("*", *factors)
@@ -82,12 +88,14 @@ class Terms(Atoms):
             factors[-1] = ("deg", ("+", before[1], ("/", following, Fraction(60))))
         elif token.kind == "num":
             mixed = isinstance(before, Fraction) and token.spaced and self.text() == "/"
-            power = not isinstance(before, Fraction) and tag(before) not in ("dec", "neg") and tag(following) == "^"
+            power = not isinstance(before, Fraction) and tag(before) not in ("dec", "neg") and tag(following) in ("^", "fn")
             if not (mixed or power):
                 raise Unreadable(f"two numbers stand side by side before {token.text!r}")
             factors.append(following)
         elif isinstance(before, Fraction) and token.text == "frac" and _is_plain_fraction(following):
             factors[-1] = ("+", before, following)
+        elif isinstance(before, Fraction) and tag(following) in ("pct", "deg") and _is_plain_fraction(following[1]):
+            factors[-1] = (tag(following), ("+", before, following[1]))
         else:
             factors.append(following)
 
@@ -117,9 +125,9 @@ class Terms(Atoms):
     def _is_value_name(self, name: str) -> bool:
         """Whether a run of letters is a name, a function or a product of names, rather than a word."""
         lowered = name.lower()
-        if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in words.BARE_UNITS:
+        if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in BARE or name in ORDINALS:
             return False
-        if name in ORDINALS:
+        if name in words.FUNCTIONS and name in UNITS and self.text(1) not in ("(", "{", "\\{"):  # `10 min`
             return False
         return (
             len(name) == 1
@@ -200,6 +208,9 @@ class Terms(Atoms):
             elif operator in ("^\\circ", "circ"):
                 self.position += 1
                 tree = ("deg", tree)
+            elif operator in CURRENCIES:
+                self.position += 1
+                tree = ("unit", tree, CURRENCIES[operator])
             elif operator == "_" and not isinstance(tree, str):
                 self.position += 1
                 tree = self.based(tree)
@@ -209,9 +220,15 @@ class Terms(Atoms):
     def based(self, tree: Tree) -> Tree:
         """A number with its base as an index."""
         base = self.subscript()
-        if isinstance(tree, Fraction) and isinstance(base, str) and base.isdigit():
-            return ("base", str(int(tree)), int(base))
+        if isinstance(tree, Fraction) and isinstance(base, str):
+            value = int(base) if base.isdigit() else numeral([base])
+            if value is not None:
+                return ("base", str(int(tree)), value)
         raise Unreadable("an index stands behind what is no name")
+
+
+def _is_set(tree: Tree) -> bool:
+    return tag(tree) in SETS or (isinstance(tree, str) and tree in words.NUMBER_SETS.values())
 
 
 def _is_plain_fraction(tree: Tree) -> bool:

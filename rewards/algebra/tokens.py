@@ -7,10 +7,13 @@ import re
 from typing import NamedTuple
 
 from rewards.algebra.characters import plain
+from rewards.algebra.units import is_unit
 
 LONGEST_TEXT = 2_000
 """Characters of an answer that are read at all."""
 MOST_TOKENS = 600
+MOST_UNCLOSED = 2
+"""Braces that an answer may lack at its end."""
 LONGEST_NUMBER = 4_000
 """Digits of a number that is read as one (Python refuses 4,300)."""
 
@@ -34,6 +37,11 @@ _COSMETIC = re.compile(
 _SPACES = re.compile(
     r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
 )
+_PRICE = re.compile(r"\$(?= ?\d)")
+_ELLIPSIS = re.compile(r"\.{3,}")
+_ENDLESS = re.compile(r"(\d{0,30}\.\d{1,30}) ?\\ldots ?(?![\d.])")
+_CYCLE = re.compile(r"(\d*)\.(\d*?)(\d+?)\3+")
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
 _TIGHT = re.compile(r"(?<=,)\s*(?<!\\)\\!\s*(?=\d{3})|(?<!\\)\\!")
 _FRACTIONS = re.compile(r"\\[dtc]frac(?![a-zA-Z])")
 _RENAMED = {
@@ -52,10 +60,10 @@ _MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|cases)\}")
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\overline\s*\{?(\d{1,30})\}?")
 _TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
-_COMPOUND_UNIT = re.compile(
-    r"(?<=[\d}]) ?((?:k|c|m)?m/s|km/hr?|mi/hr?|ft/s|g/mol|kg/m|N/m|J/K|m|cm|km|mm|ft|in)(\^\{?[23]\}?)?$"
+_UNIT_AT_END = re.compile(
+    r"(?<=[\d}]) ?(?:(?:[kcm]?m|mi|ft|k?g|N|J|in)(?:/(?:s|hr?|mol|m|K)(?:\^\{?-?[23]\}?)?|\^\{?[23]\}?)|(?<= )[mgshLNJWV])$"
 )
-"""Units that would be read as names, at the end of a number."""
+"""Units that would be read as names, at the end of a number: with a slash or a power, or a letter behind a space."""
 _TEXT_COMMANDS = (
     r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
     r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|boxed|fbox|ensuremath|mathop|pmb"
@@ -66,7 +74,7 @@ _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _LOOSE = re.compile(r" (?![0-9A-Za-z.])|(?<![0-9A-Za-z.]) ")
 _TOKEN = re.compile(
     r"(?P<num>[1-9]\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|(?:\d+(?:\.\d+)?|\.\d+)[eE][+-]?\d{1,6}(?![\d.])|\d+(?:\.\d+|\.(?=\s*[-/*+)^]))?|\.\d+)"
-    r"|(?P<word>[a-zA-Z]+)|(?P<cmd>\\[a-zA-Z]+)|(?P<row>\\\\)|(?P<brace>\\[{}|])|(?P<op>\*\*|<=|>=|!=|==|=>|->|\^\\circ|[-+*/^_=<>()\[\]{}|,;:!%'&.?])"
+    r"|(?P<word>[^\W\d_]+)|(?P<cmd>\\[a-zA-Z]+)|(?P<row>\\\\)|(?P<brace>\\[{}|])|(?P<op>\*\*|<=|>=|!=|==|=>|->|\^\\circ|[-+*/^_=<>()\[\]{}|,;:!%'&.?])"
 )
 
 
@@ -75,15 +83,8 @@ def tidy(text: str) -> str:
     text = plain(text)
     if "<|" in text:
         text = _SPECIAL.sub(" ", text)
-    if "\\" in text or "$" in text or "~" in text:
-        text = (
-            text.replace("\\$", "")
-            .replace("$", " ")
-            .replace("{,}", ",")
-            .replace("\\%", "%")
-            .replace("\\#", "#")
-            .replace("\\&", " and ")
-        )
+    if "\\" in text or "$" in text or "~" in text or "{" in text:
+        text = _priced(text).replace("{,}", ",").replace("\\%", "%").replace("\\#", "#").replace("\\&", " and ")
         text = _COLOURS.sub("", _DELIMITERS.sub(" ", text))
         if "\\begin" in text and not _MATRIX.search(text):
             text = _LAYOUTS.sub(" ", text).replace("&", " ")
@@ -92,16 +93,46 @@ def tidy(text: str) -> str:
         text = _FRACTIONS.sub(r"\\frac", _COSMETIC.sub("", _TIGHT.sub("", text)))
         if "overline" in text:
             text = _RECURRING.sub(_recurring, text)
+        text += "}" * _unclosed(text)
+    if "..." in text or "ldots" in text:
+        text = _ENDLESS.sub(_endless, _ELLIPSIS.sub(r"\\ldots ", text))
     text = _SPACES.sub(" ", text).strip(' ,;"').removeprefix("=").lstrip()
     if "x" in text:
         text = _TIMES.sub(r" \\times ", text)
-    if "/" in text or "^" in text:
-        text = _COMPOUND_UNIT.sub(r" \\text{\1}\2", text)
+    if text[-1:].isalpha() or text[-1:] in "23}":
+        match = _UNIT_AT_END.search(text)
+        if match is not None and not _has_names(text[: match.start()]):
+            text = rf"{text[: match.start()]} \text{{{match[0]}}}"
     if text.startswith("\\") and (match := _ALL_TEXT.fullmatch(text)) is not None:
         text = match[1].strip()
     while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):
         text = text[:-1].rstrip(" ,;")
     return text
+
+
+def _priced(text: str) -> str:
+    r"""`text` with dollar signs that are money as commands, and without those that begin and end formulas."""
+    text = text.replace("\\$", r"\dollar ")
+    if text.count("$") % 2:
+        text = _PRICE.sub(r"\\dollar ", text, count=1)
+    return text.replace("$", " ")
+
+
+def _unclosed(text: str) -> int:
+    """Braces that are missing at the end, where so few are that the answer was cut off and not written by chance."""
+    missing = text.count("{") - text.count("\\{") - text.count("}") + text.count("\\}")
+    return missing if 0 < missing <= MOST_UNCLOSED else 0
+
+
+def _has_names(text: str) -> bool:
+    return any(sign.isalpha() for sign in _COMMAND.sub("", text))
+
+
+def _endless(match: re.Match[str]) -> str:
+    """`0.1666...` as a fraction, where the last digits repeat; else the digits that are there."""
+    if (cycle := _CYCLE.fullmatch(match[1])) is not None:
+        return _recurring(cycle)
+    return match[1]
 
 
 def _recurring(match: re.Match[str]) -> str:
@@ -188,7 +219,8 @@ def _wrapped(text: str, position: int, spaced: bool, tokens: list[Token]) -> int
     content = text[position + 1 : end].strip()
     if not content:
         return end + 1
-    if re.fullmatch(r"[A-Za-z][A-Za-z .,'/()-]*", content) and len(content) > 1:
+    measures = bool(tokens) and (tokens[-1].text[-1] in "0123456789}" or tokens[-1].text.endswith("circ")) and is_unit(content)
+    if measures or (re.fullmatch(r"[A-Za-z][A-Za-z .,'/()-]*", content) and len(content) > 1):
         for piece in re.split(r"(,|\band\b|\bor\b)", content):
             if piece.strip():
                 tokens.append(Token("op" if piece == "," else "text", piece.strip(" .") or piece.strip(), spaced))

@@ -31,6 +31,29 @@ y=-8(x-3) | -8x+24
 \\text{no} | No ; \\text{(A)} | A ; 3:1 | 3 ; 8:34 p.m. | 20:34 ; \\emptyset | \\{\\}
 \\frac{\\pi}{6}+\\pi k | \\frac{\\pi}{6} + n\\pi
 \\sum_{k=1}^{n} k | \\frac{n(n+1)}{2} ; 0.333 | \\frac{1}{3} ; 12^{\\mathrm{th}} | 12 ; 1/(1/x) | x
+(-3,3) | |x|<3 ; (-3,3) | x^2<9 ; x^2-4>0 | |x|>2 ; \\frac{x-1}{x+2} \\le 0 | (-2,1] ; (x-1)^4 > 0 | x \\ne 1
+\\frac{(x-1)^4}{x-2}>0 | x>2
+(2,5] | ]2,5] ; [-1,4) | [-1,4[ ; \\mathbb{R} | all real numbers ; \\mathbb{R} | R ; (-\\infty,\\infty) | R
+\\{x \\mid x<-2 \\text{ or } x>3\\} | (-\\infty,-2)\\cup(3,\\infty) ; x>3, x<-2 | (-\\infty,-2)\\cup(3,\\infty)
+-2<k<2, k \\ne 0 | (-2,0)\\cup(0,2) ; \\mathbb{R} - \\{0\\} | x \\ne 0 ; x \\in \\mathbb{R}, x \\ne 1 | x \\ne 1
+\\{y \\mid y \\ge 2\\} | \\{x \\mid x \\ge 2\\}
+[[1,0],[2,-1]] | \\begin{pmatrix} 1 & 0 \\\\ 2 & -1 \\end{pmatrix}
+2\\begin{pmatrix} 1 & 0 \\\\ 0 & 1 \\end{pmatrix} | \\begin{pmatrix} 2 & 0 \\\\ 0 & 2 \\end{pmatrix}
+(5,-3)^T | \\begin{pmatrix} 5 \\\\ -3 \\end{pmatrix}
+(-1)^n | \\cos(n\\pi) ; ab | ba ; mgh | m \\cdot g \\cdot h ; ce^x | Ce^x ; seventeen | 17 ; 2.71828... | e
+10 min | 10 minutes ; 8 h | 8 hours ; 25\\text{ m}^2 | 25 square meters ; 30 mph | 30 miles per hour ; 25\\text{ m}^2 | 25
+5 million | 5000000 ; 30^\\circ | \\frac{\\pi}{6}\\text{ radians} ; \\$12.50 | USD 12.50 ; 5\\$ | 5 dollars
+2:15:20 | 4:30:40 ; 1,2,\\ldots,n | 1, 2, ..., n ; 52_8 | 52_{(8)} ; \\frac{10!}{3!7!} | 120
+1.4142135623730951 | \\sqrt{2} ; x = \\frac{1+\\sqrt{97}}{8} \\approx 1.36 | \\frac{1+\\sqrt{97}}{8} ; 5+12=17 | 17
+x=1, y=2 \\text{ or } x=2, y=1 | (1,2),(2,1) ; x \\ge 3 \\text{ or } x=0 | \\{0\\}\\cup[3,\\infty) ; t = 5\\text{ seconds} | 5 s
+x=-2 | x+2=0 ; ab=1 | a=\\frac{1}{b} ; xy=12 | y=\\frac{12}{x} 
+\\{2k \\mid k\\in\\mathbb{Z}\\} | \\{2n \\mid n\\in\\mathbb{Z}\\}
+25^\\circ\\text{C} | 25^\\circ ; 25^\\circ\\text{C} | 25 ; \\operatorname{tg} x | \\tan x ; 3\\sin 2(x+1) | 3\\sin(2x+2)
+Ae^{2x}+Be^{-x} | Be^{-x}+Ae^{2x} ; 2 sq ft | 2\\text{ ft}^2
+f(n)=n, \\forall n\\in\\mathbb{N} | f(n)=n ; 6 more apples | 6
+8\\frac{1}{3}\\% | \\frac{1}{12} ; 1/2\\% | 0.005 ; f^{-1}(x)=\\frac{x-3}{2} | \\frac{x-3}{2} ; red, blue | blue and red
+9.8\\ \\mathrm{m/s^2} | 9.8\\text{ meters per second squared} ; 1500 g | 1500
+x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
 DIFFERENT = """
 no | on ; yes | sey ; a | b ; x^2 | y^2 ; 10000000000000000001 | 10000000000000000002 ; 0.3 | 0.30000000000000004
@@ -45,6 +68,13 @@ no | on ; yes | sey ; a | b ; x^2 | y^2 ; 10000000000000000001 | 100000000000000
 x>1 \\text{ and } x<3 | \\mathbb{R}
 1 \\pm 2 \\mp 3 | 6,-4 ; 2:15:20 | 2:15:45 ; 15 cm | 15 cm^2 ; 5\\text{ m/s} | 5\\text{ km/h} ; 0.3 | 0.3\\%
 1+e^{-100} | 1+e^{-101}
+\\$5 | 5 cents ; \\$12.50 | 12.50\\% ; 10 pounds | 10 tons ; 5 hours | 5 seconds ; 30^\\circ | 30 radians ; €5 | £5
+17 | x=16=17 ; 17 | 17 \\approx 18 ; 17 | 7=17 ; y=x | |y|=x ; m^2+5m | m^2+5 ; 10 | 10 million ; 12 | 12 dozen
+[2,5) | ]2,5[ ; x>2 | x^2>4 ; x^2>4 | x=2 ; (-1)^n | (-1)^{n+1} ; (-1)^n | \\cos(2n\\pi) ; 6.25 | 6.255
+f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\text{F} ; 10 | ten-ish ; xy=12 | y=12x
+1 | 1-e^{-300} ; x=3 | 3=3 ; 3 | 3=3 ; \\frac{3}{7} | \\frac{3}{7} \\approx 0.5 ; 3m | 3
+0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
+(1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """
 
 
@@ -63,7 +93,6 @@ def checker():
 @pytest.mark.parametrize(
     "text",
     [
-        "5 million",
         "5 squared",
         "5 minus one",
         r"5 \text{ such that } 7",
@@ -71,6 +100,7 @@ def checker():
         "Not: 5",
         r"\text{wrong} = 5",
         "5asdf",
+        "5..",
     ],
 )
 def test_words_that_change_a_value_are_not_skipped(checker: Checker, text: str) -> None:
@@ -123,6 +153,11 @@ def test_different(checker: Checker, left: str, right: str) -> None:
         ("1/0", "1", "undecided", "structure"),
         ("{@ 12}", "12", "different", "structure"),
         ("12", "forty {@ monkeys", "undecided", "gold"),
+        ("forty {@ monkeys", "forty {@ monkeys", "undecided", "gold"),
+        ("{@}", "$ {@} $", "undecided", "gold"),
+        (r"\forall x: x = x", r"\forall x : x=x", "equal", "text"),
+        ("José", "José", "equal", "text"),
+        ("(10!)!+1-(10!)!", "0", "undecided", "structure"),
         ("12", "", "undecided", "gold"),
         (None, "1", "no_answer", "extract"),
         ("  ", "1", "no_answer", "extract"),
@@ -225,7 +260,7 @@ def test_verdicts_are_remembered_by_the_normal_form(monkeypatch: pytest.MonkeyPa
     [("2000!", "2000!+1"), ("e^{1000}", "e^{1000}+1"), ("10^{9000}", "10^{9000}-1"), (r"\sqrt{10^{100}+1}", "10^{50}")],
 )
 def test_what_is_lost_beside_something_huge_is_not_guessed(checker: Checker, left: str, right: str) -> None:
-    assert checker.check(left, right).outcome == checker.check(right, left).outcome == "undecided"
+    assert checker.check(left, right).outcome == checker.check(right, left).outcome != "equal"
     assert checker.check(f"({left})-5", left).outcome in ("undecided", "different")
 
 
@@ -253,7 +288,7 @@ def test_nobody_s_precision_counts() -> None:
 
 def test_a_known_answer_longer_than_answers_are(checker: Checker) -> None:
     gold = "1+" * 1_000_000 + "1"
-    assert checker.check(gold, gold).correct
+    assert checker.check(gold, gold).stage == "gold", "it is none, and earns nothing"
     assert checker.check("7", gold).stage == "gold"
     assert not is_readable(gold)
     assert read("7", "text", "lenient", " " * 10_000_000) == "7"

@@ -27,6 +27,11 @@ from rewards.answer import extract, extract_letter
         ("A: 18", "18", "marker"),
         ("42<|im_end|>", "42", "bare"),
         ("x = 5", "x = 5", "bare"),
+        (r"First \boxed{5}. <answer>6</answer>", "6", "tag"),
+        (r"<answer>6</answer> no, \boxed{5}", "5", "box"),
+        (r"\boxed{20} or maybe \boxed{21}", "20 , 21", "box"),
+        ("The answer is 72 because 8*9=72", "72", "marker"),
+        ("**21**", "21", "bare"),
     ],
 )
 def test_strict(text: str, answer: str, place: str) -> None:
@@ -38,6 +43,7 @@ def test_strict(text: str, answer: str, place: str) -> None:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
+        ("So $$f(x) = x^2+1$$", "f(x) = x^2+1"),
         ("So there are 12 of them and that makes 15 apples.", "15"),
         ("We find that $x < 3$.", "x < 3"),
         ("the total cost of the order is $29.00.", "$29.00"),
@@ -48,7 +54,19 @@ def test_only_lenient(text: str, answer: str) -> None:
     assert extract(text, "lenient").answer == answer
 
 
-@pytest.mark.parametrize("text", ["", "   ", "<think>the answer is 5", "The answer is not 5", r"\boxed{}", "x" * 10**6])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It might be any of 14, 15, 16",
+        "",
+        "   ",
+        "<think>the answer is 5",
+        "The answer is not 5",
+        "The answer cannot be 5",
+        r"\boxed{}",
+        "x" * 10**6,
+    ],
+)
 def test_nothing(text: str) -> None:
     assert extract(text, "lenient").answer is None
 
@@ -60,6 +78,13 @@ def test_several_boxes_where_several_answers_are_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "letter"), [("The correct option is B.", "B"), ("So option A or option B", None), ("because B is valid", None)]
+)
+def test_options_named_strictly(text: str, letter: str | None) -> None:
+    assert extract_letter(text, "strict").answer == letter
+
+
+@pytest.mark.parametrize(
     ("text", "letter"),
     [
         ("The answer is (C).", "C"),
@@ -67,6 +92,7 @@ def test_several_boxes_where_several_answers_are_known() -> None:
         ("D. it can't be A or B", "D"),
         ("I considered \\boxed{C} but finally \\boxed{E}", "E"),
         ("Because B is valid", "B"),
+        ("The correct option is B.", "B"),
         ("Both A and C are right", None),
         ("ANSWER: None of the above", None),
         ("I don't know", None),

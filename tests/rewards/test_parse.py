@@ -36,7 +36,7 @@ HALF = ("/", F(1), F(2))
         ("x = 5", ("rel", ("=",), ("x", F(5)))),
         (r"1 < x \le 3", ("rel", ("<", "<="), (F(1), "x", F(3)))),
         (r"10 \text{ cm}", ("unit", F(10), "cm")),
-        ("10 square feet", ("unit", F(10), "ft ^2")),
+        ("10 square feet", ("unit", F(10), "ft^2")),
         ("50%", ("pct", F(50))),
         (r"90^\circ", ("deg", F(90))),
         ("52_8", ("base", "52", 8)),
@@ -51,6 +51,24 @@ HALF = ("/", F(1), F(2))
         (r"\approx 8.5", ("dec", F(17, 2), 1)),
         ("3./2", ("/", ("dec", F(3), 0), F(2))),
         ("f(x) = x", ("rel", ("=",), (("call", "f", "x"), "x"))),
+        (r"\$5", ("unit", F(5), "dollar")),
+        ("USD 5", ("unit", F(5), "dollar")),
+        ("10 min", ("unit", F(10), "min")),
+        (r"25\text{ m}^2", ("unit", F(25), "m^2")),
+        ("5 meters per second", ("unit", F(5), "m s^-1")),
+        ("5 million", ("*", F(5), F(1_000_000))),
+        ("forty-two", F(42)),
+        ("three apples", ("unit", F(3), "")),
+        ("]2, 5]", ("seq", "(", "]", F(2), F(5))),
+        ("[2, 5[", ("seq", "[", ")", F(2), F(5))),
+        ("1, 2, ..., n", ("list", F(1), F(2), ("dots",), "n")),
+        ("0.1666...", ("/", F(15), F(90))),
+        (r"52_{(8)}", ("base", "52", 8)),
+        (r"\frac{1}{2", HALF),
+        ("√12", ("fn", "sqrt", F(12))),
+        ("ab", ("*", "a", "b")),
+        ("all real numbers", "mathbbR"),
+        ("k^2 + 3m", ("+", ("^", "k", F(2)), ("*", F(3), "m"))),
     ],
 )
 def test_trees(text: str, tree: object) -> None:
@@ -61,7 +79,8 @@ def test_trees(text: str, tree: object) -> None:
     "text",
     ["1 +", "(1", "1)", "2 3", "__import__('os')", "5 or any other number", r"5 \text{ is wrong}", "(" * 500, "9" * 3000,
      "1+" * 999 + "1",
-     r"\input{/etc/passwd}", "x.__class__", "{@ 12}", r"\text{" * 300, "", "...", "5 if the answer is 5"],
+     r"\input{/etc/passwd}", "x.__class__", "{@ 12}", r"\text{" * 300, "", "...", "5 if the answer is 5", "16...18",
+     r"17\text{ seems plausible}", r"17\text{ halves}", r"17\text{ less than } x", r"17\text{ tens and } 3 z w 4", "{{{5"],
 )  # fmt: skip
 def test_nothing_else_is_read(text: str) -> None:
     with pytest.raises(Unreadable):

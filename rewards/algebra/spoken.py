@@ -1,0 +1,74 @@
+"""Answers in words: names, numbers, counts, times of day."""
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from rewards.algebra import words
+from rewards.algebra.cursor import Tree
+from rewards.algebra.numerals import NUMERALS, numeral
+from rewards.algebra.units import unit
+
+HEDGES = words.HEDGES | NUMERALS
+"""Words that no count has."""
+_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
+
+
+def time_of_day(tidied: str) -> Tree | None:
+    """`8:34 p.m.`, `20:34`; with seconds and without a half of the day a ratio. None for all else."""
+    match = _TIME.fullmatch(tidied)
+    if match is None:
+        return None
+    hours, minutes, half = int(match[1]), int(match[2]), (match[4] or "").lower()[:1]
+    if half:
+        hours = hours % 12 + (12 if half == "p" else 0)
+    parts = [Fraction(part) for part in match.groups()[:3] if part is not None]
+    if match[3] and not half:
+        return ("ratio", *parts)
+    seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
+    return ("time", seconds, half != "" or hours > 12, ("ratio", *parts))
+
+
+def in_words(tidied: str) -> Tree | None:
+    """Plain words, such as a name or yes; None where the text may be mathematics."""
+    bare = re.sub(r"^\\(?:text|textbf|mathrm|mbox|textit|mathbf)\s*\{([^{}\\]*)\}$", r"\1", tidied).strip()
+    if not re.fullmatch(r"\(?[A-Za-z][A-Za-z .'()-]*", bare):
+        return None
+    lowered = bare.lower().strip(" .'")
+    single = re.sub(r"[^a-z]", "", lowered)
+    if len(single) <= 1 or bare in words.FUNCTIONS or lowered in words.GREEK or "(" in bare.strip("()"):
+        return None
+    if lowered in words.EMPTY:
+        return ("set",)
+    if lowered in words.REALS:
+        return "mathbbR"
+    pieces = re.split(r"[\s-]+", lowered.strip("()"))
+    if is_product(bare) or all(len(piece) == 1 for piece in pieces):
+        return None
+    said = lowered.split()
+    if pieces[0] in ("infty", "infinity") and len(pieces) == 1:
+        return ("inf",)
+    if any(joint in pieces for joint in words.JOINTS):
+        return None
+    return _counted_in_words(said) or spoken(pieces)
+
+
+def is_product(word: str) -> bool:
+    """Whether letters are a product, as `ab` and `mgh` are, and no word: too few, or without a vowel."""
+    if not word.isalpha() or len(word) > 3 or word in words.FUNCTIONS:
+        return False
+    return word.lower() not in words.TWO_LETTERS if len(word) == 2 else not set("aeiou") & set(word.lower())
+
+
+def _counted_in_words(pieces: list[str]) -> Tree | None:
+    """`three apples`; None where the first word is no number, or others are."""
+    value = numeral(pieces[0].split("-"))
+    if value is None or len(pieces) < 2 or HEDGES & set(pieces[1:]) or len(pieces) > words.LONGEST_SUFFIX:
+        return None
+    return ("unit", Fraction(value), unit(" ".join(pieces[1:])))
+
+
+def spoken(said: Sequence[str]) -> Tree:
+    """Words as the number that they spell, or as themselves."""
+    value = numeral([part for word in said for part in word.split("-")])
+    return ("text", " ".join(said)) if value is None else Fraction(value)
