@@ -208,7 +208,7 @@ class ProgramsConfig:
     """Programs that a model writes for its answer (P-CoT): what each may use. See `rewards.program`."""
 
     seconds: float = 2.0
-    """Wall seconds until a program is killed (ReFT: 10). A batch of endless loops takes this long for each."""
+    """Processor seconds until a program is killed (ReFT: 10, on the wall). Endless loops take this long, each."""
     memory_mb: int = 512
     """Address space of a program."""
     processes: int = 1

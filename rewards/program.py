@@ -4,7 +4,7 @@ What a program cannot do, whatever it is: it is a process of its own that has gi
 the clock, random bytes, its reply and its end, by a filter of the kernel that cannot be taken back (`rewards.seccomp`). So
 there are no files, no network, no other processes or threads, no signals, no waiting; nothing is left behind. Behind that
 filter stands a second wall: where root would run it, the program runs as nobody, with no right to a process or a file's byte.
-Wall time, processor time and address space are limited; it is killed at the deadline from outside, so nothing that it catches
+Processor time, wall time and address space are limited; it is killed by the kernel and from outside, so nothing that it catches
 keeps it alive. The reply is cut at an answer's length and belongs to this program alone. Where the kernel does not offer
 this, nothing is run: the first call raises.
 
@@ -12,7 +12,7 @@ What is for order, not for safety: `import` takes only the listed modules, and w
 
 What is not guarded against: a flaw in the kernel's few calls; reading the memory of the process it was forked from, which
 holds the environment and programs before it, but no known answer, and out of which only the answer's text comes; heating the
-processor until the deadline. A program may say what it likes about its own answer, as any chain may.
+processor until its time is up. A program may say what it likes about its own answer, as any chain may.
 """
 
 import re
@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rewards.algebra.number import number
-from rewards.program_child import ENTRY, UNASKED
+from rewards.program_child import ENTRY, UNASKED, WALL
 from rewards.sandbox import Limits, Sandbox
 
 IMPORTS = ("math", "fractions", "decimal", "itertools", "functools", "collections", "datetime", "statistics")
@@ -71,7 +71,7 @@ class Programs:
     """Runs programs, several at once, each in a process of its own that is confined and killed at its deadline.
 
     Args:
-        limits: seconds and bytes of one program.
+        limits: processor seconds and bytes of one program.
         processes: programs that run at once.
         imports: modules that a program may import. `sympy` may be added; processes are then larger, and programs slower to
             start.
@@ -80,12 +80,12 @@ class Programs:
     def __init__(self, limits: Limits | None = None, processes: int = 1, imports: Sequence[str] = IMPORTS) -> None:
         self.limits = limits or Limits(memory_bytes=1 << 29)
         self.imports = tuple(imports)
-        outer = Limits(self.limits.seconds + GRACE_SECONDS, memory_bytes=self.limits.memory_bytes)
+        outer = Limits(WALL * self.limits.seconds + GRACE_SECONDS, memory_bytes=self.limits.memory_bytes)
         self.sandbox = Sandbox(outer, processes, modules=["rewards.program_child", *UNASKED, *self.imports])
         self._works = False
 
     def run(self, programs: Sequence[Program]) -> list[Result]:
-        """The result of each. Takes at most `seconds` for each that a process gets to run, one after the other.
+        """The result of each. Takes at most `seconds` of a processor for each.
 
         Raises:
             ProgramError: if programs cannot be run, or not safely, on this machine.

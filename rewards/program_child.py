@@ -1,8 +1,9 @@
 """The inside of a sandbox that runs programs of models: each in a process of its own, forked for it and confined.
 
 The sandbox's process has imported what programs may import, and forks. The fork gives up every system call it does not need
-(`rewards.seccomp`), runs the program, writes what it returned to a pipe that is its own, and ends. The sandbox's process
-reads no more than an answer's length from it, and kills it at the deadline. Nothing is shared between two programs.
+(`rewards.seccomp`), runs the program, writes what it returned to a pipe that is its own, and ends. The kernel ends it when its
+processor time is up, the sandbox's process at a later deadline, and that reads no more than an answer's length from it.
+Nothing is shared between two programs.
 """
 
 import builtins
@@ -13,8 +14,8 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, NoReturn
 
 from rewards.seccomp import Confinement, ConfinementError
@@ -27,6 +28,8 @@ ENTRY = "solution"
 """The function that a program defines."""
 RETURNED, FAILED = b"=", b"!"
 """The first byte of a reply."""
+WALL = 10
+"""Wall seconds for each of the processor's, before a process is given up: a busy machine makes no program slow."""
 REPLY = 0
 """The descriptor of the pipe for the reply, in the process of a program."""
 UNASKED = ("_strptime",)
@@ -43,29 +46,36 @@ def run(source: str, imports: Sequence[str], seconds: float) -> list[Any]:
     Args:
         source: Python.
         imports: modules that it may import, and finds imported.
-        seconds: of wall and of processor time.
+        seconds: of the processor's time; it cannot wait, so on an idle machine this is the wall's.
     """
+    return confined(partial(_returned, source, imports), seconds)
+
+
+def confined(work: Callable[[], str], seconds: float) -> list[Any]:
+    """What `work` returns, done in a confined process, as `[text, ""]`, or `[None, why there is nothing]`."""
     confinement = _confinement()
     reply, pipe = os.pipe()
     process = os.fork()
     if not process:
-        _run_confined(confinement, source, imports, seconds, pipe)
+        _work_confined(confinement, work, seconds, pipe)
     os.close(pipe)
     try:
-        text = _read(reply, time.monotonic() + seconds)
+        text = _read(reply, time.monotonic() + WALL * seconds)
     except TimeoutError:
-        return [None, f"the program took longer than {seconds:g} s"]
+        return [None, f"it took longer than {WALL * seconds:g} s on the wall"]
     finally:
         os.close(reply)
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF:
+        return [None, f"it took longer than {seconds:g} s"]
     kind, content = text[:1], text[1:].decode(errors="replace")
     if kind == RETURNED and len(content) <= LONGEST_RESULT:
         return [content, ""]
     if kind == FAILED:
         return [None, content]
     ended = f"signal {status}" if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
-    return [None, f"the program ended its process, {ended}" if not text else "the program wrote over its reply"]
+    return [None, f"it ended its process, {ended}" if not text else "it wrote over its reply"]
 
 
 def _read(reply: int, deadline: float) -> bytes:
@@ -92,17 +102,19 @@ def _confinement() -> Confinement:
     return Confinement(REPLY)
 
 
-def _run_confined(confinement: Confinement, source: str, imports: Sequence[str], seconds: float, pipe: int) -> NoReturn:
-    """Confine this process, run the program in it, and end. Never comes back, whatever the program does."""
+def _work_confined(confinement: Confinement, work: Callable[[], str], seconds: float, pipe: int) -> NoReturn:
+    """Confine this process, do the work in it, and end. Never comes back, whatever the work does."""
     try:
         os.dup2(pipe, REPLY)
         os.closerange(REPLY + 1, 1 << 20)
-        limit = math.ceil(seconds) + 1  # if the one that watches is gone
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        # The kernel ends it by this signal, which it has no way left to ignore.
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         _become_nobody()
+        sys.stdout = sys.stderr = _Output()
+        sys.stdin = None
         confinement.confine()
-        reply = RETURNED + _returned(source, imports).encode(errors="replace")
-    except BaseException as error:  # a program may raise anything, and this process must not go on
+        reply = RETURNED + work().encode(errors="replace")
+    except BaseException as error:  # it may raise anything, and this process must not go on
         kind = "" if isinstance(error, ConfinementError) else f"{type(error).__name__}: "
         reply = FAILED + f"{kind}{str(error)[:200]}".encode(errors="replace")
     try:
@@ -123,8 +135,6 @@ def _become_nobody() -> None:
 
 def _returned(source: str, imports: Sequence[str]) -> str:
     """What `solution()` returns, as the text of an answer."""
-    sys.stdout = sys.stderr = _Output()
-    sys.stdin = None
     import_ = builtins.__import__
 
     def import_listed(name: str, *arguments: Any) -> Any:

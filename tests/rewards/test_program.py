@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,23 +152,21 @@ BOMBS = {
 }  # fmt: skip
 
 
-def alive(programs: Programs) -> set[int]:
-    """The sandbox's process and all that it has started."""
+def alive() -> set[int]:
+    """The sandbox's processes and all that they have started."""
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 @pytest.mark.parametrize(("reason", "program"), BOMBS.values(), ids=BOMBS)
 def test_a_bomb_is_one_bad_sample(programs: Programs, reason: str, program: Program) -> None:
-    before = alive(programs)
-    begun = time.monotonic()
+    before = alive()
     good = body("return 42")
     first, bad, last = programs.run([good, program, good])
     assert bad.answer is None
     assert reason in bad.reason
     assert len(bad.reason) < 400
     assert first.answer == last.answer == "42"
-    assert alive(programs) == before, "the process that forks was replaced, or one was left behind"
-    assert time.monotonic() - begun < SECONDS + 3
+    assert alive() == before, "the process that forks was replaced, or one was left behind"
     assert not Path("/tmp/program-was-here").exists()
 
 
@@ -199,25 +196,16 @@ def test_nothing_is_kept_from_one_program_to_the_next(programs: Programs) -> Non
 
 def test_many_at_once_in_order() -> None:
     made = Programs(Limits(seconds=20, memory_bytes=1 << 28), processes=2)
+    before = psutil.Process().children()
     try:
         results = made.run([body(f"return {number}") for number in range(50)])
+        assert len(psutil.Process().children()) == len(before) + 2
     finally:
         made.close()
     assert [result.answer for result in results] == [str(number) for number in range(50)]
 
 
-def test_waiting_is_shared() -> None:
-    made = Programs(Limits(seconds=1.0, memory_bytes=1 << 28), processes=4)
-    try:
-        made.run([body("return 1")] * 8)
-        begun = time.monotonic()
-        made.run([body("while True: pass")] * 4)
-        assert time.monotonic() - begun < 3.0
-    finally:
-        made.close()
-
-
-def test_the_environment_cannot_be_used_to_run_anything() -> None:
+def test_what_cannot_be_started_is_told() -> None:
     with pytest.raises(ProgramError, match="programs cannot be run here"):
         Programs(imports=["no_such_module"]).run([body("return 1")])
 
