@@ -125,6 +125,7 @@ class Scorer:
     Args:
         terms: the rewards, in the config's order.
         checker: compares answers with the known ones.
+        programs: runs the chains that are programs.
     """
 
     def __init__(self, terms: Sequence[RewardTerm], checker: Checker, programs: Programs | None = None) -> None:
