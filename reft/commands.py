@@ -127,7 +127,7 @@ def doctor() -> int:
     print(f"GPUs          {', '.join(gpus) if gpus else 'none: learner and workers run on the CPU'}")
     extras = {
         "vllm": ("vllm", "an engine for GPUs, once there is one: nothing uses it yet"),
-        "gym": ("reasoning_gym", "reasoning-gym's problems, once there is a task for them: nothing uses it yet"),
+        "gym": ("reasoning_gym", "reasoning-gym's problems: task.use=gym"),
         "test": ("pytest", "the tests: pip install 'reft-rl[test]'"),
     }
     for extra, (module, gives) in extras.items():

@@ -47,6 +47,7 @@ class Draft:
     learner: sections.LearnerConfig = field(default_factory=sections.LearnerConfig)
     rollout: sections.RolloutConfig = field(default_factory=sections.RolloutConfig)
     checker: sections.CheckerConfig = field(default_factory=sections.CheckerConfig)
+    programs: sections.ProgramsConfig = field(default_factory=sections.ProgramsConfig)
     evaluate: sections.EvaluateConfig = field(default_factory=sections.EvaluateConfig)
     run: sections.RunConfig = field(default_factory=sections.RunConfig)
     ray: sections.RayConfig = field(default_factory=sections.RayConfig)

@@ -4,12 +4,14 @@
 below the command line nobody sees the whole.
 """
 
+import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any, Literal
 
 from reft.errors import ConfigError
+from rewards.program import IMPORTS
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,20 @@ class CheckerConfig:
 
 
 @dataclass(frozen=True)
+class ProgramsConfig:
+    """Programs that a model writes for its answer (P-CoT): what each may use. See `rewards.program`."""
+
+    seconds: float = 2.0
+    """Processor seconds until a program is killed (ReFT: 10, on the wall). Endless loops take this long, each."""
+    memory_mb: int = 512
+    """Address space of a program."""
+    processes: int = 1
+    """Programs that a worker runs at once."""
+    imports: list[str] = field(default_factory=lambda: list(IMPORTS))
+    """Modules that a program may import; they are there without being imported, too. `sympy` may be added."""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """Evaluation before and after reinforcement, on the test split, and of checkpoints on the dev split."""
 
@@ -251,6 +267,7 @@ class Config:
     learner: LearnerConfig
     rollout: RolloutConfig
     checker: CheckerConfig
+    programs: ProgramsConfig
     evaluate: EvaluateConfig
     run: RunConfig
     ray: RayConfig
@@ -265,11 +282,15 @@ AT_LEAST = {
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
     "rollout.shard_size": 1, "rollout.max_rows": 1,
-    "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1, "evaluate.limit": 1,
+    "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1,
+    "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip
 AT_MOST = {"warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
-ABOVE = {"sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "ray.deadline": 0, "warmup.ready_at": 0}
+ABOVE = {
+    "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
+    "warmup.ready_at": 0,
+}  # fmt: skip
 
 
 def validate(config: Config) -> None:
@@ -295,11 +316,18 @@ def validate(config: Config) -> None:
         raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
     if not config.rewards:
         raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
+    _check_imports(config.programs.imports)
     for key, value in _numbers(config, ""):
         if not math.isfinite(value):
             raise ConfigError(f"{key}={value} is out of range; choose a finite number")
     config.task.validate()
     config.algorithm.validate()
+
+
+def _check_imports(names: Sequence[str]) -> None:
+    for name in names:
+        if not name.isidentifier() or importlib.util.find_spec(name) is None:
+            raise ConfigError(f"programs.imports: {name!r} is no module that is installed here; remove it")
 
 
 def _numbers(value: Any, key: str) -> Iterator[tuple[str, float]]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy
 import torch
 
-from reft.config import CheckerConfig, Config, RewardConfig
+from reft.config import CheckerConfig, Config, ProgramsConfig, RewardConfig
 from reft.errors import ConfigError
 from reft.model import load_causal_lm, load_tokenizer
 from reft.tasks import Demonstration, Task
 from rewards.algebra.scalar import Policy
 from rewards.equal import Checker
+from rewards.program import Programs
 from rewards.sandbox import Limits
 from rewards.scorer import RewardError, Scorer, load_term
 from rollout.codec import Codec
@@ -36,6 +37,7 @@ class WorkerSettings:
     task: Task
     rewards: Mapping[str, RewardConfig]
     checker: CheckerConfig
+    programs: ProgramsConfig
 
 
 def worker_settings(config: Config, model: str) -> WorkerSettings:
@@ -43,10 +45,10 @@ def worker_settings(config: Config, model: str) -> WorkerSettings:
     rollout = config.rollout
     device = "cuda" if rollout.gpus else "cpu"
     engine = HFEngineFactory(model, config.model.dtype, device, rollout.max_rows)
-    return WorkerSettings(engine, rollout.threads, config.task, config.rewards, config.checker)
+    return WorkerSettings(engine, rollout.threads, config.task, config.rewards, config.checker, config.programs)
 
 
-def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> Scorer:
+def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig, programs: ProgramsConfig) -> Scorer:
     """The scorer that a config describes.
 
     Raises:
@@ -62,13 +64,16 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig) -> 
         several=checker.several,
         tolerance=checker.tolerance,
     )
-    return Scorer(terms, Checker(policy, limits, checker.processes))
+    program_limits = Limits(seconds=programs.seconds, memory_bytes=programs.memory_mb << 20)
+    runner = Programs(program_limits, programs.processes, programs.imports)
+    return Scorer(terms, Checker(policy, limits, checker.processes), runner)
 
 
 def make_worker(settings: WorkerSettings) -> Worker:
     """A worker in this process."""
     torch.set_num_threads(settings.threads)
-    return Worker(settings.engine(), make_scorer(settings.rewards, settings.checker), settings.task.read)
+    scorer = make_scorer(settings.rewards, settings.checker, settings.programs)
+    return Worker(settings.engine(), scorer, settings.task.read)
 
 
 def ray_pool(config: Config, model: str) -> RayPool:
@@ -89,14 +94,14 @@ def try_rewards(config: Config, demonstration: Demonstration) -> None:
     Raises:
         rewards.scorer.RewardError: names the function and what is wrong with it.
     """
-    scorer = make_scorer(config.rewards, config.checker)
+    scorer = make_scorer(config.rewards, config.checker, config.programs)
     problem, columns = demonstration.problem, dict[str, Any](demonstration.problem.columns)
-    extracted = config.task.read(problem, demonstration.chain)
+    found = config.task.read(problem, demonstration.chain)
     failures: list[BaseException] = []
 
     def score() -> None:
         try:
-            scorer.score([problem.prompt], [demonstration.chain], [[0]], [extracted], [problem.answer], [columns])
+            scorer.score([problem.prompt], [demonstration.chain], [[0]], [found], [problem.answer], [columns])
         except BaseException as error:
             failures.append(error)
 

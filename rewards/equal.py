@@ -40,7 +40,7 @@ _NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker found, by which stage ("extract", "text", "number", "structure", "symbolic"), and why."""
+    """What the checker found, by which stage ("extract", "program", "text", "number", "structure", "symbolic"), and why."""
 
     outcome: VerdictOutcome
     stage: str

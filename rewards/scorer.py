@@ -14,6 +14,7 @@ from typing import Any
 
 from rewards.adapters import AdapterError, RewardFunction, adapt
 from rewards.equal import Checker, Verdict
+from rewards.program import Program, ProgramError, Programs, Result
 from rewards.sandbox import Limits, Sandbox
 
 ENTRY_POINTS = "reft.rewards"
@@ -118,32 +119,39 @@ def call_prepared(columns: Mapping[str, Any]) -> list[float | None]:
 
 
 class Scorer:
-    """Scores completions: checks the extracted answers, calls the reward functions, sums their weighted values.
+    """Scores completions: runs those that are programs, checks the answers, calls the reward functions, sums their weighted
+    values.
 
     Args:
         terms: the rewards, in the config's order.
         checker: compares answers with the known ones.
+        programs: runs the chains that are programs.
     """
 
-    def __init__(self, terms: Sequence[RewardTerm], checker: Checker) -> None:
+    def __init__(self, terms: Sequence[RewardTerm], checker: Checker, programs: Programs | None = None) -> None:
         self.terms = tuple(terms)
         self.checker = checker
+        self.programs = programs or Programs()
 
     def score(
         self,
         prompts: Sequence[str],
         completions: Sequence[str],
         completion_ids: Sequence[Sequence[int]],
-        extracted: Sequence[str | None],
+        found: Sequence[str | Program | None],
         answers: Sequence[str],
         columns: Sequence[Mapping[str, Any]],
     ) -> list[Score]:
-        """A score for each completion; all arguments have one entry a completion.
+        """A score for each completion; all arguments have one entry a completion. What was found in one is its answer, a
+        program that computes it, or nothing.
 
         Raises:
-            RewardError: if a function raises, or returns other than one finite number or None a completion.
+            RewardError: if programs cannot be run, a function raises, or returns other than one finite number or None a
+                completion.
         """
-        verdicts = [self.checker.check(answer, gold) for answer, gold in zip(extracted, answers, strict=True)]
+        results = self._results(found)
+        extracted = [result.answer for result in results]
+        verdicts = [self._verdict(result, gold) for result, gold in zip(results, answers, strict=True)]
         shared = {key for row in columns for key in row}
         keywords: dict[str, list[Any]] = {key: [row.get(key) for row in columns] for key in sorted(shared)}
         keywords |= {
@@ -151,7 +159,7 @@ class Scorer:
             "completions": list(completions),
             "completion_ids": list(completion_ids),
             "answer": list(answers),
-            "extracted": list(extracted),
+            "extracted": extracted,
             "verdict": [verdict.outcome for verdict in verdicts],
         }
         parts = {term.name: _call(term, keywords, len(completions)) for term in self.terms}
@@ -161,11 +169,25 @@ class Scorer:
         ]
 
     def close(self) -> None:
-        """End the processes of the checker and of confined functions."""
+        """End the processes of the checker, of programs and of confined functions."""
         self.checker.close()
+        self.programs.close()
         for term in self.terms:
             if term.sandbox is not None:
                 term.sandbox.close()
+
+    def _results(self, found: Sequence[str | Program | None]) -> list[Result]:
+        """Answers, those of programs by running them."""
+        try:
+            ran = iter(self.programs.run([item for item in found if isinstance(item, Program)]))
+        except ProgramError as error:
+            raise RewardError(str(error)) from error
+        return [next(ran) if isinstance(item, Program) else Result(item, "") for item in found]
+
+    def _verdict(self, result: Result, gold: str) -> Verdict:
+        if result.reason:
+            return Verdict("no_answer", "program", result.reason)
+        return self.checker.check(result.answer, gold)
 
     def _sum(self, extracted: str | None, verdict: Verdict, parts: Mapping[str, float | None]) -> Score:
         applying = [term.weight * value for term in self.terms if (value := parts[term.name]) is not None]

@@ -8,6 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 from rewards.equal import Verdict
+from rewards.program import Program
 
 Finish = Literal["stop", "length"]
 
@@ -68,5 +69,5 @@ class Sample:
     policy_version: int
 
 
-Reader = Callable[[Problem, str], str | None]
-"""Finds the final answer in a chain that was written for a problem."""
+Reader = Callable[[Problem, str], str | Program | None]
+"""Finds the final answer, or the program that computes it, in a chain that was written for a problem."""

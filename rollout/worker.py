@@ -37,7 +37,7 @@ class Worker:
     Args:
         engine: samples the chains.
         scorer: turns them into rewards.
-        reader: finds the final answer in a chain.
+        reader: finds the final answer in a chain, or the program that computes it.
     """
 
     def __init__(self, engine: Engine, scorer: Scorer, reader: Reader) -> None:
@@ -65,7 +65,7 @@ class Worker:
             prompts=[problem.prompt for problem, _ in pairs],
             completions=[completion.text for _, completion in pairs],
             completion_ids=[completion.tokens.tolist() for _, completion in pairs],
-            extracted=[self.reader(problem, completion.text) for problem, completion in pairs],
+            found=[self.reader(problem, completion.text) for problem, completion in pairs],
             answers=[problem.answer for problem, _ in pairs],
             columns=[problem.columns for problem, _ in pairs],
         )

@@ -15,6 +15,7 @@ ROOMS = {
     "sympy": {"rewards/algebra/symbolic.py"},
     "ray": {"rollout/pool.py", "reft/cluster.py"},
     "deepspeed": {"reft/learner/zero.py"},
+    "reasoning_gym": {"reft/tasks/gym.py"},
     "trl": {"reft/imitator.py"},
     "datasets": {"reft/imitator.py", "reft/tasks/hub.py"},
     "rich": {"reft/grader.py", "reft/progress.py", "reft/summary.py", "reft/viewer.py"},

@@ -16,7 +16,10 @@ def test_is_valid_and_says_what_it_is(path: Path) -> None:
     assert path.read_text().startswith("# "), "a reader is told what the config is for"
 
 
-@pytest.mark.parametrize("name", ["quickstart", "reft_running_total", "ppo_running_total"])
+@pytest.mark.parametrize(
+    "name",
+    ["quickstart", "reft_running_total", "ppo_running_total", "reft_word_problems", "reft_word_problems_programs"],
+)
 def test_can_be_prepared(name: str) -> None:
     from reft.arithmetic import arithmetic
     from reft.prepare import prepare

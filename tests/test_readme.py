@@ -62,6 +62,23 @@ def test_the_data_set_example_is_gsm8k(shared: Path, tmp_path: Path) -> None:
     assert task.read(splits.test[0], demonstration.chain) == splits.test[0].answer == "18"
 
 
+def test_the_example_of_programs_is_reft_s(shared: Path, tmp_path: Path) -> None:
+    from rewards.program import Program, Programs
+
+    settings = next(yaml.safe_load(block) for block in blocks("yaml") if "style: program" in block)
+    settings["task"]["train"] = str(shared / "data" / "mwp_reft" / settings["task"]["train"])
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(settings))
+    config = compose(str(tmp_path / "mine.yaml")).config
+    demonstrations = config.task.demonstrations(config.task.splits().train, seed=0)[:50]
+    found = [config.task.read(demonstration.problem, demonstration.chain) for demonstration in demonstrations]
+    programs = Programs(processes=config.programs.processes)
+    results = programs.run([item for item in found if isinstance(item, Program)])
+    programs.close()
+    assert [float(result.answer or "nan") for result in results] == pytest.approx(
+        [float(demonstration.problem.answer) for demonstration in demonstrations]
+    )
+
+
 def test_nothing_is_left_to_fill_in() -> None:
     assert "@@" not in README
 

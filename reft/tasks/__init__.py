@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from rewards.program import Program
 from rollout.types import Problem
 
 SplitName = Literal["train", "dev", "test"]
@@ -70,8 +71,8 @@ class Task(Protocol):
         """The closed vocabulary, words separated by spaces; None where a tokenizer must be learnt from the text."""
         ...
 
-    def read(self, problem: Problem, text: str) -> str | None:
-        """The final answer in a chain, or None."""
+    def read(self, problem: Problem, text: str) -> str | Program | None:
+        """The final answer in a chain, the program that computes it, or None."""
         ...
 
     def trace(self, problem: Problem, text: str) -> Trace | None:

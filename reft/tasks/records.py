@@ -13,9 +13,12 @@ from reft.errors import ConfigError, DataError
 from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
 from rewards.algebra.number import number
 from rewards.answer import STYLES
+from rewards.program import DEFINITION, Program, up_to_end
 from rollout.types import Problem
 
 Record = Mapping[str, Any]
+PROGRAM = "program"
+"""The style of chains that are programs."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,14 @@ class RecordTask(ABC):
     """Whether answers are numbers: a record whose answer is none is then an error, and a chain's is no answer."""
     prompt: str = "Question:\n{question}\nAnswer reasoning:\n"
     """Template of the prompt."""
+    opening: str = ""
+    """Template of how every chain begins. It stands at the end of the prompt, so that the model goes on from there; `remove`
+    takes it off the solutions. ReFT's for programs: `def solution():`, the question as docstring (train_rl_reft.py:151-153)."""
     closing: str = "\nTherefore, the answer is: {answer}"
-    """Template of what ends a demonstration; the answer is read back from this form."""
+    """Template of what ends a demonstration; the answer is read back from this form. Empty where the chain is a program."""
     style: str = "reft"
-    """How the answer is read from a chain: reft, hashes, boxed, strict, lenient or last_number."""
+    """How the answer is read from a chain: reft, hashes, boxed, strict, lenient, last_number; or program (P-CoT): the chain is
+    a program, run in a sandbox (`programs`), and what its `solution()` returns is the answer."""
     limit: int | None = None
     """Records read at most from each split, for a quick try."""
 
@@ -52,9 +59,13 @@ class RecordTask(ABC):
         """
 
     def validate(self) -> None:
-        if self.style not in STYLES:
-            raise ConfigError(f"task.style={self.style!r} is unknown; choose from {', '.join(STYLES)}")
-        for name, field in (("prompt", "question"), ("closing", "answer")):
+        if self.style not in (*STYLES, PROGRAM):
+            raise ConfigError(f"task.style={self.style!r} is unknown; choose from {', '.join(STYLES)}, {PROGRAM}")
+        if self.style == PROGRAM and self.closing:
+            raise ConfigError(
+                f"task.closing={self.closing!r} would stand behind a program; set it to '' for task.style=program"
+            )
+        for name, field in (("prompt", "question"), *([("closing", "answer")] if self.style != PROGRAM else [])):
             if f"{{{field}}}" not in vars(self)[name]:
                 raise ConfigError(f"task.{name}={vars(self)[name]!r} has no {{{field}}}; add it")
         if self.remove is not None:
@@ -74,7 +85,9 @@ class RecordTask(ABC):
     def words(self) -> None:
         return None
 
-    def read(self, problem: Problem, text: str) -> str | None:
+    def read(self, problem: Problem, text: str) -> str | Program | None:
+        if self.style == PROGRAM:
+            return Program(problem.columns["opening"] + up_to_end(text), self.numeric)
         answer = STYLES[self.style](text)
         # As ReFT's code, which takes what `float` refuses for no answer: it earns nothing, not the reward of a wrong number.
         return None if self.numeric and answer is not None and number(answer) is None else answer
@@ -97,9 +110,10 @@ class RecordTask(ABC):
             raise DataError(f"{name}: the answer is empty; give one or remove the record")
         if self.numeric and number(answer) is None:
             raise DataError(f"{name}: the answer {answer[:60]!r} is no number; mend it or set task.numeric=false")
-        prompt = self.prompt.replace("{question}", _fill(self.question, record, name).strip())
-        columns = {"chain": self._chain(record, answer, name)}
-        return Problem(name, prompt, answer, columns)
+        question = _fill(self.question, record, name).strip()
+        opening = self.opening.replace("{question}", question)
+        prompt = self.prompt.replace("{question}", question) + opening
+        return Problem(name, prompt, answer, {"opening": opening, "chain": self._chain(record, opening, answer, name)})
 
     def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
         missing = next((problem.id for problem in problems if problem.columns["chain"] is None), None)
@@ -107,7 +121,7 @@ class RecordTask(ABC):
             raise DataError(f"{missing}: there is no solution to imitate; set task.chain to its field")
         return [Demonstration(problem, problem.columns["chain"]) for problem in problems]
 
-    def _chain(self, record: Record, answer: str, name: str) -> str | None:
+    def _chain(self, record: Record, opening: str, answer: str, name: str) -> str | None:
         # Test files of several data sets come without solutions, which is no error until one is to be imitated.
         if self.chain is None or any(field not in record for field in _fields(self.chain)):
             return None
@@ -116,6 +130,10 @@ class RecordTask(ABC):
             text = text.rpartition(self.answer_after)[0] or text
         if self.remove is not None:
             text = re.sub(self.remove, "", text)
+        if DEFINITION in opening and DEFINITION in text:
+            raise DataError(
+                f"{name}: {DEFINITION} stands in task.opening and in the solution; set task.remove to its beginning"
+            )
         return text.strip() + self.closing.replace("{answer}", answer)
 
 

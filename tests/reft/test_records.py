@@ -9,6 +9,7 @@ import pytest
 from reft.errors import ConfigError, DataError
 from reft.tasks.hub import Hub
 from reft.tasks.jsonl import Jsonl
+from rewards.program import Program
 
 RECORDS = [
     {"question": f"What is {n} + 1?", "answer_cot": f"{n} + 1 = {n + 1}", "answer_value": str(n + 1)} for n in range(200)
@@ -104,9 +105,36 @@ def test_without_solutions_there_is_nothing_to_imitate(tmp_path: Path) -> None:
         task.demonstrations(problems, 0)
 
 
+def test_programs_go_on_from_their_opening(tmp_path: Path) -> None:
+    record = {
+        "question": " How many? ",
+        "answer_cot": 'def solution():\n    """How  many?"""\n    apples = 3\n\n    return apples + 1',
+        "answer_value": "4.0",
+    }
+    settings = {
+        "train": write(tmp_path / "a", [record] * 3),
+        "opening": 'def solution():\n    """{question}"""\n    ',
+        "closing": "",
+        "style": "program",
+        "numeric": True,
+    }
+    task = Jsonl(**settings, remove=r'\Adef solution\(\):\n    """(?s:.*?)"""\n')
+    task.validate()
+    problem = next(iter(task._problems("train") or []))
+    assert problem.prompt == 'Question:\nHow many?\nAnswer reasoning:\ndef solution():\n    """How many?"""\n    '
+    (demo,) = task.demonstrations([problem], 0)
+    assert demo.chain == "apples = 3\n\n    return apples + 1"
+    source = 'def solution():\n    """How many?"""\n    apples = 3\n\n    return apples + 1'
+    assert task.read(problem, demo.chain) == Program(source, numeric=True)
+    assert task.read(problem, demo.chain + "\n\nQuestion:\nHow") == Program(source, numeric=True)
+    with pytest.raises(DataError, match=r"stands in task.opening and in the solution; set task.remove"):
+        Jsonl(**settings).splits()
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
+        ({"style": "program"}, "task.closing"),
         ({"style": "xml"}, "task.style"), ({"prompt": "hello"}, "task.prompt"), ({"closing": "bye"}, "task.closing"),
         ({"remove": "("}, "task.remove"), ({"limit": 0}, "task.limit"), ({"train": ""}, "task.train"),
     ],

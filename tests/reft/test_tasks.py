@@ -6,9 +6,13 @@ from reft.errors import ConfigError
 from reft.tasks import Trace, split_of
 from reft.tasks.running_total import RunningTotal
 from reft.tasks.signed_sum import SignedSum
+from reft.tasks.word_problems import WordProblems
 from rewards.equal import Checker
 
-TASKS = [SignedSum(), SignedSum(operands=5, problems_size=3000), RunningTotal(train_size=2000), RunningTotal(operators="+")]
+TASKS = [
+    SignedSum(), SignedSum(operands=5, problems_size=3000), RunningTotal(train_size=2000), RunningTotal(operators="+"),
+    WordProblems(train_size=2000), WordProblems(style="p-cot", operations=(1, 8), distractors=4, train_size=2000),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +28,7 @@ def test_splits_share_no_problem(task) -> None:
     prompts = {name: {problem.prompt for problem in problems} for name, problems in vars(splits).items()}
     for name, problems in vars(splits).items():
         assert len(prompts[name]) == len(problems) > 0, "a problem stands twice in one split"
-        assert {split_of(problem.prompt) for problem in problems} == {name}
+        assert {split_of(problem.id) for problem in problems} == {name}
     assert not prompts["train"] & prompts["dev"]
     assert not prompts["train"] & prompts["test"]
     assert not prompts["dev"] & prompts["test"]
@@ -145,6 +149,8 @@ def test_modes_are_mixed_as_asked() -> None:
 @pytest.mark.parametrize(
     "task",
     [
+        WordProblems(operations=(0, 3)), WordProblems(operations=(3, 2)), WordProblems(test_operations=(2, 9)),
+        WordProblems(warmup_operations=(2, 7)), WordProblems(largest=19), WordProblems(any_share=1.1),
         SignedSum(operands=1), SignedSum(give_up=1.5), SignedSum(tries=0), RunningTotal(operators="/"),
         RunningTotal(operands=99), RunningTotal(long_share=-1), RunningTotal(test_size=0),
     ],

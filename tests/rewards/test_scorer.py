@@ -11,7 +11,8 @@ import pytest
 
 from rewards.adapters import COLUMNS, adapt
 from rewards.builtin import correct
-from rewards.equal import Checker
+from rewards.equal import Checker, Verdict
+from rewards.program import Program, Programs
 from rewards.scorer import RewardError, RewardTerm, Scorer, load_term
 
 PROMPTS, COMPLETIONS = ["p", "p", "p"], ["the answer 4", "the answer 5", "none"]
@@ -25,6 +26,23 @@ def test_reft_reward() -> None:
     scores = score(load_term("correct", "correct", 1.0, {}))
     assert [item.reward for item in scores] == [1.0, 0.1, 0.0]
     assert [item.verdict.outcome for item in scores] == ["equal", "different", "no_answer"]
+
+
+def test_programs_are_run_for_their_answers() -> None:
+    found = [Program("def solution(): return 2 + 2"), Program("def solution(): return 1 / 0"), None]
+    scorer = Scorer([load_term("correct", "correct", 1.0, {})], Checker())
+    scores = scorer.score(PROMPTS, COMPLETIONS, [[1], [2], [3]], found, ["4"] * 3, [{}] * 3)
+    scorer.close()
+    assert [item.reward for item in scores] == [1.0, 0.0, 0.0]
+    assert [item.extracted for item in scores] == ["4", None, None]
+    assert scores[1].verdict == Verdict("no_answer", "program", "ZeroDivisionError: division by zero")
+    assert scores[2].verdict.stage == "extract"
+
+
+def test_programs_that_cannot_be_run_are_no_zeros() -> None:
+    scorer = Scorer([], Checker(), Programs(imports=["no_such_module"]))
+    with pytest.raises(RewardError, match="programs cannot be run here"):
+        scorer.score(["p"], ["c"], [[1]], [Program("def solution(): return 4")], ["4"], [{}])
 
 
 def test_weights_and_parts() -> None:

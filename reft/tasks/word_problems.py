@@ -1,0 +1,294 @@
+"""T3, word problems: sentences about who has how many, drawn from a random graph; solved in words or by a program.
+
+Prompt   `Sam has 2 more pens than Mia . Eve has twice as many pens as Sam . Mia has 5 pens . Ann has 3 fewer pens than Sam .
+         How many pens does Ann have ?`
+N-CoT    `Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4`                 what is needed, in an order that can be followed
+P-CoT    `mia = 5 ; sam = mia + 2 ; ann = sam - 3 ; return ann`            behind a prompt that ends in `def solution ( ) :`
+
+Every person is a node of the graph: a number that is told, or an operation on one or two other people. The sentences are
+shuffled, and some lead nowhere (Eve's). Both chains come from the same graph. Demonstrations are of few operations, so that
+reinforcement has the longer problems to find; a few of any length show the late positions.
+"""
+
+import operator
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reft.errors import ConfigError
+from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from rewards.answer import hashes
+from rewards.program import Program
+from rollout.types import Problem
+
+NAMES = (
+    "Amy", "Ann", "Ben", "Dan", "Eve", "Gus", "Ida", "Ivy", "Jim", "Joe", "Kim", "Leo",
+    "Lou", "Max", "Meg", "Mia", "Ned", "Pam", "Ray", "Sam", "Sue", "Tim", "Tom", "Zoe",
+)  # fmt: skip
+THINGS = ("apples", "books", "cards", "coins", "hats", "keys", "nuts", "pens", "plums", "shells", "stamps", "toys")
+SAID = (
+    "has",
+    "more",
+    "fewer",
+    "than",
+    "times",
+    "twice",
+    "half",
+    "as",
+    "many",
+    "and",
+    "together",
+    "How",
+    "does",
+    "have",
+    ".",
+    "?",
+)
+OPENING = "def solution ( ) :"
+OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+
+MOST_TOLD, MOST_ADDED, MOST_TIMES = 20, 9, 5
+"""Of numbers in sentences: what somebody has, how many more or fewer, how many times as many."""
+MOST_OPERATIONS = 8
+ALONE = 0.75
+"""Share of operations on one other person; the rest add up two."""
+
+Operation = tuple[str, str, str]
+"""Left operand, sign, right operand; an operand is a person's name or a number."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """A node of the graph: what is said of somebody, how it is computed (None where the number is told), and the number."""
+
+    name: str
+    sentence: str
+    operation: Operation | None
+    value: int
+
+
+@dataclass(frozen=True)
+class WordProblems:
+    """Settings of the task."""
+
+    style: Literal["n-cot", "p-cot"] = "n-cot"
+    """Chains in words, or programs whose result is the answer (ReFT's N-CoT and P-CoT, arXiv 2401.08967)."""
+    operations: tuple[int, int] = (2, 6)
+    """Fewest and most operations of a problem to learn from, and of the dev split; 1 to 8."""
+    test_operations: tuple[int, int] | None = None
+    """The same for the test split; null means `operations`."""
+    warmup_operations: tuple[int, int] = (2, 3)
+    """The same for the problems that are demonstrated; within `operations`."""
+    any_share: float = 0.05
+    """Share of demonstrations of as many operations as may be, so that late positions are seen too; 0 to 1."""
+    distractors: int = 2
+    """People at most who do not matter; 0 to 4."""
+    largest: int = 99
+    """Largest number, results included; 20 to 999."""
+    train_size: int = 20_000
+    dev_size: int = 400
+    test_size: int = 1_000
+    """Problems of each split."""
+    demonstrations_size: int = 16_000
+    """Chains to imitate."""
+
+    def validate(self) -> None:
+        for name in ("operations", "test_operations", "warmup_operations"):
+            if (bounds := vars(self)[name]) is not None and not 1 <= bounds[0] <= bounds[1] <= MOST_OPERATIONS:
+                raise ConfigError(f"task.{name}={list(bounds)} is out of range; choose two numbers from 1 to {MOST_OPERATIONS}")
+        if not self.operations[0] <= self.warmup_operations[0] <= self.warmup_operations[1] <= self.operations[1]:
+            raise ConfigError(
+                f"task.warmup_operations={list(self.warmup_operations)} is out of range; choose from {list(self.operations)}"
+            )
+        for name, least, most in (("distractors", 0, 4), ("largest", MOST_TOLD, 999), ("any_share", 0, 1)):
+            if not least <= vars(self)[name] <= most:
+                raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose {least} to {most}")
+        for name in ("train_size", "dev_size", "test_size", "demonstrations_size"):
+            if vars(self)[name] < 1:
+                raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 1 or more")
+
+    def splits(self) -> Splits:
+        generator = random.Random("word_problems")
+        wanted: dict[SplitName, int] = {"train": self.train_size, "dev": self.dev_size, "test": self.test_size}
+        asked = self.test_operations or self.operations
+        bounds: dict[SplitName, tuple[int, int]] = {"train": self.operations, "dev": self.operations, "test": asked}
+        found: dict[SplitName, dict[str, Problem]] = {"train": {}, "dev": {}, "test": {}}
+        misses = 0
+        while short := [name for name in found if len(found[name]) < wanted[name]]:
+            operations = generator.randint(min(self.operations[0], asked[0]), max(self.operations[1], asked[1]))
+            problem = self._problem(operations, generator)
+            split = split_of(problem.id)
+            fits = split in short and problem.id not in found[split] and bounds[split][0] <= operations <= bounds[split][1]
+            misses = 0 if fits else misses + 1
+            if fits:
+                found[split][problem.id] = problem
+            elif misses > 20_000:
+                raise ConfigError(f"task.{short[0]}_size={wanted[short[0]]} is more than there are problems; lower it")
+        return Splits(*(list(split.values()) for split in found.values()))
+
+    def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
+        generator = random.Random(f"word_problems/demonstrations/{seed}")
+        fewest, most = self.warmup_operations
+        few = [problem for problem in problems if fewest <= problem.columns["operations"] <= most]
+        if not few:
+            raise ConfigError(f"task.warmup_operations={[fewest, most]}: there is no such problem; raise task.train_size")
+        chosen = (
+            generator.choice(problems if generator.random() < self.any_share else few) for _ in range(self.demonstrations_size)
+        )
+        return [Demonstration(problem, problem.columns["chain"]) for problem in chosen]
+
+    def words(self) -> list[str]:
+        numbers = [str(number) for number in range(self.largest + 1)]
+        signs = [*OPERATIONS, "="]
+        own = ["####"] if self.style == "n-cot" else [*OPENING.split(), ";", "return", *map(str.lower, NAMES)]
+        return [*SAID, *NAMES, *THINGS, *numbers, *signs, *own]
+
+    def read(self, problem: Problem, text: str) -> str | Program | None:
+        if self.style == "p-cot":
+            return Program(f"{OPENING} {text}", numeric=True)
+        answer = hashes(text)
+        return answer if answer is not None and _number(answer) is not None else None
+
+    def trace(self, problem: Problem, text: str) -> Trace:
+        """Each step against the graph: whose number it is, what is computed from, what comes out."""
+        body, closing, end = text.rpartition("####" if self.style == "n-cot" else "return")
+        values = problem.columns["values"]
+        stop, judge = (" .", _is_right_sentence) if self.style == "n-cot" else (" ;", _is_right_statement)
+        steps = [judge(step, values) for step in body.split(stop) if step.strip()]
+        whole = bool(closing) and end.strip() == (problem.answer if self.style == "n-cot" else problem.columns["asked"].lower())
+        return Trace(
+            well_formed=whole and bool(steps) and None not in steps,
+            steps=sum(step is not None for step in steps),
+            wrong_steps=steps.count(False),
+        )
+
+    def _problem(self, operations: int, generator: random.Random) -> Problem:
+        asked = None
+        while asked is None:
+            draft = _Draft(self.largest, generator)
+            asked = draft.grow(operations)
+        needed = list(draft.people)
+        for _ in range(generator.randint(0, self.distractors)):
+            draft.distract()
+        sentences = [person.sentence for person in draft.people]
+        generator.shuffle(sentences)
+        question = f"How many {draft.things} does {asked.name} have ?"
+        prompt = " ".join([*sentences, question, *([OPENING] if self.style == "p-cot" else [])])
+        values = {person.name: person.value for person in draft.people}
+        chain = _program(needed) if self.style == "p-cot" else _sentences(needed, values)
+        # Shuffled otherwise, or with other people who do not matter, it is the same problem.
+        name = " ".join([*sorted(person.sentence for person in needed), question])
+        columns = {"operations": operations, "asked": asked.name, "values": values, "chain": chain}
+        return Problem(name, prompt, str(asked.value), columns)
+
+
+class _Draft:
+    """A problem in the making: people in an order in which each is computed from earlier ones."""
+
+    def __init__(self, largest: int, generator: random.Random) -> None:
+        self.largest, self.generator = largest, generator
+        self.names = generator.sample(NAMES, len(NAMES))
+        self.things = generator.choice(THINGS)
+        self.people: list[Person] = []
+
+    def grow(self, operations: int) -> Person | None:
+        """Somebody whose number takes so many operations, all of them needed, with whoever that takes; None where a number
+        becomes too large."""
+        if operations == 0:
+            return self._tell()
+        elsewhere = self.generator.randrange(operations)  # operations of a second operand, where there is one
+        alone = self.generator.random() < ALONE
+        first = self.grow(operations - 1 if alone else operations - 1 - elsewhere)
+        if first is None or alone:
+            return first and self._change(first)
+        second: Person | None
+        if elsewhere == 0:
+            second = self.generator.choice([*(person for person in self.people if person is not first), None]) or self._tell()
+        else:
+            second = self.grow(elsewhere)
+        if second is None or first.value + second.value > self.largest:
+            return None
+        said = f"as many {self.things} as {first.name} and {second.name} together"
+        return self._add(said, (first.name, "+", second.name), first.value + second.value)
+
+    def distract(self) -> None:
+        """Add somebody who does not matter."""
+        if self.generator.random() < 0.5:
+            self._tell()
+        else:
+            self._change(self.generator.choice(self.people))
+
+    def _tell(self) -> Person:
+        value = self.generator.randint(2, MOST_TOLD)
+        return self._add(f"{value} {self.things}", None, value)
+
+    def _change(self, other: Person) -> Person:
+        """Somebody who has more or fewer than another, or some times as many."""
+        added, times = self.generator.randint(2, MOST_ADDED), self.generator.randint(2, MOST_TIMES)
+        many = f"as many {self.things} as {other.name}"
+        ways: list[tuple[str, str, int]] = [
+            (f"{added} more {self.things} than {other.name}", "+", added),
+            (f"{added} fewer {self.things} than {other.name}", "-", added),
+            (f"{'twice' if times == 2 else f'{times} times'} {many}", "*", times),
+            (f"half {many}", "/", 2),
+        ]
+        possible = [way for way in ways if self._is_possible(OPERATIONS[way[1]](other.value, way[2]))]
+        said, sign, number = self.generator.choice(possible)
+        return self._add(said, (other.name, sign, str(number)), int(OPERATIONS[sign](other.value, number)))
+
+    def _is_possible(self, value: float) -> bool:
+        return 2 <= value <= self.largest and value == int(value)  # nobody has 1 pens
+
+    def _add(self, said: str, operation: Operation | None, value: int) -> Person:
+        name = self.names.pop()
+        person = Person(name, f"{name} has {said} .", operation, value)
+        self.people.append(person)
+        return person
+
+
+def _sentences(needed: Sequence[Person], values: Mapping[str, int]) -> str:
+    """The chain in words: every operation with its numbers and its result, then the answer."""
+    steps = [
+        f"{person.name} has {' '.join(str(values.get(part, part)) for part in person.operation)} = {person.value} ."
+        for person in needed
+        if person.operation is not None
+    ]
+    return " ".join([*steps, f"#### {needed[-1].value}"])
+
+
+def _program(needed: Sequence[Person]) -> str:
+    """The chain as a function's body in one line: every person is a variable, the last one is returned."""
+    statements = [f"{person.name} = {' '.join(person.operation or (str(person.value),))}" for person in needed]
+    return " ; ".join([*statements, f"return {needed[-1].name}"]).lower()
+
+
+def _is_right_sentence(step: str, values: Mapping[str, int]) -> bool | None:
+    """Whether `Sam has 5 + 2 = 7` is so; None where it has another form."""
+    match step.split():
+        case [name, "has", left, sign, right, "=", value] if sign in OPERATIONS:
+            result = _number(value)
+            return result is not None and result == values.get(name) == _calculate(_number(left), sign, _number(right))
+    return None
+
+
+def _is_right_statement(step: str, values: Mapping[str, int]) -> bool | None:
+    """Whether `sam = mia + 2` gives what Sam has, if Mia's number is right; None where it has another form."""
+    known = {name.lower(): value for name, value in values.items()}
+    match step.split():
+        case [name, "=", value]:
+            return name in known and known[name] == _number(value)
+        case [name, "=", left, sign, right] if sign in OPERATIONS:
+            operands = [known.get(part, _number(part)) for part in (left, right)]
+            return name in known and known[name] == _calculate(operands[0], sign, operands[1])
+    return None
+
+
+def _calculate(left: int | None, sign: str, right: int | None) -> float | None:
+    if left is None or right is None or (sign == "/" and right == 0):
+        return None
+    return float(OPERATIONS[sign](left, right))
+
+
+def _number(word: str) -> int | None:
+    return int(word) if word.isdecimal() and len(word) < 10 else None

@@ -1,0 +1,189 @@
+"""Word problems: sentences, both kinds of chains and the answer say the same, read back from the text alone."""
+
+import re
+
+import pytest
+
+from reft.errors import ConfigError
+from reft.tasks import Splits, Trace
+from reft.tasks.word_problems import WordProblems
+from rewards.program import Program, Programs
+from rollout.types import Problem
+
+WORDS = WordProblems(operations=(1, 8), warmup_operations=(1, 8), train_size=1500, dev_size=50, test_size=100)
+PROGRAMS = WordProblems(style="p-cot", operations=(1, 8), warmup_operations=(1, 8), train_size=1500, dev_size=50, test_size=100)
+
+
+@pytest.fixture(scope="module")
+def worded() -> Splits:
+    return WORDS.splits()
+
+
+@pytest.fixture(scope="module")
+def programmed() -> Splits:
+    return PROGRAMS.splits()
+
+
+def solve(prompt: str) -> tuple[int, int, set[str]]:
+    """The answer, the number of operations it takes, and the sentences that matter, from the prompt alone."""
+    *sentences, question = re.split(r" \. ", prompt.partition(" ?")[0])
+    said = dict(sentence.split(" has ") for sentence in sentences)
+    assert len(said) == len(sentences), "somebody is spoken of twice"
+    operated, used = set(), set()
+
+    def value(name: str) -> int:
+        used.add(f"{name} has {said[name]}")
+        match said[name].split():
+            case [number, _]:
+                return int(number)
+            case [number, "more", _, "than", other]:
+                result = value(other) + int(number)
+            case [number, "fewer", _, "than", other]:
+                result = value(other) - int(number)
+            case ["twice", "as", "many", _, "as", other]:
+                result = 2 * value(other)
+            case ["half", "as", "many", _, "as", other]:
+                assert value(other) % 2 == 0
+                result = value(other) // 2
+            case [number, "times", "as", "many", _, "as", other]:
+                result = int(number) * value(other)
+            case ["as", "many", _, "as", one, "and", other, "together"]:
+                assert one != other
+                result = value(one) + value(other)
+            case words:
+                raise AssertionError(words)
+        operated.add(name)
+        assert 2 <= result <= 99
+        return result
+
+    match question.split():
+        case ["How", "many", _, "does", name, "have"]:
+            return value(name), len(operated), used
+    raise AssertionError(question)
+
+
+def every(splits: Splits) -> list[Problem]:
+    return [*splits.train, *splits.dev, *splits.test]
+
+
+def test_the_sentences_give_the_answer(worded: Splits) -> None:
+    for problem in every(worded):
+        assert solve(problem.prompt)[:2] == (int(problem.answer), problem.columns["operations"])
+        (things,) = set(re.findall(r"(?:many|more|fewer|\d) ([a-z]+s)\b(?<!times)", problem.prompt))
+        assert things in problem.prompt.rpartition(".")[2]
+
+
+def test_every_step_of_a_chain_is_right(worded: Splits) -> None:
+    for problem in every(worded):
+        chain = problem.columns["chain"]
+        steps = re.findall(r"(\w+) has (\d+) ([-+*/]) (\d+) = (\d+) \.", chain)
+        assert len(steps) == problem.columns["operations"]
+        known = {int(number) for number in re.findall(r"\d+", problem.prompt)}
+        for _, left, sign, right, result in steps:
+            assert eval(f"{left} {sign} {right}") == int(result)
+            assert {int(left), int(right)} <= known | {2}, "a number that nothing has led to"  # 2: twice, half
+            known.add(int(result))
+        assert chain == " ".join([*(f"{a} has {b} {c} {d} = {e} ." for a, b, c, d, e in steps), f"#### {problem.answer}"])
+        assert WORDS.read(problem, chain) == problem.answer
+        assert WORDS.trace(problem, chain) == Trace(True, len(steps), 0)
+
+
+def test_both_chains_and_the_graph_agree(worded: Splits, programmed: Splits) -> None:
+    """The same problems, drawn alike; a program is run where the other chain is read."""
+    pairs = list(zip(every(worded), every(programmed), strict=True))[::5]
+    for in_words, as_program in pairs:
+        assert as_program.prompt == f"{in_words.prompt} def solution ( ) :"
+        assert as_program.answer == in_words.answer
+        assert PROGRAMS.trace(as_program, as_program.columns["chain"]).valid
+    runner = Programs(processes=2)
+    found = [PROGRAMS.read(problem, problem.columns["chain"]) for _, problem in pairs]
+    results = runner.run([item for item in found if isinstance(item, Program)])
+    runner.close()
+    assert [result.answer for result in results] == [problem.answer for problem, _ in pairs]
+
+
+def sentences(prompt: str) -> set[str]:
+    return set(prompt.split(" . ")[:-1])
+
+
+def test_who_does_not_matter_does_not_matter(worded: Splits) -> None:
+    for problem in WordProblems(distractors=0, train_size=300, dev_size=1, test_size=1).splits().train:
+        assert solve(problem.prompt)[2] == sentences(problem.prompt)
+    others = [sentences(problem.prompt) - solve(problem.prompt)[2] for problem in worded.train]
+    counts = [len(said) for said in others]
+    assert set(counts) == {0, 1, 2}
+    assert min(counts.count(number) for number in (0, 1, 2)) > 0.25 * len(counts)
+    related = sum("than" in sentence for said in others for sentence in said) / sum(counts)
+    assert 0.2 < related < 0.5, "some are told of by others, as those who matter"
+    for problem in worded.train:
+        needed = sorted(solve(problem.prompt)[2])
+        assert problem.id.split(" . ")[:-1] == needed, "the same problem has the same name"
+        assert solve(problem.id)[0] == int(problem.answer)
+
+
+def test_no_problem_is_in_two_splits_however_it_is_shuffled(worded: Splits) -> None:
+    seen: dict[frozenset[str], str] = {}
+    for name, problems in vars(worded).items():
+        for problem in problems:
+            sentences = frozenset(problem.id.split(" . "))
+            assert sentences not in seen, f"in {name} and {seen[sentences]}"
+            seen[sentences] = name
+
+
+def test_operations_are_as_asked() -> None:
+    task = WordProblems(operations=(2, 6), test_operations=(7, 8), any_share=0.1, train_size=2000, dev_size=200, test_size=100)
+    splits = task.splits()
+    counts = {name: {problem.columns["operations"] for problem in problems} for name, problems in vars(splits).items()}
+    assert counts == {"train": {2, 3, 4, 5, 6}, "dev": {2, 3, 4, 5, 6}, "test": {7, 8}}
+    demonstrated = [demo.problem.columns["operations"] for demo in task.demonstrations(splits.train, 0)]
+    assert sum(operations > 3 for operations in demonstrated) / len(demonstrated) == pytest.approx(0.06, abs=0.01)
+
+
+PROBLEM = Problem(
+    "", "", "4", {"asked": "Ann", "values": {"Mia": 5, "Sam": 7, "Ann": 4, "Eve": 14}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "trace"),
+    [
+        ("Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
+        ("Eve has 7 * 2 = 14 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
+        ("Sam has 5 + 2 = 8 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Sam has 4 + 2 = 6 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Tom has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Ann has 4 / 0 = 4 . #### 4", "4", Trace(True, 1, 1)),
+        ("Sam has 5 + 2 = 7 . #### 7", "7", Trace(False, 1, 0)),
+        ("Sam has 5 + 2 . #### 4", "4", Trace(False, 0, 0)),
+        ("#### 4", "4", Trace(False, 0, 0)),
+        ("Sam has 5 + 2 = 7 . ####", None, Trace(False, 1, 0)),
+        ("Sam has 5 + 2 = 7 .", None, Trace(False, 0, 0)),
+        ("#### Ann", None, Trace(False, 0, 0)),
+    ],
+)
+def test_chains_in_words_are_read(text: str, answer: str | None, trace: Trace) -> None:
+    assert WORDS.read(PROBLEM, text) == answer
+    assert WORDS.trace(PROBLEM, text) == trace
+
+
+@pytest.mark.parametrize(
+    ("text", "trace"),
+    [
+        ("mia = 5 ; sam = mia + 2 ; ann = sam - 3 ; return ann", Trace(True, 3, 0)),
+        ("mia = 6 ; sam = mia + 2 ; ann = sam - 3 ; return ann", Trace(True, 3, 1)),
+        ("mia = 5 ; ann = mia - 3 ; return ann", Trace(True, 2, 1)),
+        ("ann = sam / 0 ; return ann", Trace(True, 1, 1)),
+        ("tom = 5 ; ann = sam - tim ; return ann", Trace(True, 2, 2)),
+        ("mia = 5 ; return mia", Trace(False, 1, 0)),
+        ("mia + 5 ; return ann", Trace(False, 0, 0)),
+        ("mia = 5", Trace(False, 0, 0)),
+    ],
+)
+def test_programs_are_traced(text: str, trace: Trace) -> None:
+    assert PROGRAMS.trace(PROBLEM, text) == trace
+    assert PROGRAMS.read(PROBLEM, text) == Program(f"def solution ( ) : {text}", numeric=True)
+
+
+def test_more_than_there_are() -> None:
+    with pytest.raises(ConfigError, match="no such problem"):
+        WordProblems(warmup_operations=(2, 2)).demonstrations([Problem("", "", "4", {"operations": 3})], 0)
