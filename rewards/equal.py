@@ -60,10 +60,10 @@ FLAW = "the checker failed"
 """Begins the reason of a verdict that only a flaw in this package explains."""
 
 
-LIMITS = Limits(seconds=4.0, cpu_seconds=0.4)
+LIMITS = Limits(seconds=1.8, cpu_seconds=0.4)
 """Of one comparison in a process of its own. Of the 92 with sums, products or limits among the labelled pairs and the known
 answers of MATH, OlympiadBench and Minerva, all but two take less.
-The wall's clock counts only where a machine is busy ten times over."""
+The wall's clock counts only where a machine is busy four times over."""
 HERE_SECONDS = 0.03
 """Processor seconds that a comparison of structures may take in the caller's process."""
 MOST_KNOWN = 4_096

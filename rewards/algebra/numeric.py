@@ -15,6 +15,12 @@ LARGEST_LOG = 10**9
 LARGEST_EXPONENT = 10**15
 """And degree of a root; whether a larger one is whole cannot be seen without building it."""
 DIGITS = 50
+MORE_DIGITS = 160
+"""For values that agree, or vanish, at the usual precision."""
+PROOF_DIGITS = 1_000
+"""Of values that agree, looked at once more: 1 and 1 - e^-300 differ."""
+MOST_REACH = 2_000
+"""Digits of the largest terms of a sum beyond which it cannot be told what is left of them."""
 
 
 class Huge(NoValue):

@@ -6,7 +6,7 @@ from fractions import Fraction
 from rewards.algebra.arithmetic import Complex, Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, NoValue, names, point
-from rewards.algebra.numeric import DIGITS, numeric
+from rewards.algebra.numeric import DIGITS, MORE_DIGITS, MOST_REACH, PROOF_DIGITS, numeric
 from rewards.algebra.regions import FLIPPED
 
 
@@ -30,10 +30,21 @@ def _difference(tree: Tree) -> Tree:
 
 def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | None:
     """Whether `left / right` is the same number everywhere, other than 0, and of the given sign unless either will do."""
+    verdict, reach = _proportional_to(DIGITS, left, right, sign, either)
+    if not verdict:
+        return verdict
+    # Beside x^100 a constant shows only in later digits, and an end of 10^-60 is not 0.
+    return None if reach > MOST_REACH else _proportional_to(2 * reach + PROOF_DIGITS, left, right, sign, either)[0]
+
+
+def _proportional_to(digits: int, left: Tree, right: Tree, sign: int, either: bool) -> tuple[bool | None, int]:
+    """The same as far as so many digits tell, and the digits before the point of the largest value."""
     wanted = names(left) | names(right)
     seed = repr(sorted((repr(left), repr(right))))
     ratios: list[Complex] = []
-    with mp.workdps(DIGITS):
+    reach = 0
+    with mp.workdps(digits):
+        tiny, close = mp.mpf(10) ** -(digits * 4 // 5), mp.mpf(10) ** -(digits * 3 // 5)
         for number in range(POINTS):
             env = point(seed, wanted, number)
             try:
@@ -42,22 +53,22 @@ def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | No
                 continue
             if number >= POSITIVE and not (is_real(above) and is_real(below)):
                 continue  # roots have branches there
-            tiny = mp.mpf(10) ** -40
             if abs(below) < tiny or abs(above) < tiny:
-                return False  # an equation that is always true says nothing
+                return False, reach  # an equation that is always true says nothing
+            reach = max(reach, int(mp.log10(max(abs(above), abs(below)))))
             ratios.append(above / below)
         if (len(ratios) < 2 and wanted) or not ratios:
-            return None
+            return None, reach
         first = ratios[0]
-        if any(abs(ratio - first) > abs(first) * mp.mpf(10) ** -30 for ratio in ratios):
-            return False
-        return bool(either or mp.re(first) * sign > 0)
+        if any(abs(ratio - first) > abs(first) * close for ratio in ratios):
+            return False, reach
+        return bool(either or mp.re(first) * sign > 0), reach
 
 
 def agree(operators: Sequence[str], terms: Sequence[Tree]) -> bool:
     """Whether a chain of numbers is about one number: the last is what the first is, and approximations are near it. A slip
     between the two does not count, nor do terms that have names."""
-    with mp.workdps(DIGITS):
+    with mp.workdps(MORE_DIGITS):
         exact_terms: list[Tree] = [terms[0]]
         near_terms: list[Tree] = []
         for operator, term in zip(operators, terms[1:], strict=True):
@@ -65,9 +76,15 @@ def agree(operators: Sequence[str], terms: Sequence[Tree]) -> bool:
         values = [value for term in exact_terms if (value := _number(term)) is not None]
         if not values:
             return True
-        if abs(values[0] - values[-1]) > max(abs(values[0]), mp.mpf(1)) * mp.mpf(10) ** -30:
+        if not _near(values[0], values[-1]):
             return False
         return all(_approximates(term, values[0]) for term in near_terms)
+
+
+def _near(left: Complex, right: Complex) -> bool:
+    """Whether two values of the working precision differ by rounding alone."""
+    close, nothing = mp.mpf(10) ** -(mp.dps * 3 // 5), mp.mpf(10) ** -(mp.dps * 4 // 5)
+    return bool(abs(left - right) <= max(max(abs(left), abs(right)) * close, nothing))
 
 
 def _number(tree: Tree) -> Real | None:
@@ -107,7 +124,7 @@ def solves(relation: Tree, value: Tree, name: str = "") -> bool | None:
     solved = next(iter(free))
     difference = _difference(relation)
     seed = repr(sorted((repr(relation), repr(value))))
-    with mp.workdps(DIGITS):
+    with mp.workdps(MORE_DIGITS):
         slopes = []
         for number in range(POINTS):
             env = point(seed, names(relation), number)
@@ -120,11 +137,11 @@ def solves(relation: Tree, value: Tree, name: str = "") -> bool | None:
                 continue  # roots have branches there
             slope = at[1] - at[0]
             bent = max(abs(at[2] - at[0] - 3 * slope), abs(at[3] - at[0] + 2 * slope))
-            if slope == 0 or bent > abs(slope) * mp.mpf(10) ** -30:
+            if slope == 0 or not _near(slope + bent, slope):
                 return False
             slopes.append(slope)
-            if abs(-at[0] / slope - known) > max(abs(known), mp.mpf(1)) * mp.mpf(10) ** -30:
+            if not _near(-at[0] / slope, known):
                 return False
         if not slopes:
             return None
-        return bool(name) or all(abs(slope - slopes[0]) < abs(slopes[0]) * mp.mpf(10) ** -30 for slope in slopes)
+        return bool(name) or all(_near(slope, slopes[0]) for slope in slopes)

@@ -12,15 +12,9 @@ from typing import Literal
 from rewards.algebra.arithmetic import Complex, Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, integers, names, point
-from rewards.algebra.numeric import DIGITS, Huge, numeric
+from rewards.algebra.numeric import DIGITS, MORE_DIGITS, MOST_REACH, PROOF_DIGITS, Huge, numeric
 from rewards.algebra.units import SCALES, unit
 
-MORE_DIGITS = 160
-"""For values that agree, or vanish, at the usual precision."""
-PROOF_DIGITS = 1_000
-"""Of values that agree, looked at once more: 1 and 1 - e^-300 differ."""
-MOST_REACH = 2_000
-"""Digits of the largest terms of a sum beyond which it cannot be told what is left of them."""
 BINARY_DIGITS = 15
 """Of a double, those that are always right; the others are the computer's."""
 MOST_NAMES = 40

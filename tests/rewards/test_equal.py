@@ -257,6 +257,37 @@ def test_verdicts_are_remembered_by_the_normal_form(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(
     ("left", "right"),
+    [
+        ("x^{100}+y^{100}=1", "x^{100}+y^{100}=2"),
+        ("x^{1000}+y^{1000}=1", "x^{1000}+y^{1000}=2"),
+        ("x^{2024}-1=0", "x^{2024}-5=0"),
+        ("10^{40}x+y=1", "10^{40}x+y=2"),
+        ("x^{100}+y^{100}>1", "x^{100}+y^{100}>2"),
+        ("2y=10^{-40}x", "y=10^{-41}x"),
+        (r"\frac{1}{2^{200}}", r"x=\frac1{2^{201}}=\frac1{2^{200}}"),
+    ],
+)
+def test_small_constants_of_relations_count(checker: Checker, left: str, right: str) -> None:
+    assert checker.check(left, right).outcome == checker.check(right, left).outcome != "equal"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("x^{100}+y^{100}=1", "2x^{100}+2y^{100}-2=0"),
+        ("y=10^{-41}x", "10^{41}y=x"),
+        (r"\pi x>10^{-60}", r"x>\frac{10^{-60}}{\pi}"),
+        (r"\sqrt{2}x+\pi y=e", r"2x+\sqrt2\pi y-\sqrt{2}e=0"),
+        ("x=\\sin(\\pi)=0", "0"),
+    ],
+)
+def test_relations_that_say_the_same_still_do(checker: Checker, left: str, right: str) -> None:
+    assert checker.check(left, right).correct
+    assert checker.check(right, left).correct
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
     [("2000!", "2000!+1"), ("e^{1000}", "e^{1000}+1"), ("10^{9000}", "10^{9000}-1"), (r"\sqrt{10^{100}+1}", "10^{50}")],
 )
 def test_what_is_lost_beside_something_huge_is_not_guessed(checker: Checker, left: str, right: str) -> None:
