@@ -111,10 +111,11 @@ class RunJournal:
         self.run.log("reinforce", step, {**metrics, **times, **speed, **self._agreements(samples)})
         self.run.write_samples(step, samples[: self.settings.samples_logged])
         if self._bar is not None:
+            kl = f"  kl {metrics['kl/reference']:.3f}" if "kl/reference" in metrics else ""
             self._bar.update(
                 step,
                 f"reward {metrics['reward/mean']:.3f}  correct {metrics['answer/correct']:.3f}  "
-                f"tokens {metrics['chain/tokens_mean']:.1f}  kl {metrics.get('kl/reference', 0.0):.3f}",
+                f"tokens {metrics['chain/tokens_mean']:.1f}{kl}",
             )
 
     def _agreements(self, samples: Sequence[Sample]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from reft.algorithms import Loss, Outputs, ops
+from reft.algorithms import Loss, Outputs, Policy, ops
 from reft.batch import Batch
 from rollout.types import Sample
 
@@ -37,11 +37,14 @@ def select(samples: Sequence[Sample], truncation: Truncation) -> list[Sample]:
     return [sample for sample in kept if sample.completion.finish == "stop"] if truncation == "mask" else kept
 
 
-def token_rewards(batch: Batch, logprobs: Tensor, reference: Tensor, kl_coef: float) -> tuple[Tensor, Tensor]:
-    """Rewards of the actions and the log-ratio to the reference, both (B, T-1): the chain's reward at its last action, less
-    `kl_coef` times the k1 estimate of each. k1's sum over a chain estimates the chain's KL, sign and all."""
-    kl = (logprobs - reference) * batch.action_mask
-    return ops.at_last_action(batch.rewards, batch.action_mask) - kl_coef * kl, kl
+def token_rewards(batch: Batch, outputs: Outputs, policy: Policy, kl_coef: float) -> tuple[Tensor, Tensor | None]:
+    """Rewards of the actions, (B, T-1): the chain's reward at its last action, less `kl_coef` times the k1 estimate of each;
+    and these estimates, whose sum over a chain estimates its KL, sign and all. None at 0, when nobody asks the reference."""
+    rewards = ops.at_last_action(batch.rewards, batch.action_mask)
+    if kl_coef == 0:
+        return rewards, None
+    kl = (outputs.logprobs - policy.reference(batch)) * batch.action_mask
+    return rewards - kl_coef * kl, kl
 
 
 def bootstrap_values(batch: Batch, outputs: Outputs, truncation: Truncation) -> Tensor:
@@ -49,11 +52,11 @@ def bootstrap_values(batch: Batch, outputs: Outputs, truncation: Truncation) -> 
     return outputs.final_values * (~batch.finished) if truncation == "bootstrap" else outputs.final_values * 0
 
 
-def describe(experience: Experience, kl: Tensor, advantages: Tensor) -> dict[str, float]:
+def describe(experience: Experience, kl: Tensor | None, advantages: Tensor) -> dict[str, float]:
     """Metrics of the targets; `advantages` before whitening."""
     mask, values = experience.batch.action_mask, experience.old_values
     return {
-        "kl/reference": float(kl.sum(1).mean()),
+        **({} if kl is None else {"kl/reference": float(kl.sum(1).mean())}),
         "value/mean": float(values[mask].mean()),
         "value/explained_variance": ops.explained_variance(values, experience.returns, mask),
         "advantage/mean": float(advantages[mask].mean()),

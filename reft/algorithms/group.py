@@ -78,14 +78,15 @@ class GroupAlgorithm:
     def credit(self, batch: Batch, policy: Policy) -> tuple[Experience, dict[str, float]]:
         mask = batch.action_mask
         outputs = policy.forward(batch)
-        reference = policy.reference(batch) if self.kl_coef > 0 else outputs.logprobs
+        measured = self.kl_coef > 0
+        reference = policy.reference(batch) if measured else outputs.logprobs
         kl = (outputs.logprobs - reference) * mask
         advantages = self.advantages(batch, kl) * mask
         weights, counts = ops.aggregate(mask, self.aggregation, self.longest)
         if self.importance_cap is not None:
             weights = weights * ops.truncated_weights(outputs.logprobs, batch.sampler_logprobs, self.importance_cap)
         metrics = {
-            "kl/reference": float(kl.sum(1).mean()),
+            **({"kl/reference": float(kl.sum(1).mean())} if measured else {}),
             "advantage/mean": float(advantages[mask].mean()),
             "advantage/std": float(advantages[mask].std(correction=0)),
             "group/without_signal": silent_groups(batch),

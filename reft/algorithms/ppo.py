@@ -62,6 +62,8 @@ class PPO:
         check_ranges(self, counts=("epochs", "minibatches", "kl_horizon"))
         if self.dual_clip is not None and not self.dual_clip > 1:
             raise ConfigError(f"algorithm.dual_clip={self.dual_clip} is out of range; choose more than 1")
+        if self.kl_target is not None and self.kl_coef == 0:
+            raise ConfigError(f"algorithm.kl_target={self.kl_target} steers algorithm.kl_coef, which is 0; start it above 0")
 
     def select(self, samples: Sequence[Sample]) -> list[Sample]:
         return actor_critic.select(samples, self.truncation)
@@ -70,8 +72,7 @@ class PPO:
         mask = batch.action_mask
         kl_coef = policy.memory.get("kl_coef", self.kl_coef)
         outputs = policy.forward(batch)
-        reference = policy.reference(batch) if kl_coef > 0 else outputs.logprobs
-        rewards, kl = actor_critic.token_rewards(batch, outputs.logprobs, reference, kl_coef)
+        rewards, kl = actor_critic.token_rewards(batch, outputs, policy, kl_coef)
         values = outputs.values * mask
         final = actor_critic.bootstrap_values(batch, outputs, self.truncation)
         lam: float | Tensor = ops.length_adaptive_lambda(mask.sum(1)) if self.lam is None else self.lam

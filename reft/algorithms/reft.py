@@ -65,8 +65,7 @@ class ReFT:
     def credit(self, batch: Batch, policy: Policy) -> tuple[Experience, dict[str, float]]:
         mask = batch.action_mask
         outputs = policy.forward(batch)
-        reference = policy.reference(batch) if self.kl_coef > 0 else outputs.logprobs
-        rewards, kl = actor_critic.token_rewards(batch, outputs.logprobs, reference, self.kl_coef)
+        rewards, kl = actor_critic.token_rewards(batch, outputs, policy, self.kl_coef)
         values = outputs.values * mask
         final = actor_critic.bootstrap_values(batch, outputs, self.truncation)
         advantages = ops.gae(rewards, values, mask, self.gamma, self.lam, final)

@@ -88,7 +88,8 @@ def test_cut_chains_may_be_left_out() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"lam": 1.1}, {"lam_value": -0.1}, {"dual_clip": 1.0}, {"kl_target": 0.0}, {"kl_horizon": 0}, {"stop_kl": -1.0},
+    [{"lam": 1.1}, {"lam_value": -0.1}, {"dual_clip": 1.0}, {"kl_target": 0.0}, {"kl_target": 1.0, "kl_coef": 0.0},
+     {"kl_horizon": 0}, {"stop_kl": -1.0},
      {"importance_cap": 0.0}, {"value_clip": float("nan")}],
 )  # fmt: skip
 def test_out_of_range(wrong: dict) -> None:
