@@ -12,6 +12,17 @@ _LARGE = {"thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 MULTIPLIERS = {**_LARGE, "hundred": 100, "dozen": 12, "trillion": 10**12}
 """Words that multiply a number in digits before them."""
 NUMERALS = {*_SMALL, *_LARGE, "hundred"}
+_ORDINALS = [
+    "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth", "thirteenth",
+    "fourteenth", "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth", "hundredth", "thousandth",
+    "millionth", "billionth", "trillionth",
+]  # fmt: skip
+PLURALS = (
+    {f"{word}s" for word in (*NUMERALS, *MULTIPLIERS, *_ORDINALS, "pair", "couple", "score", "lakh", "crore")}
+    | {f"{word[:-1]}ies" for word in _TENS}
+    | {"sixes", "halves"}
+)
+"""Numbers and parts in the plural: `tens`, `sixes`, `halves`, `pairs`. Behind a number they change it."""
 
 
 def numeral(words: Sequence[str]) -> int | None:

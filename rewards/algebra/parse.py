@@ -9,10 +9,10 @@ from rewards.algebra.atoms import ORDINALS
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.functions import Functions
 from rewards.algebra.numerals import MULTIPLIERS
-from rewards.algebra.spoken import HEDGES, in_words, is_product, time_of_day
+from rewards.algebra.spoken import HEDGES, in_words, is_counted, is_product, nouns, time_of_day
 from rewards.algebra.terms import RELATIONS
 from rewards.algebra.tokens import LONGEST_TEXT, Token, Unreadable, tidy, tokenize
-from rewards.algebra.units import CURRENCIES, SCALES, UNITS, is_unit, unit
+from rewards.algebra.units import CURRENCIES, SCALES, UNITS, unit
 
 INEQUALITIES = {"<", ">", "<=", ">=", "!="}
 OPENED_AFTER = {"in", "cup", "cap", "setminus", "=", "(", ":"}
@@ -198,9 +198,6 @@ class Reader(Functions):
         if joined.startswith(words.QUALIFIERS):
             self.skip_condition()
             return tree
-        doubted = len(said) > words.LONGEST_SUFFIX or HEDGES & {part for word in said for part in word.split("-")}
-        if doubted and not is_unit(joined):
-            raise Unreadable(f"{joined!r} stands behind a value")
         while self.text() in ("^", "/", "cdot"):  # cm^2, m/s^2
             if self.skip("^"):
                 said.append(f"^{self.factor_text()}")
@@ -243,14 +240,18 @@ class Reader(Functions):
         if tag(tree) == "rel":
             return ("rel", tree[1], (*tree[2][:-1], self.counted(tree[2][-1], said)))
         if said[0] in words.PERCENT:
-            return ("pct", tree)
+            tree, said = ("pct", tree), said[1:]
+            if not said:
+                return tree
         if said[0] in words.DEGREE and len(said) == 1:
             return ("deg", tree)
         if tag(tree) == "deg" and (scale := SCALES.get(said[0])):
             return ("unit", tree[1], scale)
-        if said[0] in ORDINALS:
+        if said[0] in ORDINALS and len(said) == 1:
             return tree
-        return ("unit", tree, unit(" ".join(said)))
+        if not is_counted(said, tree):
+            raise Unreadable(f"{' '.join(said)!r} stands behind a value")
+        return ("unit", tree, unit(" ".join(said)), nouns(said))
 
     def factor_text(self) -> str:
         braced = self.skip("{")

@@ -83,6 +83,9 @@ def _peel(gold: Tree, answer: Tree, policy: Policy) -> tuple[list[Tree], list[Tr
             return [], []
         angles = set(units) == {"deg", "rad"}
         warm = "deg" in units and set(units) & set(SCALES.values())  # of `25°`, it may be known that it is no angle
+        counted = [set(tree[3].split()) if tag(tree) == "unit" and len(tree) > 3 else set() for tree in (gold, answer)]
+        if all(counted) and counted[0].isdisjoint(counted[1]):
+            return [], []  # 12 boys and 12 girls
         if units[0] != units[1] and "" not in units and not (angles or warm):
             return [], []
         left, right = (_without(tree, name, angles) for tree, name in zip((gold, answer), units, strict=True))

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import Tree
-from rewards.algebra.numerals import NUMERALS, numeral
-from rewards.algebra.units import unit
+from rewards.algebra.numerals import NUMERALS, PLURALS, numeral
+from rewards.algebra.units import POWERS, UNITS, is_unit, unit
 
-HEDGES = words.HEDGES | NUMERALS
+HEDGES = words.HEDGES | NUMERALS | PLURALS
 """Words that no count has."""
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
 
@@ -26,7 +26,7 @@ def time_of_day(tidied: str) -> Tree | None:
     if match[3] and not half:
         return ("ratio", *parts)
     seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
-    return ("time", seconds, half != "" or hours > 12, ("ratio", *parts))
+    return ("time", seconds, half != "" or hours > 12, () if half else ("ratio", *parts))
 
 
 def in_words(tidied: str) -> Tree | None:
@@ -63,9 +63,37 @@ def is_product(word: str) -> bool:
 def _counted_in_words(pieces: list[str]) -> Tree | None:
     """`three apples`; None where the first word is no number, or others are."""
     value = numeral(pieces[0].split("-"))
-    if value is None or len(pieces) < 2 or HEDGES & set(pieces[1:]) or len(pieces) > words.LONGEST_SUFFIX:
+    if value is None or len(pieces) < 2 or not is_counted(pieces[1:], Fraction(value)):
         return None
-    return ("unit", Fraction(value), unit(" ".join(pieces[1:])))
+    return ("unit", Fraction(value), unit(" ".join(pieces[1:])), nouns(pieces[1:]))
+
+
+def is_counted(said: Sequence[str], value: Tree) -> bool:
+    """Whether words behind a value say what it counts or measures, and leave it as it is: a unit, a plural that is no number's,
+    behind 1 any word. What follows an "of" or the like is not looked at, doubts apart."""
+    if is_unit(" ".join(said)):
+        return True
+    if len(said) > words.LONGEST_SUFFIX or HEDGES & {part for word in said for part in word.split("-")}:
+        return False
+    link = next((place for place, word in enumerate(said) if word in words.LINKS), len(said))
+    if link == 0:
+        return set(said[1:]) <= words.AMOUNTS  # `in total`
+    last = said[link - 1]
+    return last in UNITS or last in words.SENSES | words.AMOUNTS or _is_plural(last) or value == Fraction(1)
+
+
+def _is_plural(word: str) -> bool:
+    return word in words.IRREGULAR_PLURALS or (len(word) > 2 and word.endswith("s") and not word.endswith(words.NO_PLURAL))
+
+
+def nouns(said: Sequence[str]) -> str:
+    """What is counted, without plural endings and units: `red apples` is `red apple`."""
+    named = [
+        word
+        for word in said
+        if word.isalpha() and not is_unit(word) and word not in POWERS.keys() | words.AMOUNTS | words.LINKS
+    ]
+    return " ".join(re.sub(r"(?<=[a-z]{2})(?:(?<=[sxh])es|s)$", "", word) for word in named)
 
 
 def spoken(said: Sequence[str]) -> Tree:

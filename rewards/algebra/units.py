@@ -9,7 +9,7 @@ _SPELLINGS = {
     "nm": "nm nanometer nanometers", "um": "micrometer micrometers micron microns", "in": "in inch inches",
     "ft": "ft foot feet", "yd": "yd yard yards", "mi": "mi mile miles", "cubit": "cubit cubits", "ly": "lightyear lightyears",
     "furlong": "furlong furlongs", "acre": "acre acres", "ha": "hectare hectares", "g": "g gram grams gm",
-    "kg": "kg kgs kilogram kilograms kilo kilos", "mg": "mg milligram milligrams", "lb": "lb lbs pound pounds",
+    "kg": "kg kgs kilogram kilograms kilos", "mg": "mg milligram milligrams", "lb": "lb lbs pound pounds",
     "oz": "oz ounce ounces", "ton": "ton tons tonne tonnes", "s": "s sec secs second seconds",
     "ms": "ms millisecond milliseconds", "min": "min mins minute minutes", "h": "h hr hrs hour hours", "day": "day days",
     "week": "week weeks wk wks", "fortnight": "fortnight fortnights", "month": "month months", "year": "year years yr yrs",
@@ -53,7 +53,7 @@ SCALES = {
     "kelvin": "kelvin",
 }
 """Of temperatures, behind a degree sign."""
-_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _PIECE = re.compile(r"[a-z]+|/|\^\{?-?\d\}?|-?\d")
 
 
@@ -61,7 +61,7 @@ def is_unit(said: str) -> bool:
     """Whether words are a unit and nothing else."""
     pieces = _PIECE.findall(said.lower())
     known = all(
-        piece in UNITS or piece in _COMPOUNDS or piece in _POWERS or piece == "per" for piece in pieces if piece.isalpha()
+        piece in UNITS or piece in _COMPOUNDS or piece in POWERS or piece == "per" for piece in pieces if piece.isalpha()
     )
     return known and unit(said) != "" and _PIECE.sub("", said.lower()).strip(" .*") == ""
 
@@ -79,10 +79,10 @@ def unit(said: str) -> str:
         elif piece[-1] in "0123456789}" and last:
             exponent = int(piece.strip("^{}"))
             powers[last] += (exponent - 1) * (1 if powers[last] > 0 else -1)
-        elif piece in _POWERS and (last and piece.endswith("ed")):
-            powers[last] += (_POWERS[piece] - 1) * (1 if powers[last] > 0 else -1)
-        elif piece in _POWERS:
-            power = _POWERS[piece]
+        elif piece in POWERS and (last and piece.endswith("ed")):
+            powers[last] += (POWERS[piece] - 1) * (1 if powers[last] > 0 else -1)
+        elif piece in POWERS:
+            power = POWERS[piece]
         else:
             last = UNITS.get(piece, "")
             if last:

@@ -38,16 +38,33 @@ HEDGES = {
     "possibly", "probably", "plausible", "plausibly", "likely", "unlikely", "surely", "definitely", "hopefully", "anything",
     "something", "everything", "nothing", "whatever", "approximately", "roughly", "so", "as", "because", "minus", "plus",
     "divided", "over", "multiplied", "added", "subtracted", "to", "root", "modulo", "mod", "squared", "cubed", "factorial",
-    "half", "halves", "thirds", "double", "twice", "triple", "dozen", "dozens", "millions", "thousands", "hundreds", "tenths",
-    "hundredths", "thousandths", "most", "least", "greater", "larger", "smaller", "k",
+    "half", "double", "twice", "triple", "dozen", "dozens", "yes", "always", "sometimes",
+    "most", "least", "greater", "larger", "smaller", "k",
 }  # fmt: skip
 """Words that are no part of what is counted: they claim, doubt, deny or compute. Numbers in words are none either."""
+IRREGULAR_PLURALS = {
+    "people", "children", "men", "women", "feet", "teeth", "mice", "geese", "dice", "fish", "sheep", "deer", "cattle",
+    "unit", "square",
+    "text",
+}  # fmt: skip
+"""Words without an s that are counted as they stand, and some that public test suites take for what is counted."""
+NO_PLURAL = ("ss", "us", "is", "wards")
+"""How words with an s end that are no plural: `less`, `plus`, `this`, `onwards`."""
+SENSES = {
+    "increase", "decrease", "growth", "profit", "loss", "gain", "discount", "north", "south", "east", "west", "northeast",
+    "northwest", "southeast", "southwest",
+}  # fmt: skip
+"""Which way an amount goes; two that differ contradict each other."""
+AMOUNTS = {"more", "fewer", "total", "altogether", "all", "left", "remaining", "each", "apiece", "different", "such"}
+"""Words behind a value that name no thing that it counts."""
+LINKS = {"of", "in", "per", "for", "on", "at"}
+"""Words between what is counted and what is said of it."""
 LONGEST_SUFFIX = 4
 """Words behind a value that may say what it counts: `square feet of carpet`."""
 QUALIFIERS = ("for all", "for any", "for every", "for each", "for some", "where", "with", "such that")
 """What begins a side condition."""
 IGNORED_BEFORE = {
-    "only", "exactly", "is", "are", "the", "approximately", "about", "answer", "total", "of", "a", "equals",
+    "only", "exactly", "is", "are", "the", "approximately", "about", "answer", "total", "of", "a", "equals", "just",
 }  # fmt: skip
 """Words that may stand before a value and say nothing of it."""
 PERCENT = {"percent", "pct", "percentage"}

@@ -43,6 +43,8 @@ y=-8(x-3) | -8x+24
 (-1)^n | \\cos(n\\pi) ; ab | ba ; mgh | m \\cdot g \\cdot h ; ce^x | Ce^x ; seventeen | 17 ; 2.71828... | e
 10 min | 10 minutes ; 8 h | 8 hours ; 25\\text{ m}^2 | 25 square meters ; 30 mph | 30 miles per hour ; 25\\text{ m}^2 | 25
 5 million | 5000000 ; 30^\\circ | \\frac{\\pi}{6}\\text{ radians} ; \\$12.50 | USD 12.50 ; 5\\$ | 5 dollars
+12 boys | twelve boys
+1 apple | 1 ; 20\\% increase | 20\\% ; 20 percent increase | 20\\%
 2:15:20 | 4:30:40 ; 1,2,\\ldots,n | 1, 2, ..., n ; 52_8 | 52_{(8)} ; \\frac{10!}{3!7!} | 120
 1.4142135623730951 | \\sqrt{2} ; x = \\frac{1+\\sqrt{97}}{8} \\approx 1.36 | \\frac{1+\\sqrt{97}}{8} ; 5+12=17 | 17
 x=1, y=2 \\text{ or } x=2, y=1 | (1,2),(2,1) ; x \\ge 3 \\text{ or } x=0 | \\{0\\}\\cup[3,\\infty) ; t = 5\\text{ seconds} | 5 s
@@ -74,6 +76,7 @@ x>1 \\text{ and } x<3 | \\mathbb{R}
 f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\text{F} ; 10 | ten-ish ; xy=12 | y=12x
 1 | 1-e^{-300} ; x=3 | 3=3 ; 3 | 3=3 ; \\frac{3}{7} | \\frac{3}{7} \\approx 0.5 ; 3m | 3
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
+12 boys | 12 girls ; 5 wins | 5 losses ; 20\\% increase | 20\\% decrease ; 5 km north | 5 km south
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """
 
@@ -105,6 +108,25 @@ def checker():
 )
 def test_words_that_change_a_value_are_not_skipped(checker: Checker, text: str) -> None:
     assert not checker.check(text, "5").correct
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nope", "fake", "doubled", "halved", "cube", "reciprocal", "opposite", "teen", "fold", "sixes", "tens", "pairs",
+        "couples", "score", "lakh", "kilo", "mega", "millionths", "upper bound", "exclusive", "onwards", "before", "after",
+        "percentile",
+    ],
+)  # fmt: skip
+def test_words_behind_a_number_that_count_nothing(checker: Checker, words: str) -> None:
+    for text in (f"5 {words}", rf"5\text{{ {words}}}", f"five {words}"):
+        assert not checker.check(text, "5").correct
+
+
+@pytest.mark.parametrize("words", ["apples", "square units", "people", "liters of water", "km north", "in total", "boxes each"])
+def test_words_behind_a_number_that_say_what_it_counts(checker: Checker, words: str) -> None:
+    assert checker.check(rf"5\text{{ {words}}}", "5").correct
+    assert checker.check("5", rf"5\text{{ {words}}}").correct
 
 
 def test_towers_are_not_built(checker: Checker) -> None:
