@@ -37,8 +37,8 @@ def same(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     gold, answer = unlabel(gold, answer)
     if gold == answer:
         return True
-    if (tag(gold) == "time") != (tag(answer) == "time"):  # 7:32 may be a ratio
-        gold, answer = (tree[3] if tag(tree) == "time" else tree for tree in (gold, answer))
+    if (tag(gold) == "time") != (tag(answer) == "time"):  # 7:32 may be a ratio, 7:32 a.m. may not
+        gold, answer = (tree[3] or tree if tag(tree) == "time" else tree for tree in (gold, answer))
     return _same_kind(gold, answer, policy)
 
 
@@ -307,6 +307,8 @@ def _said(tree: Tree) -> str | int | None:
         return " ".join(piece for piece in tree[1].split() if piece not in ("a", "an", "the")) or tree[1]
     if isinstance(tree, str):
         return tree.lower()
+    if tag(tree) == "*" and all(isinstance(part, str) for part in tree[1:]):
+        return "".join(tree[1:]).lower()  # letters that the other side says are a word
     return None
 
 

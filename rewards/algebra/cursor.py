@@ -48,6 +48,8 @@ class Cursor(ABC):
         """Open `|`, in which another one closes."""
         self.joints: list[str] = []
         """What stood between the parts that `parts` has read last."""
+        self.logical = False
+        """Whether a sign of logic stood between parts."""
 
     @abstractmethod
     def parts(self, ended: Callable[[], bool]) -> list[Tree]:

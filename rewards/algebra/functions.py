@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Tree, tag
-from rewards.algebra.terms import Terms
+from rewards.algebra.terms import Terms, quotient
 from rewards.algebra.tokens import Unreadable
 from rewards.algebra.units import CURRENCIES
 
@@ -16,7 +16,8 @@ ACCENTS = {
 }  # fmt: skip
 """Each accent, and the one that it is like."""
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
-NO_VALUE = {"therefore", "because", "forall", "exists", "input", "include", "end", "iff"}
+SYMBOLS = {"top", "triangle", "imath", "jmath", "Re", "Im", "aleph", "mho", "square", "Box", "blacksquare", "star", "prime"}
+"""Commands that are names, beside Greek letters. What any other does is not known: `\\partial` or `\\oplus` are no factors."""
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
 
 
@@ -29,7 +30,7 @@ class Functions(Terms):
 
     def command(self, name: str) -> Tree:  # noqa: C901 (one case a kind of node)
         if name == "frac":
-            return ("/", self.argument(), self.argument())
+            return quotient(self.argument(), self.argument())
         if name == "sqrt":
             degree = None
             if self.skip("["):
@@ -60,8 +61,8 @@ class Functions(Terms):
             return self.atom()
         if name in ("pmod", "mod", "bmod"):
             return ("call", "mod", self.argument())
-        if name in NO_VALUE:
-            raise Unreadable(f"\\{name} is no value")
+        if name.lower() not in words.GREEK and name not in SYMBOLS:
+            raise Unreadable(f"\\{name} is no command that is known")
         return self.symbol(name)
 
     def argument(self) -> Tree:

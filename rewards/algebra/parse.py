@@ -9,7 +9,7 @@ from rewards.algebra.atoms import ORDINALS
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.functions import Functions
 from rewards.algebra.numerals import MULTIPLIERS
-from rewards.algebra.spoken import HEDGES, in_words, is_counted, is_product, nouns, time_of_day
+from rewards.algebra.spoken import HEDGES, date, in_words, is_counted, is_product, nouns, time_of_day
 from rewards.algebra.terms import RELATIONS
 from rewards.algebra.tokens import LONGEST_TEXT, Token, Unreadable, tidy, tokenize
 from rewards.algebra.units import CURRENCIES, SCALES, UNITS, unit
@@ -33,7 +33,7 @@ def parse_tidied(tidied: str) -> Tree:
     """The same of a text that `tidy` has been over."""
     if len(tidied) > LONGEST_TEXT:
         raise Unreadable(f"{len(tidied)} characters, more than {LONGEST_TEXT}")
-    if (said := time_of_day(tidied) or in_words(tidied)) is not None:
+    if (said := time_of_day(tidied) or date(tidied) or in_words(tidied)) is not None:
         return said
     reader = Reader(_turned(tokenize(tidied)))
     try:
@@ -112,6 +112,8 @@ class Reader(Functions):
                     token = self.peek()
                     raise Unreadable(f"{token.text if token else ''!r} is left over")
                 joints.append(joint)
+        if self.logical and not all(tag(part) == "rel" for part in found):
+            raise Unreadable("statements are joined whose truth is not known")  # p ∧ q is no list
         self.joints = joints
         return found
 
@@ -128,6 +130,7 @@ class Reader(Functions):
         if not joins:
             return ""
         self.position += 1
+        self.logical = self.logical or token.text in ("wedge", "vee")
         return {"wedge": "and", "vee": "or"}.get(token.text, token.text)
 
     def part(self) -> Tree:

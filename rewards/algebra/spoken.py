@@ -11,7 +11,8 @@ from rewards.algebra.units import POWERS, UNITS, is_unit, unit
 
 HEDGES = words.HEDGES | NUMERALS | PLURALS
 """Words that no count has."""
-_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*((?:[ap])\.?\s?m\.?)?", re.IGNORECASE)
+_TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*(?:\\text\s*\{\s*)?([ap]\.?\s?m\.?)?\s*\}?", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}")
 
 
 def time_of_day(tidied: str) -> Tree | None:
@@ -27,6 +28,11 @@ def time_of_day(tidied: str) -> Tree | None:
         return ("ratio", *parts)
     seconds = 3600 * hours + 60 * minutes + int(match[3] or 0)
     return ("time", seconds, half != "" or hours > 12, () if half else ("ratio", *parts))
+
+
+def date(tidied: str) -> Tree | None:
+    """`2024-01-05`, `1/5/2024`: told apart as they are written, but for leading zeros. None for all else."""
+    return ("text", re.sub(r"\b0+(?=\d)", "", tidied)) if _DATE.fullmatch(tidied) else None
 
 
 def in_words(tidied: str) -> Tree | None:
@@ -54,8 +60,9 @@ def in_words(tidied: str) -> Tree | None:
 
 
 def is_product(word: str) -> bool:
-    """Whether letters are a product, as `ab` and `mgh` are, and no word: too few, or without a vowel."""
-    if not word.isalpha() or len(word) > 3 or word in words.FUNCTIONS:
+    """Whether letters are a product, as `ab` and `mgh` are, and no word: too few, or without a vowel. Capitals alone are none:
+    they are points, tosses, initials, and their order counts."""
+    if not word.isalpha() or word.isupper() or len(word) > 3 or word in words.FUNCTIONS:
         return False
     return word.lower() not in words.TWO_LETTERS if len(word) == 2 else not set("aeiou") & set(word.lower())
 

@@ -57,6 +57,8 @@ class Terms(Atoms):
             if operator in ("*", "cdot", "times"):
                 self.position += 1
                 factors.append(self.signed())
+                if operator == "times" and any(factor[:2] == ("call", "vec") for factor in factors[-2:] if tag(factor)):
+                    raise Unreadable("a product of vectors is none of numbers")
             elif operator in ("/", "div"):
                 if self._unit_follows():
                     break
@@ -67,7 +69,7 @@ class Terms(Atoms):
                     below, mark = below[1], tag(below)
                     factors = [(mark, _mixed(above, below) or ("/", above, below))]
                 else:
-                    factors = [_mixed(above, below) or ("/", above, below)]
+                    factors = [_mixed(above, below) or quotient(above, below)]
             elif operator == ":" and self.depth <= 1 and self._value_follows():
                 self.position += 1
                 left = factors[0] if len(factors) == 1 else ("*", *factors)
@@ -201,10 +203,14 @@ class Terms(Atoms):
             operator = self.text()
             if operator == "!" and self.text(1) != "=":
                 self.position += 1
+                if self.text() == "!":
+                    raise Unreadable("a double factorial is none of a factorial")
                 tree = ("fn", "factorial", tree)
             elif operator == "%":
                 self.position += 1
                 tree = ("pct", tree)
+            elif operator == "circ" and tag(tree) != "dec" and not isinstance(tree, Fraction):
+                raise Unreadable("what a composition does is not known")
             elif operator in ("^\\circ", "circ"):
                 self.position += 1
                 tree = ("deg", tree)
@@ -225,6 +231,18 @@ class Terms(Atoms):
             if value is not None:
                 return ("base", str(int(tree)), value)
         raise Unreadable("an index stands behind what is no name")
+
+
+def quotient(above: Tree, below: Tree) -> Tree:
+    """A fraction.
+
+    Raises:
+        Unreadable: for a derivative, `dy/dx`, whose d is no factor.
+    """
+    heads = [(tree[1] if tag(tree) == "*" else tree) for tree in (above, below)]
+    if tag(below) == "*" and heads[1] == "d" and (heads[0] == "d" or heads[0] == ("^", "d", heads[0][-1])):
+        raise Unreadable("what a derivative is of is not known")
+    return ("/", above, below)
 
 
 def _is_set(tree: Tree) -> bool:

@@ -35,7 +35,7 @@ _COSMETIC = re.compile(
     r"(?![a-zA-Z])\.?"
 )
 _SPACES = re.compile(
-    r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
+    r"(?<!\\)\\[,;:!> ]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
 )
 _PRICE = re.compile(r"\$(?= ?\d)")
 _ELLIPSIS = re.compile(r"\.{3,}")
@@ -70,6 +70,8 @@ _TEXT_COMMANDS = (
 )
 _WRAPPED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])\s*")
 _ALL_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm)\s*\{([^{}\\]*)\}")
+_SHORT = re.compile(r"\s*(?=\w*[a-z])[A-Za-z]{2,3}\s*")
+"""Letters that would be a product without the sign that they are text."""
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z])")
 _LOOSE = re.compile(r" (?![0-9A-Za-z.])|(?<![0-9A-Za-z.]) ")
 _TOKEN = re.compile(
@@ -103,7 +105,7 @@ def tidy(text: str) -> str:
         match = _UNIT_AT_END.search(text)
         if match is not None and not _has_names(text[: match.start()]):
             text = rf"{text[: match.start()]} \text{{{match[0]}}}"
-    if text.startswith("\\") and (match := _ALL_TEXT.fullmatch(text)) is not None:
+    if text.startswith("\\") and (match := _ALL_TEXT.fullmatch(text)) is not None and not _SHORT.fullmatch(match[1]):
         text = match[1].strip()
     while text and (text.endswith("\\") or (text[-1] in ".:" and not text.endswith(".."))):
         text = text[:-1].rstrip(" ,;")

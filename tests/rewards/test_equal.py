@@ -129,6 +129,35 @@ def test_words_behind_a_number_that_say_what_it_counts(checker: Checker, words: 
     assert checker.check("5", rf"5\text{{ {words}}}").correct
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (r"\frac{dy}{dx}", r"\frac{y}{x}"), (r"\frac{d}{dx}x^2", "x"), (r"\frac{\partial f}{\partial x}", r"\frac{f}{x}"),
+        (r"\frac{d^2y}{dx^2}", r"\frac{dy}{x^2}"), ("dy/dx", "y/x"), (r"p\land q", r"p\lor q"), (r"f\circ g", r"g\circ f"),
+        (r"a\circ b", "ab"), (r"\vec a\times\vec b", r"\vec b\times\vec a"), ("n!!", "(n!)!"), (r"a\oplus b", r"b\oplus a"),
+        ("HT", "TH"), (r"\text{HT}", r"\text{TH}"), ("HTH", "HHT"), ("HT, TT", "TH, TT"), (r"\text{ab}", "ba"),
+        ("10:30 AM", "1/3"), ("2024-01-05", "2018"), ("1/2/2024", "1/4048"), ("4:30 p.m.", "4:30 a.m."),
+    ],
+)  # fmt: skip
+def test_what_is_no_product_is_not_read_as_one(checker: Checker, left: str, right: str) -> None:
+    for one, other in ((left, right), (right, left)):
+        assert not checker.check(one, other).correct
+        assert checker.check(f" {one} ", one).correct
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (r"\text{ab}", "ab"), (r"\frac{ad}{bd}", r"\frac{a}{b}"), (r"x>3 \land x<5", "3<x<5"), ("01/02/2024", "1/2/2024"),
+        (r"4:30\text{ p.m.}", "16:30"), (r"\vec a\cdot\vec b", r"\vec b\cdot\vec a"), (r"30\circ", r"30^\circ"),
+        (r"x=1,\quady=2", "x=1, y=2"),
+    ],
+)  # fmt: skip
+def test_what_looks_like_it_and_is_read(checker: Checker, left: str, right: str) -> None:
+    assert checker.check(left, right).correct
+    assert checker.check(right, left).correct
+
+
 def test_towers_are_not_built(checker: Checker) -> None:
     for text in ("1^{10^{100000000}}", r"\sqrt[9^{9^9}]{-2}", "(-1)^{10^{100000000}}"):
         assert checker.check(text, "5").outcome != "equal"
