@@ -49,15 +49,23 @@ _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _ASIDE = re.compile(r", not | because | since ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
 _NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
+_DENIED = re.compile(
+    r"(?i)(?:(?:not|n't|never|cannot)\s+(?:\w+\s+)?(?:think|believe|sure|certain|say|claim|true|correct|right|likely|clear|know)|"
+    r"(?<!no )(?<!not )\b(?:false|wrong|incorrect|untrue|doubt|unsure|uncertain|deny|unlikely))"
+    r"(?:\s+(?:to\s+say|that|if|whether))*(?:\s+(?:the|my|our|this|its|final|correct|right))*\s+a$"
+)
+"""Up to the a of "answer": that what follows is denied or doubted."""
 _SERIES = re.compile(r"\d\s*,\s*(?:(?:or|and)\s+)?$", re.IGNORECASE)
 """Before the last of several numbers, none of which is an answer."""
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
 _DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\[^\[\]])+)\\\]|\\\(((?:[^\\]|\\[^()])+)\\\)")
-_PROSE = re.compile(r"(?:so|thus|hence|therefore|then)\b|\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])", re.IGNORECASE)
-"""A sentence that speaks of a number: it begins with two words, or with one that concludes."""
+_PROSE = re.compile(
+    r"(?i)(?:so|thus|hence|therefore|then|just|ans)\b|result\s*(?:→|->|=)|#|```|\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])"
+)
+"""A sentence that speaks of a number: it begins with two words, with one that concludes, or is marked up."""
 _LETTER = re.compile(
-    r"\s*+(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*)?\s*+\(?\s*+([A-Z])\s*+\)?\s*+(?:[.:,)}*]|$|(?<=\s)(?:because|since|as)\b)"
+    r"\s*+(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*|[\"'“])?\s*+\(?\s*+([A-Z])\s*+\)?\s*+(?:[.:,)}*\"'”]|$|(?<=\s)(?:because|since|as|is\s+(?:correct|right))\b)"
 )
 _MORE_CHOICES = re.compile(r"\W*+(?:text\w*\W*+)?[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
 """A letter and another one behind nothing but signs and a joint."""
@@ -102,7 +110,7 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
     for find in finders:
         if (found := find(text)) is not NOTHING:
             return found
-    return _lenient(text) if mode == "lenient" else NOTHING
+    return NOTHING if mode == "strict" or _DENIED.search(text[: max(0, text.rfind("nswer"))]) else _lenient(text)
 
 
 def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
@@ -238,7 +246,7 @@ def _marked(text: str) -> Extraction:
             return NOTHING
         end = at
         if (match := _AFTER_ANSWER.match(text, at + 5)) is not None:
-            if match["negated"]:
+            if match["negated"] or _DENIED.search(text[max(0, at - LONGEST_BARE) : at]):
                 continue
             if (found := _first_part(text[match.end() :])) is not NOTHING:
                 return found

@@ -34,6 +34,7 @@ Form = Literal["answer", "latex", "text"]
 
 _CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+\(?([A-J])\)?\s*+[}$*]*\s*+")
 
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
 _NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
 """A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
 
@@ -98,13 +99,19 @@ class Known:
 
     @cached_property
     def flaw(self) -> str:
-        """Why it is no answer, so that not even the same text earns anything: signs that no answer has, braces that do not
-        close, or too long. "" for one that is; what the grammar does not know is compared as a text."""
+        """Why it is no answer, so that not even the same text earns anything: signs that no answer has, brackets that do not
+        close, nothing but signs, or too long. "" for one that is; what else the grammar does not know is compared as a text."""
+        if self.number is not None or self.is_choice:
+            return ""
         try:
-            if self.number is None:
-                tokenize(self.tidied)
+            tokenize(self.tidied)
         except Unreadable as error:
             return str(error)
+        if self.read[0] is None:
+            if not any(map(str.isalnum, _COMMAND.sub("", self.tidied))):
+                return "it says nothing"
+            if sum(map(self.text.count, "([{")) != sum(map(self.text.count, ")]}")):
+                return "its brackets do not close"
         return ""
 
     @cached_property

@@ -68,6 +68,8 @@ class Functions(Terms):
     def argument(self) -> Tree:
         r"""What TeX takes as one argument: a group, or one digit, letter or command."""
         if self.text() == "{":
+            if self.text(1) == "}":
+                raise Unreadable("an argument is empty")
             return self.group()
         token = self.peek()
         if token is not None and token.kind == "num" and len(token.text) > 1 and token.text.isdigit():

@@ -127,7 +127,9 @@ class Terms(Atoms):
     def _is_value_name(self, name: str) -> bool:
         """Whether a run of letters is a name, a function or a product of names, rather than a word."""
         lowered = name.lower()
-        if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in BARE or name in ORDINALS:
+        if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in ORDINALS:
+            return False
+        if name in BARE and self._measures(name):
             return False
         if name in words.FUNCTIONS and name in UNITS and self.text(1) not in ("(", "{", "\\{"):  # `10 min`
             return False
@@ -138,6 +140,13 @@ class Terms(Atoms):
             or name in ("infty", "inf", "infinity")
             or len(name) <= 3
         )
+
+    def _measures(self, name: str) -> bool:
+        r"""Whether a unit may stand here: behind a number, brackets or `\pi`. In `2\pi rh` and `r^2 h` letters are factors."""
+        before = self.tokens[self.position - 1] if self.position else None
+        if before is None or before.kind in ("num", "text"):
+            return True
+        return name != "hr" and before.text in (")", "}", "]", "%", "pi", "dollar", "circ")  # `\pi hr` is no time
 
     def signed(self) -> Tree:
         self.enter()

@@ -43,7 +43,7 @@ y=-8(x-3) | -8x+24
 (-1)^n | \\cos(n\\pi) ; ab | ba ; mgh | m \\cdot g \\cdot h ; ce^x | Ce^x ; seventeen | 17 ; 2.71828... | e
 10 min | 10 minutes ; 8 h | 8 hours ; 25\\text{ m}^2 | 25 square meters ; 30 mph | 30 miles per hour ; 25\\text{ m}^2 | 25
 5 million | 5000000 ; 30^\\circ | \\frac{\\pi}{6}\\text{ radians} ; \\$12.50 | USD 12.50 ; 5\\$ | 5 dollars
-12 boys | twelve boys
+12 boys | twelve boys ; 2\\pi rh | 2\\pi hr ; \\pi r^2h | \\pi hr^2 ; 5 hr | 5 hours ; 9\\pi cm | 9\\pi
 1 apple | 1 ; 20\\% increase | 20\\% ; 20 percent increase | 20\\%
 2:15:20 | 4:30:40 ; 1,2,\\ldots,n | 1, 2, ..., n ; 52_8 | 52_{(8)} ; \\frac{10!}{3!7!} | 120
 1.4142135623730951 | \\sqrt{2} ; x = \\frac{1+\\sqrt{97}}{8} \\approx 1.36 | \\frac{1+\\sqrt{97}}{8} ; 5+12=17 | 17
@@ -156,6 +156,17 @@ def test_what_is_no_product_is_not_read_as_one(checker: Checker, left: str, righ
 def test_what_looks_like_it_and_is_read(checker: Checker, left: str, right: str) -> None:
     assert checker.check(left, right).correct
     assert checker.check(right, left).correct
+
+
+@pytest.mark.parametrize("gold", [r"\frac{1}{", "asdf (( qq", "???", "-", ".", r"\text{}"])
+def test_a_known_answer_that_is_none_earns_nothing(checker: Checker, gold: str) -> None:
+    assert checker.check(gold, gold).stage == "gold"
+    assert not checker.check(gold, gold).correct
+
+
+@pytest.mark.parametrize("gold", [r"\emptyset", r"\{\}", "(0,1]", "B)", "José"])
+def test_a_known_answer_of_signs_is_one(checker: Checker, gold: str) -> None:
+    assert checker.check(gold, gold).correct
 
 
 def test_towers_are_not_built(checker: Checker) -> None:

@@ -32,6 +32,8 @@ from rewards.answer import extract, extract_letter
         (r"\boxed{20} or maybe \boxed{21}", "20 , 21", "box"),
         ("The answer is 72 because 8*9=72", "72", "marker"),
         ("**21**", "21", "bare"),
+        ("It is not hard to see that the answer is 7", "7", "marker"),
+        ("That was wrong. The answer is 7", "7", "marker"),
     ],
 )
 def test_strict(text: str, answer: str, place: str) -> None:
@@ -46,6 +48,11 @@ def test_strict(text: str, answer: str, place: str) -> None:
         ("So $$f(x) = x^2+1$$", "f(x) = x^2+1"),
         ("So there are 12 of them and that makes 15 apples.", "15"),
         ("We find that $x < 3$.", "x < 3"),
+        ("just 42", "42"),
+        ("Ans = 13", "13"),
+        ("### Answer\n13", "13"),
+        ("```\n13\n```", "13"),
+        ("Result → 17", "17"),
         ("the total cost of the order is $29.00.", "$29.00"),
     ],
 )
@@ -63,6 +70,10 @@ def test_only_lenient(text: str, answer: str) -> None:
         "<think>the answer is 5",
         "The answer is not 5",
         "The answer cannot be 5",
+        "I do not think the answer is 72.",
+        "It's false that the answer is 7",
+        "I am not sure the answer is 7",
+        "I doubt that the final answer is $7$.",
         r"\boxed{}",
         "x" * 10**6,
     ],
@@ -78,7 +89,13 @@ def test_several_boxes_where_several_answers_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "letter"), [("The correct option is B.", "B"), ("So option A or option B", None), ("because B is valid", None)]
+    ("text", "letter"),
+    [
+        ("The correct option is B.", "B"),
+        ("So option A or option B", None),
+        ("because B is valid", None),
+        ("B is incorrect", None),
+    ],
 )
 def test_options_named_strictly(text: str, letter: str | None) -> None:
     assert extract_letter(text, "strict").answer == letter
@@ -88,6 +105,8 @@ def test_options_named_strictly(text: str, letter: str | None) -> None:
     ("text", "letter"),
     [
         ("The answer is (C).", "C"),
+        ('The answer is "C".', "C"),
+        ("B is correct", "B"),
         (r"\boxed{\text{E}}", "E"),
         ("D. it can't be A or B", "D"),
         ("I considered \\boxed{C} but finally \\boxed{E}", "E"),
