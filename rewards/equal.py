@@ -38,6 +38,12 @@ _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
 """A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
 
+_TOLD_CHOICE = re.compile(
+    r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+\(?([A-J])[).][.:]?"
+    r"(?:[}*$\s~]|\\[ ,;:!]|\\q?quad)+(?=[\w$\\-])"
+)
+"""A known choice up to its text: `(B) 3/4`, `C. 15`, `\\textbf{(C)}\\ 17`."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -200,6 +206,8 @@ class Checker:
             return self._same_text(known)
         if known.is_choice:
             return self._letters(answer, known.text)
+        if (told := _TOLD_CHOICE.match(known.text)) is not None and (letter := _CHOICE.fullmatch(answer)) is not None:
+            return _as_letters(letter[1], told[1])
         verdict = self.verdicts.get(mine, known.text)
         if verdict is None:
             verdict = self._compare(mine, known)
@@ -226,10 +234,9 @@ class Checker:
 
     def _letters(self, answer: str, gold: str) -> Verdict:
         wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
-        named = None if is_several_choices(answer) else _NAMED_CHOICE.match(answer)
+        named = None if is_several_choices(answer) else _TOLD_CHOICE.match(answer) or _NAMED_CHOICE.match(answer)
         chosen = found[1] if found else named[1] if named else None
-        equal = wanted is not None and chosen == wanted[1]
-        return Verdict("equal" if equal else "different", "text", f"the choice is {str(chosen)[:40]}")
+        return _as_letters(chosen, wanted[1] if wanted is not None else None)
 
     def _percents(self, mine: str, known: str) -> Verdict | None:
         left, right = percentage(mine), percentage(known)
@@ -263,6 +270,11 @@ class Checker:
         if outcome.status != "done" or outcome.value is None:
             return _undecided("symbolic", outcome)
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")
+
+
+def _as_letters(chosen: str | None, wanted: str | None) -> Verdict:
+    equal = chosen is not None and chosen == wanted
+    return Verdict("equal" if equal else "different", "text", f"the choice is {chosen}")
 
 
 def _undecided(stage: str, outcome: Outcome) -> Verdict:

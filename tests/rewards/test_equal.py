@@ -169,6 +169,18 @@ def test_a_known_answer_of_signs_is_one(checker: Checker, gold: str) -> None:
     assert checker.check(gold, gold).correct
 
 
+@pytest.mark.parametrize(
+    ("gold", "letter"),
+    [("(B) 3/4", "B"), ("C. 15", "C"), (r"\textbf{(C)}\ 17", "C"), ("(D) Alina", "D"), (r"$\text{(A)}\ 5$", "A")],
+)
+def test_a_choice_with_its_text(checker: Checker, gold: str, letter: str) -> None:
+    for chosen in (letter, f"({letter})", rf"\text{{{letter}}}"):
+        assert checker.check(chosen, gold).correct
+        assert checker.check(gold, chosen).correct
+    assert not checker.check("E", gold).correct
+    assert not checker.check(gold, "E").correct
+
+
 def test_towers_are_not_built(checker: Checker) -> None:
     for text in ("1^{10^{100000000}}", r"\sqrt[9^{9^9}]{-2}", "(-1)^{10^{100000000}}"):
         assert checker.check(text, "5").outcome != "equal"
