@@ -188,6 +188,30 @@ def test_a_factory_takes_the_keywords() -> None:
     assert [row.reward for row in score(term)] == [2.0 + float(text.endswith("4")) for text in COMPLETIONS]
 
 
+def scaled(scale: int) -> Callable[..., list[float]]:
+    if not isinstance(scale, int):
+        raise TypeError("scale must be an integer")
+    return factory(scale)
+
+
+def no_factory(scale: int) -> int:
+    return scale
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "told"),
+    [
+        ("scaled", {"scale": "4"}, r"scaled raised TypeError\('scale must be an integer'\)"),
+        ("scaled", {}, r"does not fit: missing a required argument: 'scale' among its kwargs"),
+        ("scaled", {"scale": 4, "size": 5}, r"does not fit: got an unexpected keyword argument 'size' among its kwargs"),
+        ("no_factory", {"scale": 4}, r"does not fit: as a factory it returned 4, which is no function"),
+    ],
+)
+def test_what_is_wrong_with_a_factory_is_told(name: str, kwargs: dict[str, object], told: str) -> None:
+    with pytest.raises(RewardError, match=f"rewards.mine: .*{told}"):
+        load_term("mine", f"{__name__}:{name}", 1.0, kwargs)
+
+
 @pytest.mark.parametrize("use", ["trl.rewards:think_format_reward", "trl.rewards:get_repetition_penalty_reward"])
 def test_trl_s_own(use: str) -> None:
     assert all(row.reward is not None for row in score(load_term("trl", use, 1.0, {})))
