@@ -74,10 +74,12 @@ def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any], dea
         deadline: wall seconds of a call; with one, the function is imported and runs in a process of its own, and only there.
 
     Raises:
-        RewardError: if the function cannot be found, its signature does not fit, or it is a factory that raises; with a
-            deadline, its first call raises it.
+        RewardError: if the deadline is not above 0, the function cannot be found, its signature does not fit, or it is a
+            factory that raises; with a deadline, the first call tells all but the first.
     """
     if deadline is not None:
+        if not deadline > 0:  # a NaN is not, either
+            raise RewardError(f"rewards.{name}.deadline={deadline} is out of range; choose more than 0 seconds")
         return _confined(name, use, weight, kwargs, deadline)
     return RewardTerm(name, _adapted(name, use, kwargs), weight)
 
