@@ -184,7 +184,12 @@ def _infos(columns: Mapping[str, Any], count: int) -> list[tuple[str, dict[str, 
 
 
 def _score(result: Any) -> float | None:
-    return result["score"] if isinstance(result, Mapping) else result
+    """The number itself, or that of verl's mapping, in which a missing one is no zero."""
+    if not isinstance(result, Mapping):
+        return result
+    if "score" not in result:
+        raise AdapterError(f"it returned a mapping without 'score', only {', '.join(map(repr, result)) or 'nothing'}; add it")
+    return result["score"]
 
 
 def _plain(values: Any) -> Sequence[float | None]:
