@@ -40,7 +40,8 @@ _NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker found, by which stage ("extract", "program", "text", "number", "structure", "symbolic"), and why."""
+    """What the checker found, by which stage ("extract", "program", "text", "number", "structure", "symbolic", or "process" for
+    one that was lost), and why."""
 
     outcome: VerdictOutcome
     stage: str
