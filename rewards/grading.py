@@ -246,6 +246,7 @@ class _Workers:
         found: list[Result] = []
         while lines:
             with self._start(1)[0] as pool:
+                pool.submit(os.getpid).result()  # where none can start at all it is no line's doing, and the error is told
                 try:
                     while lines:
                         found += pool.submit(_grade_chunk, [lines[0]]).result()

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,24 @@ BOMBS = [
     r"\boxed{9^{9^{9^{9}}}}", r"\boxed{((((9!)!)!)!)!}", r"\boxed{\sum_{n=1}^{9999} \frac{(-1)^n}{n^n}}", "1+" * 100_000 + "1",
     r"\boxed{" * 50_000, r"\boxed{\binom{1000000000}{500000000}}", "(" * 100_000, r"\boxed{\prod_{k=1}^{9999} (x^k + y^k)}",
 ]  # fmt: skip
+
+
+def is_bomb(number: int) -> bool:
+    """Whether the answer of this number is one: twenty of a thousand, spread."""
+    return number % 50 == 7
+
+
+def bomb_rows(bombs: list[str]) -> list[dict[str, str]]:
+    """A thousand responses, right but for the bombs among them."""
+    return [
+        {
+            "id": str(n),
+            "gold": str(n),
+            "prediction": bombs[n // 50 % len(bombs)] if is_bomb(n) else rf"\boxed{{{n}}}",
+            "prediction_form": "text",
+        }
+        for n in range(1000)
+    ]
 
 
 def lines(path: Path) -> list[dict]:
@@ -250,6 +269,16 @@ def test_a_line_that_kills_its_process_is_undecided_alone(monkeypatch: pytest.Mo
     assert results[7][1].verdict.reason == "its process was killed twice"
 
 
+def unable(*settings: object) -> None:
+    raise OSError("no process can start")
+
+
+def test_where_no_process_can_start_no_line_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "_start", unable)
+    with pytest.raises(BrokenProcessPool):
+        list(grading.grade_lines([(1, json.dumps({"gold": "4", "prediction": "4"}))], "strict", Policy(), 2))
+
+
 SUMS = [rf"\boxed{{\prod_{{n=1}}^{{9999}}(1+\frac{{{n}}}{{n^{{n}}}})}}" for n in range(20)]
 """Each takes sympy minutes."""
 
@@ -258,22 +287,14 @@ SUMS = [rf"\boxed{{\prod_{{n=1}}^{{9999}}(1+\frac{{{n}}}{{n^{{n}}}})}}" for n in
 def test_bombs_harm_nothing_else(tmp_path: Path, bombs: list[str]) -> None:
     """A thousand answers, twenty of them bombs, two workers."""
     before = set(psutil.Process().children(recursive=True))
-    rows = [
-        {
-            "id": str(n),
-            "gold": str(n),
-            "prediction": bombs[n // 50 % len(bombs)] if n % 50 == 7 else rf"\boxed{{{n}}}",
-            "prediction_form": "text",
-        }
-        for n in range(1000)
-    ]
+    rows = bomb_rows(bombs)
     begun = time.monotonic()
     assert (
         main(["grade", str(write(tmp_path / "pairs.jsonl", rows)), "--out", str(tmp_path / "out.jsonl"), "--workers", "2"]) == 0
     )
     assert time.monotonic() - begun < 60, "some five seconds where nothing else runs"
     for row in lines(tmp_path / "out.jsonl"):
-        assert row["accepted"] == (int(row["id"]) % 50 != 7), row
+        assert row["accepted"] == (not is_bomb(int(row["id"]))), row
     left = set(psutil.Process().children(recursive=True)) - before
     # Python keeps one tracker of shared resources for as long as it runs itself.
     left = {process for process in left if "resource_tracker" not in command_line(process)}
