@@ -133,6 +133,8 @@ def compose_settings(name: str, written: Any) -> Composed:
     for key, reward in rewards.items():
         if not reward.use:
             raise ConfigError(f"rewards.{key}.use is missing; name a function, module:function or a built-in")
+        if reward.deadline is not None and not reward.deadline > 0:  # a NaN is not, either
+            raise ConfigError(f"rewards.{key}.deadline={reward.deadline} is out of range; choose more than 0")
     parts = {item.name: getattr(draft, item.name) for item in dataclasses.fields(Draft)}
     config = Config(**{**parts, "task": task.settings, "algorithm": algorithm.settings, "rewards": rewards})
     validate(config)

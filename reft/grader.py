@@ -17,7 +17,7 @@ from reft.errors import DataError
 from reft.progress import Display
 from reft.statistics import proportion
 from rewards.algebra.scalar import Policy
-from rewards.answer import Mode
+from rewards.answer import LONGEST_ANSWER, Mode
 from rewards.grading import LONGEST_LINE, Grade, Line, Pair, PairError, Tally, grade_lines
 
 UPDATE_EVERY = 200
@@ -109,9 +109,11 @@ def _skip_line(source: IO[bytes]) -> int:
 
 
 def _row(pair: Pair, graded: Grade) -> dict[str, object]:
-    verdict = graded.verdict
+    verdict, extracted = graded.verdict, graded.extracted
+    if extracted is not None and len(extracted) > LONGEST_ANSWER:  # of a bare answer, which may be a whole line
+        extracted = extracted[: LONGEST_ANSWER - 1] + "…"
     return {
-        "id": pair.id, "verdict": verdict.outcome, "accepted": graded.accepted, "extracted": graded.extracted,
+        "id": pair.id, "verdict": verdict.outcome, "accepted": graded.accepted, "extracted": extracted,
         "stage": verdict.stage, "reason": verdict.reason, "seconds": round(graded.seconds, 6),
     }  # fmt: skip
 

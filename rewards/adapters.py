@@ -29,6 +29,9 @@ VERL_BATCHED = {"solution_strs", "ground_truths"}
 CONFUSED = (TypeError, LookupError, AttributeError)
 """What a function raises that takes texts for messages."""
 
+_CALLED = (
+    f"a reward is called with keywords {', '.join(COLUMNS)} and the problem's columns, so end its signature with **columns"
+)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -41,6 +44,7 @@ def adapt(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> RewardFunc
 
     Raises:
         AdapterError: if its signature fits nothing that is known.
+        Exception: whatever a factory raises.
     """
     function, kwargs = _from_factory(function, dict(kwargs))
     try:
@@ -58,20 +62,23 @@ def adapt(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> RewardFunc
 
 
 def _from_factory(function: Callable[..., Any], kwargs: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """What a factory makes of the config's keywords; any other function as it is."""
+    """What a factory makes of the config's keywords; any other function as it is. What a factory raises is its own."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function)
     except ValueError:
         return function, kwargs
-    names = {parameter.name for parameter in parameters}
-    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    if open_ended or names & ({*COLUMNS} | OPENRLHF | VERL | VERL_BATCHED) or not names.issuperset(kwargs):
+    parameters = signature.parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if open_ended or parameters.keys() & ({*COLUMNS} | OPENRLHF | VERL | VERL_BATCHED):
         return function, kwargs
     try:
-        made = function(**kwargs)
-    except TypeError:  # it needs more than the config gives, so it is no factory; how it does not fit is told by what follows
-        return function, kwargs
-    return (made, {}) if callable(made) else (function, kwargs)
+        signature.bind(**kwargs)
+    except TypeError as error:
+        raise AdapterError(f"{error} among its kwargs; {_CALLED}") from error
+    made = function(**kwargs)
+    if not callable(made):
+        raise AdapterError(f"as a factory it returned {made!r}, which is no function; {_CALLED}")
+    return made, {}
 
 
 def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mapping[str, inspect.Parameter]) -> RewardFunction:
@@ -86,10 +93,7 @@ def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mappi
     try:
         inspect.signature(function).bind(**given, **kwargs)
     except TypeError as error:
-        raise AdapterError(
-            f"{error}; it is called with keywords {', '.join(COLUMNS)} and the problem's columns, "
-            "so end its signature with **columns"
-        ) from error
+        raise AdapterError(f"{error}; {_CALLED}") from error
     messages = _wants_messages(parameters)
 
     def call(**columns: Any) -> Sequence[float | None]:
@@ -180,7 +184,12 @@ def _infos(columns: Mapping[str, Any], count: int) -> list[tuple[str, dict[str, 
 
 
 def _score(result: Any) -> float | None:
-    return result["score"] if isinstance(result, Mapping) else result
+    """The number itself, or that of verl's mapping, in which a missing one is no zero."""
+    if not isinstance(result, Mapping):
+        return result
+    if "score" not in result:
+        raise AdapterError(f"it returned a mapping without 'score', only {', '.join(map(repr, result)) or 'nothing'}; add it")
+    return result["score"]
 
 
 def _plain(values: Any) -> Sequence[float | None]:

@@ -47,7 +47,8 @@ _TOLD_CHOICE = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checker found, by which stage ("extract", "program", "text", "number", "structure", "symbolic"), and why."""
+    """What the checker found, by which stage ("extract", "program", "text", "number", "structure", "symbolic", or "process" for
+    one that was lost), and why."""
 
     outcome: VerdictOutcome
     stage: str

@@ -7,6 +7,8 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
@@ -68,7 +70,14 @@ def grade(
         mode: "strict" takes a box, a tag, a marker or a bare answer; "lenient" the last formula or number too.
         policy: what counts as the same where mathematics leaves it open.
         checker: one of your own, instead of a shared one.
+
+    Raises:
+        TypeError: if the known answer or the response is no str.
+        ValueError: if a mode or form is unknown.
     """
+    for name, text in (("gold", gold), ("prediction", prediction)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name}={repr(text)[:80]} is a {type(text).__name__}; give a str")
     for name, value, kinds in (
         ("mode", mode, Mode),
         ("gold_form", gold_form, Form),
@@ -128,10 +137,13 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     """The text of a field, put together where it is given in parts; a null is an empty text."""
     if f"{key}_parts" in row and row.get(key) is None and row[f"{key}_parts"] is not None:
         try:
-            pieces = [(str(piece), int(count)) for piece, count in row[f"{key}_parts"]]
-        except (TypeError, ValueError, OverflowError) as error:
+            pieces = [(str(piece), count) for piece, count in row[f"{key}_parts"]]
+        except (TypeError, ValueError) as error:
             raise PairError(f"{key}_parts is no list of [piece, count]") from error
-        if sum(len(piece) * max(count, 0) for piece, count in pieces) > LONGEST_LINE:
+        for _, count in pieces:
+            if not isinstance(count, int) or count < 0:
+                raise PairError(f"{key}_parts has a count of {repr(count)[:80]}; give a whole number, 0 or more")
+        if sum(len(piece) * count for piece, count in pieces) > LONGEST_LINE:
             raise PairError(f"{key}_parts make more than {LONGEST_LINE} characters")
         return "".join(piece * count for piece, count in pieces)
     if key not in row:
@@ -180,7 +192,8 @@ def grade_lines(lines: Iterable[Line], mode: Mode, policy: Policy, workers: int)
     """Grades of numbered lines, in their order. A line that is no pair gives its number and what is wrong with it.
 
     With several workers, chunks of lines go to processes of their own, a bounded number of them at a time. Closed early, these
-    end behind the lines that they are at.
+    end behind the lines that they are at. Where one is lost, its lines are graded once more, each alone; one that loses its
+    process again is undecided.
     """
     if workers <= 1:
         checker = Checker(policy)
@@ -191,20 +204,60 @@ def grade_lines(lines: Iterable[Line], mode: Mode, policy: Policy, workers: int)
         finally:
             checker.close()
         return
-    spawn = get_context("spawn")
-    stopped = spawn.Event()
-    with ProcessPoolExecutor(workers, spawn, _start, (mode, policy, stopped)) as pool:
-        waiting: deque[Future[list[Result]]] = deque()
+    with closing(_Workers(workers, mode, policy)) as graders:
+        waiting: deque[tuple[list[Line], Future[list[Result]]]] = deque()
+        for chunk in _chunks(lines):
+            waiting.append((chunk, graders.submit(chunk)))
+            if len(waiting) > 4 * workers:  # a file may be larger than the memory
+                yield from graders.results(*waiting.popleft())
+        while waiting:
+            yield from graders.results(*waiting.popleft())
+
+
+class _Workers:
+    """Processes that grade chunks of lines, replaced where one of them is killed, by the system's want of memory or anybody."""
+
+    def __init__(self, count: int, mode: Mode, policy: Policy) -> None:
+        self.count, self.mode, self.policy = count, mode, policy
+        self.pool, self.stopped = self._start(count)
+
+    def _start(self, count: int) -> tuple[ProcessPoolExecutor, Event]:
+        """Processes, and the event that ends them early; a killed one may have died with the lock of the event before."""
+        spawn = get_context("spawn")
+        stopped = spawn.Event()
+        return ProcessPoolExecutor(count, spawn, _start, (self.mode, self.policy, stopped)), stopped
+
+    def submit(self, chunk: list[Line]) -> Future[list[Result]]:
         try:
-            for chunk in _chunks(lines):
-                waiting.append(pool.submit(_grade_chunk, chunk))
-                if len(waiting) > 4 * workers:  # a file may be larger than the memory
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            return self.pool.submit(_grade_chunk, chunk)
+        except BrokenProcessPool:
+            self.pool, self.stopped = self._start(self.count)
+            return self.pool.submit(_grade_chunk, chunk)
+
+    def results(self, chunk: list[Line], graded: Future[list[Result]]) -> list[Result]:
+        """Grades of a chunk that was submitted."""
+        try:
+            return graded.result()
+        except BrokenProcessPool:  # it does not say whose process was lost
+            return self._alone(deque(chunk))
+
+    def _alone(self, lines: deque[Line]) -> list[Result]:
+        """Grades of lines that are the only ones in their process, so that its loss is theirs."""
+        found: list[Result] = []
+        while lines:
+            with self._start(1)[0] as pool:
+                pool.submit(os.getpid).result()  # where none can start at all it is no line's doing, and the error is told
+                try:
+                    while lines:
+                        found += pool.submit(_grade_chunk, [lines[0]]).result()
+                        lines.popleft()
+                except BrokenProcessPool:
+                    found.append(_lost(*lines.popleft()))
+        return found
+
+    def close(self) -> None:
+        self.stopped.set()
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
@@ -220,13 +273,26 @@ def _chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield chunk
 
 
-def _grade_line(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
+def _parsed(number: int, line: str | PairError) -> Pair | PairError:
     if isinstance(line, PairError):
-        return number, line
+        return line
     try:
-        pair = parse_pair(line, number)
+        return parse_pair(line, number)
     except PairError as error:
-        return number, error
+        return error
+
+
+def _lost(number: int, line: str | PairError) -> Result:
+    pair = _parsed(number, line)
+    if isinstance(pair, PairError):
+        return number, pair
+    return pair, Grade(Verdict("undecided", "process", "its process was killed twice", unfinished=True), None, 0.0)
+
+
+def _grade_line(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
+    pair = _parsed(number, line)
+    if isinstance(pair, PairError):
+        return number, pair
     return pair, grade(
         pair.gold, pair.prediction, gold_form=pair.gold_form, prediction_form=pair.prediction_form, mode=mode, checker=checker
     )

@@ -16,11 +16,13 @@ import hashlib
 import http.client
 import json
 import logging
+import math
 import os
 import random
 import re
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -70,15 +72,21 @@ def judge(
         remembered_bytes: memory for judgements, some 500 bytes each.
 
     Raises:
-        ValueError: where a setting is out of range.
+        ValueError: where a setting is out of range or of another type.
     """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"url={url!r} is no http address; give one up to /v1, e.g. http://127.0.0.1:8000/v1")
+    if not model:
+        raise ValueError(f"model={model!r} names none; give the endpoint's name for the model")
     for name, value, least in (
         ("concurrency", concurrency, 1),
         ("retries", retries, 0),
         ("remembered_bytes", remembered_bytes, 0),
     ):
-        if value < least:
-            raise ValueError(f"{name}={value} is out of range; choose {least} or more")
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{name}={value!r} is out of range; choose a whole number, {least} or more")
+    if not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
+        raise ValueError(f"timeout={timeout!r} is out of range; choose a finite number of seconds above 0")
     for field in ("{answer}", "{completion}"):
         if field not in prompt:
             raise ValueError(f"prompt has no {field}; add it")

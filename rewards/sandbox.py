@@ -5,7 +5,8 @@ line of JSON down a pipe and one line back; no code, pickle or file crosses. A c
 processor time or memory, ends the process that does it, and the next is forked from the child's first process in
 milliseconds. The parent uses no signals, so any thread may call. When the parent ends, by whatever, its children do.
 
-What it does not do: it limits time and memory, not the file system or the network. Only functions of this project and a
+What it does not do: a process that a plug-in starts in a session of its own (`setsid`) is not ended with it. And it limits
+time and memory, not the file system or the network. Only functions of this project and a
 user's own plug-ins run inside, on data; it is no place for a model's programs.
 """
 

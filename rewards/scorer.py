@@ -74,18 +74,24 @@ def load_term(name: str, use: str, weight: float, kwargs: Mapping[str, Any], dea
         deadline: wall seconds of a call; with one, the function is imported and runs in a process of its own, and only there.
 
     Raises:
-        RewardError: if the function cannot be found or its signature does not fit; with a deadline, its first call raises it.
+        RewardError: if the deadline is not above 0, the function cannot be found, its signature does not fit, or it is a
+            factory that raises; with a deadline, the first call tells all but the first.
     """
     if deadline is not None:
+        if not deadline > 0:  # a NaN is not, either
+            raise RewardError(f"rewards.{name}.deadline={deadline} is out of range; choose more than 0 seconds")
         return _confined(name, use, weight, kwargs, deadline)
     return RewardTerm(name, _adapted(name, use, kwargs), weight)
 
 
 def _adapted(name: str, use: str, kwargs: Mapping[str, Any]) -> RewardFunction:
+    function = load_function(name, use)
     try:
-        return adapt(load_function(name, use), kwargs)
+        return adapt(function, kwargs)
     except AdapterError as error:
         raise RewardError(f"rewards.{name}: {use} does not fit: {error}") from error
+    except (Exception, SystemExit) as error:  # of a factory, which may fail in any way
+        raise RewardError(f"rewards.{name}: {use} raised {error!r}") from error
 
 
 def _confined(name: str, use: str, weight: float, kwargs: Mapping[str, Any], deadline: float) -> RewardTerm:

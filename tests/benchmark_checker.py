@@ -1,7 +1,8 @@
 """How right and how fast is the answer checker, beside Math-Verify: `python -m tests.benchmark_checker`.
 
 Needs the labelled pairs and model outputs that `REFT_SHARED` (default ../shared) points to; Math-Verify is compared where
-it is installed (`pip install math-verify==0.9.0`). Ratios come from one run on one core; start-up is left out.
+it is installed (`pip install math-verify==0.9.0`). Ratios come from one run on one core, on the same outputs for both;
+start-up is left out.
 """
 
 import json
@@ -17,9 +18,14 @@ from rewards.algebra.scalar import Policy
 from rewards.answer import Mode, extract
 from rewards.equal import Checker, read
 from rewards.grading import Grade, Pair, grade_lines, parse_pair
+from tests.test_grade import BOMBS, bomb_rows, is_bomb
 
 SHARED = Path(os.environ.get("REFT_SHARED", Path(__file__).parent.parent.parent / "shared"))
 FILES = ("math_verify", "peers", "issues", "hostile", "real", "reflexive")
+ATTACKS = ("reward_hack", "exploit", "code_injection")
+"""Kinds of pairs that are written to win a reward with a wrong answer."""
+COMPARED = 300
+"""Outputs at most, spread over all, on which the two are timed for their ratio."""
 Judge = Callable[[str, str], bool]
 
 
@@ -41,15 +47,48 @@ def main() -> None:
     print(f"\n{'throughput, one core':34}{'n':>7}{'ours':>12}" + (f"{'Math-Verify':>14}{'ratio':>8}" if other else ""))
     for name, outputs in (
         ("GSM8K outputs", gsm8k()),
+        ("ToRA outputs", tora()),
         ("MATH outputs", math_outputs()),
         ("MATH golds against each other", math_golds()),
     ):
         rate = speed(outputs)
         line = f"{name:34}{len(outputs):7}{rate:10,.0f}/s"
         if other:
-            base = speed_of(other, outputs[:300])
-            line += f"{base:12,.0f}/s{rate / base:8.1f}"
+            sample = outputs[:: -(-len(outputs) // COMPARED)]
+            base = speed_of(other, sample)
+            line += f"{base:12,.0f}/s{speed(sample) / base:8.1f}"
         print(line, flush=True)
+    false_positives(other)
+    bombs()
+
+
+def false_positives(other: Judge | None) -> None:
+    """Wrong answers that were written to be taken for right ones: how many are."""
+    print(
+        f"\n{'wrong answers accepted, by kind':34}{'n':>7}{'lenient':>12}{'strict':>10}"
+        + (f"{'Math-Verify':>14}" if other else "")
+    )
+    pairs = [pair for name in FILES for pair in labelled(name) if pair.expected is False]
+    for kind in ATTACKS:
+        wrong = [pair for pair in pairs if pair.kind == kind]
+        line = f"{kind:34}{len(wrong):7}{len(wrong) - ours(wrong, 'lenient')[0]:12}{len(wrong) - ours(wrong, 'strict')[0]:10}"
+        if other:
+            line += f"{len(wrong) - theirs(wrong, other)[0]:14}"
+        print(line, flush=True)
+
+
+def bombs() -> None:
+    """A batch of answers with bombs among them: how long it takes, and whether the others' verdicts are right."""
+    rows = bomb_rows(BOMBS)
+    lines = [(number, json.dumps(row)) for number, row in enumerate(rows, start=1)]
+    begun = time.perf_counter()
+    graded = [(pair, grade) for pair, grade in grade_lines(lines, "strict", Policy(), workers=2) if isinstance(grade, Grade)]
+    wall = time.perf_counter() - begun
+    right = [grade.accepted for pair, grade in graded if not is_bomb(int(pair.id))]  # type: ignore[union-attr]
+    print(
+        f"\n{len(rows):,} answers, {len(rows) - len(right)} of them bombs, two workers: {wall:.1f} s with their start; "
+        f"{sum(right)} of the {len(right)} others right"
+    )
 
 
 def labelled(name: str) -> Iterator[Pair]:
@@ -102,6 +141,12 @@ def gsm8k() -> list[tuple[str, str]]:
             gold = row["ground_truth"].rpartition("A:")[2].strip()
             found += [(gold, value["solution"]) for value in row.values() if isinstance(value, dict) and "solution" in value]
     return found
+
+
+def tora() -> list[tuple[str, str]]:
+    """Whole transcripts of ToRA 70B on GSM8K: program, its output, and what is concluded."""
+    with (SHARED / "data" / "tora_outputs" / "tora70b_gsm8k.jsonl").open(encoding="utf-8") as lines:
+        return [(row["gt"], text) for row in map(json.loads, lines) for text in row["code"]]
 
 
 def math_outputs() -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import psutil
@@ -17,13 +18,34 @@ import pytest
 import rewards
 from reft import grader
 from reft.cli import main
+from rewards import grading
+from rewards.algebra.scalar import Policy
+from rewards.answer import LONGEST_ANSWER, Mode
 from rewards.equal import Checker
-from rewards.grading import Grade
+from rewards.grading import Grade, Line, PairError, Result
 
 BOMBS = [
     r"\boxed{9^{9^{9^{9}}}}", r"\boxed{((((9!)!)!)!)!}", r"\boxed{\sum_{n=1}^{9999} \frac{(-1)^n}{n^n}}", "1+" * 100_000 + "1",
     r"\boxed{" * 50_000, r"\boxed{\binom{1000000000}{500000000}}", "(" * 100_000, r"\boxed{\prod_{k=1}^{9999} (x^k + y^k)}",
 ]  # fmt: skip
+
+
+def is_bomb(number: int) -> bool:
+    """Whether the answer of this number is one: twenty of a thousand, spread."""
+    return number % 50 == 7
+
+
+def bomb_rows(bombs: list[str]) -> list[dict[str, str]]:
+    """A thousand responses, right but for the bombs among them."""
+    return [
+        {
+            "id": str(n),
+            "gold": str(n),
+            "prediction": bombs[n // 50 % len(bombs)] if is_bomb(n) else rf"\boxed{{{n}}}",
+            "prediction_form": "text",
+        }
+        for n in range(1000)
+    ]
 
 
 def lines(path: Path) -> list[dict]:
@@ -103,6 +125,23 @@ def test_a_bad_line_is_named_and_loses_no_other(tmp_path: Path, capsys: pytest.C
         assert f"pairs.jsonl:{number}: {reason}" in told
 
 
+@pytest.mark.parametrize("count", [1.9, -3, "2", None])
+def test_a_count_that_is_none_is_a_bad_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], count: object) -> None:
+    rows = [{"gold": "77", "prediction_parts": [["7", count]]}, {"gold": "77", "prediction_parts": [["7", 2]]}]
+    pairs = write(tmp_path / "pairs.jsonl", rows)
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 2
+    assert [row["accepted"] for row in lines(tmp_path / "out.jsonl")] == [True]
+    assert f"pairs.jsonl:1: prediction_parts has a count of {count!r}; give a whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", [None, 5, b"5"])
+def test_what_is_no_text_is_refused_by_name(value: object) -> None:
+    with pytest.raises(TypeError, match=rf"^gold={value!r} is a {type(value).__name__}; give a str"):
+        rewards.grade(value, "5")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=rf"^prediction={value!r} is a"):
+        rewards.grade("5", value)  # type: ignore[arg-type]
+
+
 def test_wrong_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = write(tmp_path / "pairs.jsonl", [{"gold": "1", "prediction": "1"}])
     for words, told in (
@@ -132,6 +171,14 @@ def test_a_line_of_ten_megabytes(tmp_path: Path) -> None:
     assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 0
     assert lines(tmp_path / "out.jsonl")[0]["accepted"]
     assert time.monotonic() - begun < 10
+
+
+def test_an_answer_longer_than_answers_are_is_written_shortened(tmp_path: Path) -> None:
+    rows = [{"gold": "7", "prediction": "x" * 1_000_000}, {"gold": "7", "prediction": "x" * LONGEST_ANSWER}]
+    pairs = write(tmp_path / "pairs.jsonl", rows)
+    assert main(["grade", str(pairs), "--out", str(tmp_path / "out.jsonl")]) == 0
+    found = [row["extracted"] for row in lines(tmp_path / "out.jsonl")]
+    assert found == ["x" * (LONGEST_ANSWER - 1) + "…", "x" * LONGEST_ANSWER]
 
 
 def test_a_line_longer_than_any_is_left_out(
@@ -181,6 +228,57 @@ def test_a_kill_leaves_no_process(endless: tuple[subprocess.Popen[str], Path]) -
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 
+def test_a_worker_that_is_killed_loses_no_pair() -> None:
+    given = [(number, json.dumps({"gold": "4", "prediction": str(number % 5)})) for number in range(4_000)]
+    graded = grading.grade_lines(given, "strict", Policy(), 2)
+    results = [next(graded)]
+    next(child for child in psutil.Process().children() if "spawn_main" in command_line(child)).kill()
+    results += graded
+    assert [pair.number for pair, _ in results] == list(range(4_000))
+    assert [grade.accepted for _, grade in results] == [number % 5 == 4 for number in range(4_000)]
+    assert {grade.verdict.stage for _, grade in results} == {"text", "number"}
+
+
+def deadly(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
+    """As the real one, but a line that says so ends its process."""
+    if isinstance(line, str) and "deadly" in line:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return grade_line(number, line, mode, checker)
+
+
+grade_line = grading._grade_line
+
+
+def deadly_chunk(chunk: list[Line]) -> list[Result]:
+    grading._grade_line = deadly  # this process is one of the pool's
+    return grade_chunk(chunk)
+
+
+grade_chunk = grading._grade_chunk
+
+
+def test_a_line_that_kills_its_process_is_undecided_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "_grade_chunk", deadly_chunk)
+    monkeypatch.setattr(grading, "CHUNK", 5)
+    texts = ["deadly" if number in (7, 33) else "4" for number in range(40)]
+    given = [(number, json.dumps({"gold": "4", "prediction": text})) for number, text in enumerate(texts)]
+    results = list(grading.grade_lines(given, "strict", Policy(), 2))
+    assert [pair.number for pair, _ in results] == list(range(40))
+    assert [graded.accepted for _, graded in results] == [text == "4" for text in texts]
+    assert {graded.verdict.outcome for pair, graded in results if pair.number in (7, 33)} == {"undecided"}
+    assert results[7][1].verdict.reason == "its process was killed twice"
+
+
+def unable(*settings: object) -> None:
+    raise OSError("no process can start")
+
+
+def test_where_no_process_can_start_no_line_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grading, "_start", unable)
+    with pytest.raises(BrokenProcessPool):
+        list(grading.grade_lines([(1, json.dumps({"gold": "4", "prediction": "4"}))], "strict", Policy(), 2))
+
+
 SUMS = [rf"\boxed{{\prod_{{n=1}}^{{9999}}(1+\frac{{{n}}}{{n^{{n}}}})}}" for n in range(20)]
 """Each takes sympy minutes."""
 
@@ -189,22 +287,14 @@ SUMS = [rf"\boxed{{\prod_{{n=1}}^{{9999}}(1+\frac{{{n}}}{{n^{{n}}}})}}" for n in
 def test_bombs_harm_nothing_else(tmp_path: Path, bombs: list[str]) -> None:
     """A thousand answers, twenty of them bombs, two workers."""
     before = set(psutil.Process().children(recursive=True))
-    rows = [
-        {
-            "id": str(n),
-            "gold": str(n),
-            "prediction": bombs[n // 50 % len(bombs)] if n % 50 == 7 else rf"\boxed{{{n}}}",
-            "prediction_form": "text",
-        }
-        for n in range(1000)
-    ]
+    rows = bomb_rows(bombs)
     begun = time.monotonic()
     assert (
         main(["grade", str(write(tmp_path / "pairs.jsonl", rows)), "--out", str(tmp_path / "out.jsonl"), "--workers", "2"]) == 0
     )
     assert time.monotonic() - begun < 60, "some five seconds where nothing else runs"
     for row in lines(tmp_path / "out.jsonl"):
-        assert row["accepted"] == (int(row["id"]) % 50 != 7), row
+        assert row["accepted"] == (not is_bomb(int(row["id"]))), row
     left = set(psutil.Process().children(recursive=True)) - before
     # Python keeps one tracker of shared resources for as long as it runs itself.
     left = {process for process in left if "resource_tracker" not in command_line(process)}

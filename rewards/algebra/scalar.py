@@ -5,6 +5,7 @@ polynomials, or closed forms, agree at several such points to a hundred digits w
 Zippel 1979).
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -41,6 +42,18 @@ class Policy:
     """Of several known answers, whether all must be given or any one of them will do."""
     tolerance: float = 0.0
     """Two plain numbers at most this far apart are equal (ReFT's code: 0.01); 0 is exact."""
+
+    def __post_init__(self) -> None:
+        """
+        Raises:
+            ValueError: where a field is out of range or of another type.
+        """
+        if self.several not in ("all", "any"):
+            raise ValueError(f"several={self.several!r} is unknown; choose all or any")
+        if not isinstance(self.rounding, int) or self.rounding < 0:
+            raise ValueError(f"rounding={self.rounding!r} is out of range; choose a whole number of digits, 0 or more")
+        if not isinstance(self.tolerance, int | float) or not 0 <= self.tolerance < math.inf:
+            raise ValueError(f"tolerance={self.tolerance!r} is out of range; choose a finite number, 0 or more")
 
 
 def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:

@@ -58,6 +58,12 @@ def test_wrong_settings(override: str, told: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("deadline", ["0", "-1", "nan"])
+def test_a_deadline_that_no_reward_can_meet(deadline: str) -> None:
+    with pytest.raises(ConfigError, match=r"rewards.correct.deadline=.* is out of range; choose more than 0"):
+        compose("quickstart", ["rewards.correct.use=correct", f"rewards.correct.deadline={deadline}"])
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no file.*quickstart"):
         compose("quickstrat")

@@ -258,6 +258,22 @@ def test_knobs_take_away_what_is_open(checker: Checker, policy: Policy, answer: 
     assert not Checker(policy).check(answer, gold).correct
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "remedy"),
+    [
+        ("several", "zz", "choose all or any"),
+        ("rounding", -1, "choose a whole number of digits, 0 or more"),
+        ("rounding", "x", "choose a whole number of digits, 0 or more"),
+        ("tolerance", -1, "choose a finite number, 0 or more"),
+        ("tolerance", float("nan"), "choose a finite number, 0 or more"),
+        ("tolerance", "0.01", "choose a finite number, 0 or more"),
+    ],
+)
+def test_a_policy_that_is_none_is_refused(field: str, value: object, remedy: str) -> None:
+    with pytest.raises(ValueError, match=f"^{field}={value!r} .*; {remedy}$"):
+        Policy(**{field: value})  # type: ignore[arg-type]
+
+
 def test_any_of_several_where_that_is_wanted(checker: Checker) -> None:
     either = Checker(Policy(several="any"))
     assert either.check("3", "2 or 3").correct

@@ -3,6 +3,7 @@
 import contextlib
 import email.utils
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -147,8 +148,32 @@ def test_it_is_named_in_the_config(server: Judge) -> None:
     term = load_term("wise", "rewards.judge:judge", 0.5, {"url": server.url, "model": "wise"})
     (score,) = Scorer([term], Checker()).score(["2+2?"], ["it is 4"], [[1]], ["4"], ["4"], [{}])
     assert (score.reward, score.parts) == (0.5, {"wise": 1.0})
-    with pytest.raises((RewardError, ValueError), match="concurrency=0"):
-        load_term("wise", "rewards.judge:judge", 0.5, {"url": server.url, "model": "wise", "concurrency": 0})
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"concurrency": 0}, "concurrency=0 is out of range"),
+        ({"concurrency": "4"}, "concurrency='4' is out of range; choose a whole number, 1 or more"),
+        ({"concurrency": 1.5}, "concurrency=1.5 is out of range"),
+        ({"retries": -1}, "retries=-1 is out of range"),
+        ({"timeout": 0}, "timeout=0 is out of range"),
+        ({"timeout": "60"}, "timeout='60' is out of range"),
+        ({"timeout": float("nan")}, "timeout=nan is out of range"),
+        ({"url": "localhost:8000/v1"}, "url='localhost:8000/v1' is no http address"),
+        ({"url": "file:///etc/passwd"}, "url='file:///etc/passwd' is no http address"),
+        ({"model": ""}, "model='' names none"),
+        ({"prompt": "{answer}?"}, "prompt has no {completion}"),
+    ],
+)
+def test_a_wrong_setting_is_told_at_the_start(setting: dict[str, object], told: str) -> None:
+    with pytest.raises(RewardError, match=re.escape(told)):
+        load_term("wise", "rewards.judge:judge", 0.5, {"url": "http://127.0.0.1:1/v1", "model": "wise", **setting})
+
+
+def test_a_judge_without_a_model_is_told_at_the_start() -> None:
+    with pytest.raises(RewardError, match="missing a required argument: 'model'"):
+        load_term("wise", "rewards.judge:judge", 0.5, {"url": "http://127.0.0.1:1/v1"})
 
 
 @pytest.mark.parametrize(

@@ -183,9 +183,42 @@ def test_functions_of_other_frameworks(name: str) -> None:
     assert [row.reward for row in score(term)] == [float(text.endswith("4")) for text in COMPLETIONS]
 
 
+@pytest.mark.parametrize(("returned", "told"), [({"acc": 1.0, "pred": "4"}, "'acc', 'pred'"), ({}, "nothing")])
+def test_a_mapping_without_a_score_is_told(returned: dict[str, object], told: str) -> None:
+    one = adapt(lambda solution_str, ground_truth: returned, {})
+    batch = adapt(lambda data_sources, solution_strs, ground_truths, extra_infos: [returned] * len(solution_strs), {})
+    for function in (one, batch):
+        with pytest.raises(RewardError, match=f"rewards.mine .*without 'score', only {told}; add it"):
+            score(RewardTerm("mine", function, 1.0))
+
+
 def test_a_factory_takes_the_keywords() -> None:
     term = load_term("mine", f"{__name__}:factory", 1.0, {"bonus": 2.0})
     assert [row.reward for row in score(term)] == [2.0 + float(text.endswith("4")) for text in COMPLETIONS]
+
+
+def scaled(scale: int) -> Callable[..., list[float]]:
+    if not isinstance(scale, int):
+        raise TypeError("scale must be an integer")
+    return factory(scale)
+
+
+def no_factory(scale: int) -> int:
+    return scale
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "told"),
+    [
+        ("scaled", {"scale": "4"}, r"scaled raised TypeError\('scale must be an integer'\)"),
+        ("scaled", {}, r"does not fit: missing a required argument: 'scale' among its kwargs"),
+        ("scaled", {"scale": 4, "size": 5}, r"does not fit: got an unexpected keyword argument 'size' among its kwargs"),
+        ("no_factory", {"scale": 4}, r"does not fit: as a factory it returned 4, which is no function"),
+    ],
+)
+def test_what_is_wrong_with_a_factory_is_told(name: str, kwargs: dict[str, object], told: str) -> None:
+    with pytest.raises(RewardError, match=f"rewards.mine: .*{told}"):
+        load_term("mine", f"{__name__}:{name}", 1.0, kwargs)
 
 
 @pytest.mark.parametrize("use", ["trl.rewards:think_format_reward", "trl.rewards:get_repetition_penalty_reward"])
@@ -203,6 +236,12 @@ def test_a_deadline_ends_what_hangs() -> None:
     term = load_term("mine", f"{__name__}:sleepy", 1.0, {}, deadline=1.0)
     with pytest.raises(RewardError, match="took longer than 1 s"):
         score(term)
+
+
+@pytest.mark.parametrize("deadline", [0, -1.0, math.nan])
+def test_a_deadline_that_nothing_meets_is_refused(deadline: float) -> None:
+    with pytest.raises(RewardError, match=r"rewards.mine.deadline=.* is out of range; choose more than 0 seconds"):
+        load_term("mine", "correct", 1.0, {}, deadline=deadline)
 
 
 @pytest.mark.parametrize("name", ["verl", "silent"])
