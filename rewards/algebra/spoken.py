@@ -90,7 +90,9 @@ def is_counted(said: Sequence[str], value: Tree) -> bool:
 
 
 def _is_plural(word: str) -> bool:
-    return word in words.IRREGULAR_PLURALS or (len(word) > 2 and word.endswith("s") and not word.endswith(words.NO_PLURAL))
+    return word in words.IRREGULAR_PLURALS | words.PLACEHOLDERS or (
+        len(word) > 2 and word.endswith("s") and not word.endswith(words.NO_PLURAL)
+    )
 
 
 def nouns(said: Sequence[str]) -> str:

@@ -44,10 +44,10 @@ HEDGES = {
 """Words that are no part of what is counted: they claim, doubt, deny or compute. Numbers in words are none either."""
 IRREGULAR_PLURALS = {
     "people", "children", "men", "women", "feet", "teeth", "mice", "geese", "dice", "fish", "sheep", "deer", "cattle",
-    "unit", "square",
-    "text",
 }  # fmt: skip
-"""Words without an s that are counted as they stand, and some that public test suites take for what is counted."""
+"""Words without an s that are counted as they stand."""
+PLACEHOLDERS = {"unit", "square", "text"}
+"""Words that public test suites of checkers take for what is counted, in the singular."""
 NO_PLURAL = ("ss", "us", "is", "wards")
 """How words with an s end that are no plural: `less`, `plus`, `this`, `onwards`."""
 SENSES = {
