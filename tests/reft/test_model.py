@@ -38,15 +38,16 @@ def policy(folder, critic="shared", head="uniform", temperature=1.0) -> PolicyMo
 def test_log_probs_values_and_entropies_by_hand(folder) -> None:
     model = policy(folder, temperature=0.7)
     tokens = torch.tensor([[2, 3, 4, 5]])
-    logprobs, values, entropies = model(tokens, torch.tensor([4]))
+    logprobs, values, entropies, final_values = model(tokens, torch.tensor([4]))
     with torch.no_grad():
         output = model.lm(tokens, output_hidden_states=True)
     distribution = torch.softmax(output.logits[0, :-1] / 0.7, -1)
     for t in range(3):
         assert logprobs[0, t].item() == pytest.approx(distribution[t, tokens[0, t + 1]].log().item(), rel=1e-4)
         assert entropies[0, t].item() == pytest.approx(-(distribution[t] * distribution[t].log()).sum().item(), rel=1e-4)
-    hidden = model.lm.base_model(tokens).last_hidden_state[0, :-1]
-    torch.testing.assert_close(values[0], model.value_head(hidden).squeeze(-1))
+    hidden = model.lm.base_model(tokens).last_hidden_state[0]
+    torch.testing.assert_close(values[0], model.value_head(hidden[:-1]).squeeze(-1))
+    torch.testing.assert_close(final_values, model.value_head(hidden[-1]))
 
 
 def test_padding_changes_nothing(folder) -> None:
@@ -54,19 +55,20 @@ def test_padding_changes_nothing(folder) -> None:
     alone = model(torch.tensor([[2, 3, 4]]), torch.tensor([3]))
     for pad in (0, 1, 4):
         padded = model(torch.tensor([[2, 3, 4, pad, pad], [5, 4, 3, 2, 6]]), torch.tensor([3, 5]))
-        for left, right in zip(alone, padded, strict=True):
+        for left, right in zip(alone[:3], padded[:3], strict=True):
             torch.testing.assert_close(left[0], right[0, :2], atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(alone[3][0], padded[3][0], atol=1e-6, rtol=1e-5)
 
 
 def test_a_new_head_starts_at_zero(folder) -> None:
-    _, values, _ = policy(folder, head="zero")(torch.tensor([[2, 3, 4]]), torch.tensor([3]))
+    _, values, *_ = policy(folder, head="zero")(torch.tensor([[2, 3, 4]]), torch.tensor([3]))
     assert values.abs().max() == 0
 
 
 def test_a_separate_critic_has_its_own_trunk(folder) -> None:
     model = policy(folder, critic="separate")
     tokens, lengths = torch.tensor([[2, 3, 4]]), torch.tensor([3])
-    _, values, _ = model(tokens, lengths)
+    _, values, *_ = model(tokens, lengths)
     (values**2).sum().backward()
     assert all(parameter.grad is None for parameter in model.lm.parameters())
     assert any(parameter.grad is not None for parameter in model.critic.parameters())

@@ -43,7 +43,7 @@ def test_logprobs_are_the_learner_s(folder, engine, temperature: float) -> None:
     groups = engine.generate(PROMPTS, 3, SamplingParams(temperature, 12), seed=5)
     for completion in (completion for group in groups for completion in group):
         tokens = numpy.concatenate([completion.prompt_tokens, completion.tokens])
-        policy_logprobs, _, _ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
+        policy_logprobs, *_ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
         start = len(completion.prompt_tokens) - 1
         torch.testing.assert_close(policy_logprobs[0, start:], torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
 
