@@ -18,7 +18,8 @@ from reft.progress import Display
 from reft.statistics import proportion
 from rewards.algebra.scalar import Policy
 from rewards.answer import LONGEST_ANSWER, Mode
-from rewards.grading import LONGEST_LINE, Grade, Line, Pair, PairError, Tally, grade_lines
+from rewards.graders import grade_lines
+from rewards.grading import LONGEST_LINE, Grade, Line, Pair, PairError, Tally
 
 UPDATE_EVERY = 200
 MOST_COMPLAINTS = 20

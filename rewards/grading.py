@@ -1,29 +1,17 @@
-"""Grade responses: extract the answer, compare it with the known one. One call, a pair, or a file of pairs."""
+"""Grade responses: extract the answer, compare it with the known one. One call, or a line of a file of pairs."""
 
 import json
-import os
-import signal
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
-from multiprocessing.synchronize import Event
-from threading import Thread
 from typing import Any, get_args
 
 from rewards.algebra.scalar import Policy
 from rewards.answer import Mode
 from rewards.equal import Checker, Form, Verdict, VerdictOutcome, read
 
-CHUNK = 200
-"""Lines that travel to a process at once."""
-LARGEST_CHUNK = 1_000_000
-"""Characters, beyond which no further line joins them."""
 LONGEST_LINE = 64_000_000
 """Characters of a line, and of a text put together from parts."""
 
@@ -188,92 +176,8 @@ Result = tuple[Pair, Grade] | tuple[int, PairError]
 """A pair with its grade, or the number of a line that is none with what is wrong with it."""
 
 
-def grade_lines(lines: Iterable[Line], mode: Mode, policy: Policy, workers: int) -> Generator[Result, None, None]:
-    """Grades of numbered lines, in their order. A line that is no pair gives its number and what is wrong with it.
-
-    With several workers, chunks of lines go to processes of their own, a bounded number of them at a time. Closed early, these
-    end behind the lines that they are at. Where one is lost, its lines are graded once more, each alone; one that loses its
-    process again is undecided.
-    """
-    if workers <= 1:
-        checker = Checker(policy)
-        checker.start()
-        try:
-            for number, line in lines:
-                yield _grade_line(number, line, mode, checker)
-        finally:
-            checker.close()
-        return
-    with closing(_Workers(workers, mode, policy)) as graders:
-        waiting: deque[tuple[list[Line], Future[list[Result]]]] = deque()
-        for chunk in _chunks(lines):
-            waiting.append((chunk, graders.submit(chunk)))
-            if len(waiting) > 4 * workers:  # a file may be larger than the memory
-                yield from graders.results(*waiting.popleft())
-        while waiting:
-            yield from graders.results(*waiting.popleft())
-
-
-class _Workers:
-    """Processes that grade chunks of lines, replaced where one of them is killed, by the system's want of memory or anybody."""
-
-    def __init__(self, count: int, mode: Mode, policy: Policy) -> None:
-        self.count, self.mode, self.policy = count, mode, policy
-        self.pool, self.stopped = self._start(count)
-
-    def _start(self, count: int) -> tuple[ProcessPoolExecutor, Event]:
-        """Processes, and the event that ends them early; a killed one may have died with the lock of the event before."""
-        spawn = get_context("spawn")
-        stopped = spawn.Event()
-        return ProcessPoolExecutor(count, spawn, _start, (self.mode, self.policy, stopped)), stopped
-
-    def submit(self, chunk: list[Line]) -> Future[list[Result]]:
-        try:
-            return self.pool.submit(_grade_chunk, chunk)
-        except BrokenProcessPool:
-            self.pool, self.stopped = self._start(self.count)
-            return self.pool.submit(_grade_chunk, chunk)
-
-    def results(self, chunk: list[Line], graded: Future[list[Result]]) -> list[Result]:
-        """Grades of a chunk that was submitted."""
-        try:
-            return graded.result()
-        except BrokenProcessPool:  # it does not say whose process was lost
-            return self._alone(deque(chunk))
-
-    def _alone(self, lines: deque[Line]) -> list[Result]:
-        """Grades of lines that are the only ones in their process, so that its loss is theirs."""
-        found: list[Result] = []
-        while lines:
-            with self._start(1)[0] as pool:
-                pool.submit(os.getpid).result()  # where none can start at all it is no line's doing, and the error is told
-                try:
-                    while lines:
-                        found += pool.submit(_grade_chunk, [lines[0]]).result()
-                        lines.popleft()
-                except BrokenProcessPool:
-                    found.append(_lost(*lines.popleft()))
-        return found
-
-    def close(self) -> None:
-        self.stopped.set()
-        self.pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    chunk: list[Line] = []
-    characters = 0
-    for line in lines:
-        chunk.append(line)
-        characters += len(line[1]) if isinstance(line[1], str) else 0
-        if len(chunk) == CHUNK or characters > LARGEST_CHUNK:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
-
-
-def _parsed(number: int, line: str | PairError) -> Pair | PairError:
+def parsed(number: int, line: str | PairError) -> Pair | PairError:
+    """The pair on a line, or what is wrong with it."""
     if isinstance(line, PairError):
         return line
     try:
@@ -282,46 +186,11 @@ def _parsed(number: int, line: str | PairError) -> Pair | PairError:
         return error
 
 
-def _lost(number: int, line: str | PairError) -> Result:
-    pair = _parsed(number, line)
-    if isinstance(pair, PairError):
-        return number, pair
-    return pair, Grade(Verdict("undecided", "process", "its process was killed twice", unfinished=True), None, 0.0)
-
-
-def _grade_line(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
-    pair = _parsed(number, line)
+def grade_line(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
+    """The grade of a numbered line."""
+    pair = parsed(number, line)
     if isinstance(pair, PairError):
         return number, pair
     return pair, grade(
         pair.gold, pair.prediction, gold_form=pair.gold_form, prediction_form=pair.prediction_form, mode=mode, checker=checker
     )
-
-
-_worker: dict[str, Any] = {}
-"""What a process of a pool keeps between chunks."""
-
-
-def _start(mode: Mode, policy: Policy, stopped: Event) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which tells
-    Thread(target=_end_with_parent, daemon=True).start()
-    checker = Checker(policy)
-    checker.start()
-    _worker.update(mode=mode, checker=checker, stopped=stopped)
-
-
-def _end_with_parent() -> None:
-    """A pool's processes wait for work for ever, also where the one that gave it was killed."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _grade_chunk(chunk: list[Line]) -> list[Result]:
-    found = []
-    for number, line in chunk:
-        if _worker["stopped"].is_set():
-            break  # nobody waits for the rest
-        found.append(_grade_line(number, line, _worker["mode"], _worker["checker"]))
-    return found

@@ -17,7 +17,8 @@ from pathlib import Path
 from rewards.algebra.scalar import Policy
 from rewards.answer import Mode, extract
 from rewards.equal import Checker, read
-from rewards.grading import Grade, Pair, grade_lines, parse_pair
+from rewards.graders import grade_lines
+from rewards.grading import Grade, Pair, parse_pair
 from tests.test_grade import BOMBS, bomb_rows, is_bomb
 
 SHARED = Path(os.environ.get("REFT_SHARED", Path(__file__).parent.parent.parent / "shared"))

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import psutil
@@ -18,11 +18,11 @@ import pytest
 import rewards
 from reft import grader
 from reft.cli import main
-from rewards import grading
+from rewards import graders
 from rewards.algebra.scalar import Policy
 from rewards.answer import LONGEST_ANSWER, Mode
 from rewards.equal import Checker
-from rewards.grading import Grade, Line, PairError, Result
+from rewards.grading import Grade, Line, Result
 
 BOMBS = [
     r"\boxed{9^{9^{9^{9}}}}", r"\boxed{((((9!)!)!)!)!}", r"\boxed{\sum_{n=1}^{9999} \frac{(-1)^n}{n^n}}", "1+" * 100_000 + "1",
@@ -230,7 +230,7 @@ def test_a_kill_leaves_no_process(endless: tuple[subprocess.Popen[str], Path]) -
 
 def test_a_worker_that_is_killed_loses_no_pair() -> None:
     given = [(number, json.dumps({"gold": "4", "prediction": str(number % 5)})) for number in range(4_000)]
-    graded = grading.grade_lines(given, "strict", Policy(), 2)
+    graded = graders.grade_lines(given, "strict", Policy(), 2)
     results = [next(graded)]
     next(child for child in psutil.Process().children() if "spawn_main" in command_line(child)).kill()
     results += graded
@@ -239,30 +239,31 @@ def test_a_worker_that_is_killed_loses_no_pair() -> None:
     assert {grade.verdict.stage for _, grade in results} == {"text", "number"}
 
 
-def deadly(number: int, line: str | PairError, mode: Mode, checker: Checker) -> Result:
+def deadly(chunk: list[Line], mode: Mode, checker: Checker) -> list[Result]:
     """As the real one, but a line that says so ends its process."""
-    if isinstance(line, str) and "deadly" in line:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return grade_line(number, line, mode, checker)
+    for _, line in chunk:
+        if isinstance(line, str) and "deadly" in line:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return grades(chunk, mode, checker)
 
 
-grade_line = grading._grade_line
+grades = graders._grades
 
 
-def deadly_chunk(chunk: list[Line]) -> list[Result]:
-    grading._grade_line = deadly  # this process is one of the pool's
-    return grade_chunk(chunk)
+def serve_deadly(pipe: Connection, mode: Mode, policy: Policy) -> None:
+    graders._grades = deadly  # this process is one of the workers
+    serve(pipe, mode, policy)
 
 
-grade_chunk = grading._grade_chunk
+serve = graders._serve
 
 
 def test_a_line_that_kills_its_process_is_undecided_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "_grade_chunk", deadly_chunk)
-    monkeypatch.setattr(grading, "CHUNK", 5)
+    monkeypatch.setattr(graders, "_serve", serve_deadly)
+    monkeypatch.setattr(graders, "CHUNK", 5)
     texts = ["deadly" if number in (7, 33) else "4" for number in range(40)]
     given = [(number, json.dumps({"gold": "4", "prediction": text})) for number, text in enumerate(texts)]
-    results = list(grading.grade_lines(given, "strict", Policy(), 2))
+    results = list(graders.grade_lines(given, "strict", Policy(), 2))
     assert [pair.number for pair, _ in results] == list(range(40))
     assert [graded.accepted for _, graded in results] == [text == "4" for text in texts]
     assert {graded.verdict.outcome for pair, graded in results if pair.number in (7, 33)} == {"undecided"}
@@ -274,9 +275,9 @@ def unable(*settings: object) -> None:
 
 
 def test_where_no_process_can_start_no_line_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "_start", unable)
-    with pytest.raises(BrokenProcessPool):
-        list(grading.grade_lines([(1, json.dumps({"gold": "4", "prediction": "4"}))], "strict", Policy(), 2))
+    monkeypatch.setattr(graders, "_serve", unable)
+    with pytest.raises(ChildProcessError, match="exit code 1"):
+        list(graders.grade_lines([(1, json.dumps({"gold": "4", "prediction": "4"}))], "strict", Policy(), 2))
 
 
 SUMS = [rf"\boxed{{\prod_{{n=1}}^{{9999}}(1+\frac{{{n}}}{{n^{{n}}}})}}" for n in range(20)]

@@ -12,7 +12,8 @@ from rewards import equal
 from rewards.algebra import arithmetic
 from rewards.algebra.scalar import Policy
 from rewards.equal import FLAW, Checker, Verdict, is_readable, read
-from rewards.grading import Grade, Pair, grade_lines
+from rewards.graders import grade_lines
+from rewards.grading import Grade, Pair
 from rewards.sandbox import Limits
 
 EQUAL = """
