@@ -3,11 +3,12 @@
 A `Sandbox` keeps a few children (`rewards.sandbox_child`), each with everything imported that its calls need. A call is one
 line of JSON down a pipe and one line back; no code, pickle or file crosses. A call that misses its deadline, or uses too much
 processor time or memory, ends the process that does it, and the next is forked from the child's first process in
-milliseconds. The parent uses no signals, so any thread may call. When the parent ends, by whatever, its children do.
+milliseconds. The parent uses no signals, so any thread may call. When the parent ends, by whatever, its children do, with all
+that was started in them; what a call leaves behind when it returns lives as long as the process that did the call.
 
-What it does not do: a process that a plug-in starts in a session of its own (`setsid`) is not ended with it. And it limits
-time and memory, not the file system or the network. Only functions of this project and a
-user's own plug-ins run inside, on data; it is no place for a model's programs.
+What it does not do: it limits time and memory, the latter of each process, not the file system, the network, or what a process
+may do to others of its user. Only functions of this project and a user's own plug-ins run inside, on data; it is no place for a
+model's programs.
 """
 
 import contextlib
@@ -26,6 +27,8 @@ from typing import Any, Literal
 
 END_SECONDS = 2.0
 """Wall seconds in which a child is given to end when it is asked to."""
+LONGEST_REPLY = 1 << 26
+"""Bytes of a reply."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class _Child:
     def __init__(self, limits: Limits, modules: tuple[str, ...], setup: tuple[str, list[Any]] | None) -> None:
         self.limits = limits
         self.buffer = bytearray()
+        self.calls = 0
         settings = {
             "parent": os.getpid(), "modules": modules, "setup": setup,
             "memory_bytes": limits.memory_bytes, "cpu_seconds": limits.cpu_seconds or 0,
@@ -152,7 +156,7 @@ class _Child:
         os.set_blocking(self.requests, False)
         self.worker: list[int] = []
         """The process that does the calls, once it is known to be ready."""
-        self.kill = weakref.finalize(self, _kill, self.process, self.worker, os.getpid())
+        self.kill = weakref.finalize(self, _kill, self.process, os.getpid())
         """Ends both processes; also called when this object is forgotten, and when the interpreter ends."""
 
     @property
@@ -160,7 +164,8 @@ class _Child:
         return not self.kill.alive
 
     def call(self, function: str, arguments: tuple[Any, ...]) -> Outcome:
-        request = json.dumps([function, list(arguments)]).encode() + b"\n"
+        self.calls += 1
+        request = json.dumps([self.calls, function, list(arguments)]).encode() + b"\n"
         started = bool(self.worker)
         try:
             if not started:
@@ -168,7 +173,7 @@ class _Child:
                 started = True
             deadline = time.monotonic() + self.limits.seconds
             self._send(request, deadline)
-            kind, *told = self._message(deadline)
+            kind, told = self._reply(deadline)
         except TimeoutError:
             if not started:
                 self.kill()
@@ -178,24 +183,24 @@ class _Child:
         except (BrokenPipeError, EOFError):
             self.kill()
             return Outcome("died", None, f"{function} ended its process: exit code {self.process.returncode}")
+        except OverflowError as error:
+            self.kill()
+            return Outcome("failed", None, f"{function} {error}")
         if kind == "ready":  # the process has ended, and there is another
-            self.worker[:] = told[:1]
-            if os.WTERMSIG(told[1]) == signal.SIGPROF:
+            if os.WTERMSIG(told) == signal.SIGPROF:
                 return Outcome("timeout", None, f"{function} took longer than {self.limits.cpu_seconds:g} s of the processor")
             self.kill()  # it may have been killed while it read, and left half a request
             return Outcome("died", None, f"{function} ended its process: it was killed")
-        return Outcome("done", told[0], "") if kind == "done" else Outcome("failed", None, told[0])
+        return Outcome("done", told, "") if kind == "done" else Outcome("failed", None, told)
 
     def _end_worker(self) -> None:
-        """Kill the process that does the calls, with all it has started; the next one says when it is ready."""
+        """Kill the process that does the calls; the child's first one ends what it has started, and forks the next."""
         with contextlib.suppress(ProcessLookupError):  # it may have ended this moment
-            os.killpg(self.worker.pop(), signal.SIGKILL)
+            os.kill(self.worker.pop(), signal.SIGKILL)
 
     def _await_worker(self, deadline: float) -> None:
         while not self.worker:
-            kind, *told = self._message(deadline)  # a reply that came too late is passed over
-            if kind == "ready":
-                self.worker[:] = told[:1]
+            self._message(deadline)  # a reply that came too late is passed over
 
     def _send(self, request: bytes, deadline: float) -> None:
         view = memoryview(request)
@@ -203,11 +208,23 @@ class _Child:
             _await(self.requests, select.POLLOUT, deadline)
             view = view[os.write(self.requests, view[: 1 << 16]) :]
 
-    def _message(self, deadline: float) -> list[Any]:
-        """The next message; half a one, of a process that was killed while it wrote, is passed over."""
+    def _reply(self, deadline: float) -> tuple[str, Any]:
+        """What became of the call that was sent last, or of the process that should have done it."""
         while True:
-            with contextlib.suppress(ValueError):
-                return list(json.loads(self._line(deadline)))
+            kind, number, told = self._message(deadline)
+            if kind == "ready" or number == self.calls:
+                return kind, told
+
+    def _message(self, deadline: float) -> tuple[str, int, Any]:
+        """The next message. What is none, such as half a one of a process that was killed while it wrote, is passed over."""
+        while True:
+            try:
+                kind, number, told = json.loads(self._line(deadline))
+            except (ValueError, TypeError, RecursionError):
+                continue
+            if kind == "ready":
+                self.worker[:] = [number]
+            return kind, number, told
 
     def _line(self, deadline: float) -> bytes:
         looked = 0
@@ -218,6 +235,8 @@ class _Child:
             if not chunk:
                 raise EOFError
             self.buffer += chunk
+            if len(self.buffer) > LONGEST_REPLY:
+                raise OverflowError(f"returned more than {LONGEST_REPLY} bytes")
         line = bytes(self.buffer[:end])
         del self.buffer[: end + 1]
         return line
@@ -235,16 +254,16 @@ def _await(descriptor: int, event: int, deadline: float) -> None:
         raise TimeoutError
 
 
-def _kill(process: "subprocess.Popen[bytes]", worker: list[int], owner: int) -> None:
+def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:
     if os.getpid() != owner:  # a fork has inherited the object, not the child
         return
-    process.terminate()  # it ends the one that it watches first
+    process.terminate()  # it ends all that descends from it first
+    process.send_signal(signal.SIGCONT)  # also where it has been stopped
     try:
         process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:  # it has been stopped, or imports something that does not return
-        for group in (process.pid, *worker):  # not yet waited for, the first one's id is its own
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+    except subprocess.TimeoutExpired:  # it imports something that does not return
+        with contextlib.suppress(ProcessLookupError):  # not yet waited for, its id is its own
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

@@ -1,10 +1,13 @@
 """Whatever happens inside a sandbox process is an outcome outside, on time."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -36,7 +39,7 @@ def test_a_process_is_kept_between_calls(sandbox: Sandbox) -> None:
         ("builtins:int", "seven", "failed"),
         ("no.such.module:f", 1, "failed"),
         ("os:_exit", 3, "died"),
-        ("sys:exit", 0, "died"),
+        ("sys:exit", 0, "failed"),
     ],
 )
 def test_misbehaviour_is_an_outcome(sandbox: Sandbox, function: str, argument: object, status: str) -> None:
@@ -121,6 +124,173 @@ def test_what_a_call_starts_ends_with_it() -> None:
         assert not psutil.wait_procs(started, timeout=5)[1]
 
 
+def leave_daemon(file: str, seconds: float) -> None:
+    """Leave a process whose starter is gone and whose session is its own, write its id to a file, and return after a while."""
+    starter = os.fork()
+    if not starter:
+        os.setsid()
+        if not os.fork():
+            Path(file).write_text(f"{os.getpid()}\n")
+            time.sleep(600)
+        os._exit(0)
+    os.waitpid(starter, 0)
+    daemon_id(Path(file))
+    time.sleep(seconds)
+
+
+def daemon_id(file: Path) -> int:
+    deadline = time.monotonic() + 30
+    while not (file.exists() and (text := file.read_text()).endswith("\n")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return int(text)
+
+
+def has_ended(file: Path) -> bool:
+    """Whether the process that wrote its id there ends within seconds."""
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(daemon_id(file)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return not psutil.pid_exists(daemon_id(file))
+
+
+def test_what_leaves_the_session_of_a_call_ends_with_it(tmp_path: Path) -> None:
+    with Sandbox(Limits(seconds=1.0)) as sandbox:
+        watcher = sandbox.call("os:getppid").value
+        assert sandbox.call(f"{__name__}:leave_daemon", str(tmp_path / "id"), 60).status == "timeout"
+        assert has_ended(tmp_path / "id")
+        assert sandbox.call("os:getppid").value == watcher  # nothing was imported again
+
+
+def test_what_a_call_leaves_behind_ends_with_the_process_that_did_it(tmp_path: Path) -> None:
+    with Sandbox(Limits(seconds=1.0)) as sandbox:
+        assert sandbox.call(f"{__name__}:leave_daemon", str(tmp_path / "id"), 0).status == "done"
+        assert sandbox.call("math:gcd", 12, 18).value == 6
+        assert psutil.pid_exists(daemon_id(tmp_path / "id"))
+        assert sandbox.call("time:sleep", 60).status == "timeout"  # of another call
+        assert has_ended(tmp_path / "id")
+        assert sandbox.call(f"{__name__}:leave_daemon", str(tmp_path / "second"), 0).status == "done"
+        assert sandbox.call("os:_exit", 3).status == "died"
+        assert has_ended(tmp_path / "second")
+        assert sandbox.call(f"{__name__}:leave_daemon", str(tmp_path / "third"), 0).status == "done"
+    assert not psutil.pid_exists(daemon_id(tmp_path / "third"))  # closed
+
+
+def test_a_stopped_child_is_closed_with_what_it_left_behind(tmp_path: Path) -> None:
+    with Sandbox(Limits(seconds=1.0)) as sandbox:
+        assert sandbox.call(f"{__name__}:leave_daemon", str(tmp_path / "id"), 0).status == "done"
+        os.kill(sandbox.call("os:getppid").value, signal.SIGSTOP)
+    assert not psutil.pid_exists(daemon_id(tmp_path / "id"))
+
+
+def test_orphans_that_ended_are_waited_for(sandbox: Sandbox) -> None:
+    watcher = psutil.Process(sandbox.call("os:getppid").value)
+    assert sandbox.call("os:system", "(true &) && (true &)").value == 0
+    deadline = time.monotonic() + 10
+    while len(watcher.children()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(watcher.children()) == 1
+
+
+def write_to_all(text: str, seconds: float) -> str:
+    for descriptor in range(3, 20):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, text.encode())
+    time.sleep(seconds)
+    return "true reply"
+
+
+@pytest.mark.parametrize("text", ['["done", 1, 42]\n', "42\n", "[]\n", '["done"]\n', "[" * 100_000 + "\n", "[1, 2", "\xff\n"])
+def test_what_a_call_writes_elsewhere_is_no_reply(sandbox: Sandbox, text: str) -> None:
+    assert sandbox.call("math:gcd", 12, 18).value == 6
+    assert sandbox.call(f"{__name__}:write_to_all", text, 0).value in ("true reply", None)
+    assert sandbox.call("math:gcd", 12, 18).value == 6
+
+
+def flood() -> None:
+    while True:
+        write_to_all("9" * (1 << 20), 0)
+
+
+def test_an_endless_reply_is_cut() -> None:
+    with Sandbox(Limits(seconds=30)) as sandbox:
+        outcome = sandbox.call(f"{__name__}:flood")
+        assert (outcome.status, "returned more than" in outcome.reason) == ("failed", True)
+        assert sandbox.call("math:gcd", 12, 18).value == 6
+
+
+class Unspeakable(BaseException):
+    def __str__(self) -> str:
+        raise self
+
+    __repr__ = __str__
+
+
+def misbehave(how: str) -> object:
+    if how == "raises a BaseException that has no text":
+        raise Unspeakable
+    if how == "raises KeyboardInterrupt":
+        raise KeyboardInterrupt
+    if how == "returns itself":
+        values: list[object] = []
+        values.append(values)
+        return values
+    if how == "returns what has no repr":
+        return Unspeakable()
+    if how == "closes everything":
+        os.closerange(0, 1000)
+        return None
+    if how == "leaves its group":
+        os.setpgid(0, os.getpgid(os.getppid()))
+        time.sleep(60)
+    if how == "ignores signals":
+        for number in (signal.SIGTERM, signal.SIGPROF, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        while True:
+            pass
+    if how == "deadlocks":
+        lock = threading.Lock()
+        thread = threading.Thread(target=lock.acquire)
+        with lock:
+            thread.start()
+            thread.join()
+    if how == "kills its watcher":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    raise NotImplementedError(how)
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("raises a BaseException that has no text", "failed"),
+        ("raises KeyboardInterrupt", "failed"),
+        ("returns itself", "failed"),
+        ("returns what has no repr", "failed"),
+        ("closes everything", "died"),
+        ("leaves its group", "timeout"),
+        ("ignores signals", "timeout"),
+        ("deadlocks", "timeout"),
+        ("kills its watcher", "died"),
+    ],
+)
+def test_malice_is_an_outcome(how: str, status: str) -> None:
+    with Sandbox(Limits(seconds=1.0, cpu_seconds=0.5)) as sandbox:
+        worker = psutil.Process(sandbox.call("os:getpid").value)
+        outcome = sandbox.call(f"{__name__}:misbehave", how)
+        assert (outcome.status, bool(outcome.reason)) == (status, True)
+        assert sandbox.call("math:gcd", 12, 18).value == 6
+        alive = worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE
+        assert alive == (status == "failed")
+
+
+def test_a_deadline_within_a_request_leaves_nothing_for_the_next_call() -> None:
+    with Sandbox(Limits(seconds=1.0)) as sandbox:
+        os.kill(sandbox.call("os:getpid").value, signal.SIGSTOP)  # it reads nothing of the request
+        assert sandbox.call("builtins:str", "x" * 1_000_000).status == "timeout"
+        assert sandbox.call("math:gcd", 12, 18).value == 6
+
+
 def test_large_requests_and_replies_cross() -> None:
     text = "é" * 3_000_000
     with Sandbox(Limits(seconds=20)) as sandbox:
@@ -156,3 +326,11 @@ def test_children_end_with_a_parent_that_is_killed(idle: bool, call: str) -> Non
             assert not psutil.wait_procs(processes, timeout=10)[1]
             psutil.Process(holder).kill()
     assert not psutil.wait_procs(processes, timeout=10)[1]
+
+
+def test_what_left_its_session_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    code = ORPHAN.format(idle=True, call=f'sandbox.call("{__name__}:leave_daemon", {str(tmp_path / "id")!r}, 60)')
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as parent:
+        daemon_id(tmp_path / "id")  # it is there
+        parent.kill()
+    assert has_ended(tmp_path / "id")
