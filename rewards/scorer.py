@@ -8,8 +8,10 @@ not hours later. With a deadline it is imported and runs in a process that is ki
 import importlib
 import importlib.metadata
 import math
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from rewards.adapters import AdapterError, RewardFunction, adapt
@@ -19,6 +21,11 @@ from rewards.sandbox import Limits, Sandbox
 
 ENTRY_POINTS = "reft.rewards"
 """Group under which an installed package may offer reward functions by name."""
+
+
+_brief = reprlib.Repr()
+"""What others' objects look like, in one line: whatever their own `repr` does, and however long they are."""
+_brief.maxstring = _brief.maxother = 200
 
 
 class RewardError(Exception):
@@ -60,7 +67,7 @@ def load_function(name: str, use: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name or "rewards.builtin")
         function = getattr(module, function_name, None)
     except (Exception, SystemExit) as error:  # a plug-in's module may fail in any way while it is imported
-        raise RewardError(f"rewards.{name}.use: cannot import {module_name!r}: {error!r}") from error
+        raise RewardError(f"rewards.{name}.use: cannot import {module_name!r}: {_brief.repr(error)}") from error
     if not callable(function):
         raise RewardError(f"rewards.{name}.use: {use!r} names no function; write module:function")
     return function
@@ -91,7 +98,7 @@ def _adapted(name: str, use: str, kwargs: Mapping[str, Any]) -> RewardFunction:
     except AdapterError as error:
         raise RewardError(f"rewards.{name}: {use} does not fit: {error}") from error
     except (Exception, SystemExit) as error:  # of a factory, which may fail in any way
-        raise RewardError(f"rewards.{name}: {use} raised {error!r}") from error
+        raise RewardError(f"rewards.{name}: {use} raised {_brief.repr(error)}") from error
 
 
 def _confined(name: str, use: str, weight: float, kwargs: Mapping[str, Any], deadline: float) -> RewardTerm:
@@ -201,31 +208,33 @@ class Scorer:
 
 
 def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> list[float | None]:
+    """What a function says of each completion. Its lists are its own: what it does to them is seen by no other."""
+    own = {name: [list(value) if isinstance(value, list) else value for value in values] for name, values in keywords.items()}
     try:
-        values = term.function(**keywords)
-    except RewardError:
+        values = term.function(**own)
+        if not isinstance(values, Sequence | Mapping | Set) and isinstance(values, Iterable):
+            values = list(islice(values, count + 1))  # it may have no end; one too many is enough to tell
+    except (RewardError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # a plug-in may fail in any way; the run must say which one did
-        raise RewardError(f"rewards.{term.name} raised {error!r}") from error
-    if isinstance(values, Mapping | str | bytes):
-        raise RewardError(f"rewards.{term.name} returned {type(values).__name__}; return a list with one number a completion")
-    if not isinstance(values, Sequence):
-        try:
-            values = list(values)
-        except TypeError as error:
-            raise RewardError(f"rewards.{term.name} returned {values!r}; return a list with one number a completion") from error
+    except BaseException as error:  # a plug-in may fail in any way, also in a generator; the run must say which one did
+        raise RewardError(f"rewards.{term.name} raised {_brief.repr(error)}") from error
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray):
+        raise RewardError(f"rewards.{term.name} returned {_brief.repr(values)}; return a list with one number a completion")
     if len(values) != count:
         raise RewardError(f"rewards.{term.name} returned {len(values)} values for {count} completions; return one each")
     return [None if value is None else _finite(term.name, value) for value in values]
 
 
 def _finite(name: str, value: Any) -> float:
-    if isinstance(value, str | bytes):
-        raise RewardError(f"rewards.{name} returned {value!r}; return a number, or None if it does not apply")
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RewardError(f"rewards.{name} returned {value!r}; return a number, or None if it does not apply") from error
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+        cause = None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # its own conversion may fail in any way, too
+        number, cause = math.nan, error
     if not math.isfinite(number):
-        raise RewardError(f"rewards.{name} returned {value!r}; return a finite number, or None if it does not apply")
+        raise RewardError(
+            f"rewards.{name} returned {_brief.repr(value)}; return a finite number, or None if it does not apply"
+        ) from cause
     return number

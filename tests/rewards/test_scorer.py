@@ -1,8 +1,9 @@
 import asyncio
+import itertools
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -130,6 +131,72 @@ def scalar(**columns: object) -> float:
 def test_no_plug_in_ends_the_program(function: Callable[..., object], told: str) -> None:
     with pytest.raises(RewardError, match=told):
         score(RewardTerm("mine", function, 1.0))
+
+
+class Unspeakable(BaseException):
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+    def __float__(self) -> float:
+        raise self
+
+
+def raising(**columns: object) -> list[float]:
+    raise Unspeakable
+
+
+async def cancelled(**columns: object) -> list[float]:
+    raise asyncio.CancelledError
+
+
+def breaking_off(**columns: object) -> Iterator[float]:
+    yield 1.0
+    raise ValueError("half way")
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (raising, "raised <Unspeakable"),
+        (cancelled, "raised CancelledError"),
+        (breaking_off, "raised ValueError"),
+        (lambda **columns: itertools.repeat(1.0), "returned 4 values for 3"),
+        (lambda **columns: [Unspeakable()] * 3, "returned <Unspeakable"),
+        (lambda **columns: {0.1, 0.2, 0.3}, "return a list"),
+        (lambda **columns: bytearray(3), "return a list"),
+        (lambda **columns: ["x" * 10**6] * 3, "return a finite number"),
+    ],
+)
+def test_whatever_a_plug_in_does_names_it(function: Callable[..., object], told: str) -> None:
+    with pytest.raises(RewardError, match=f"rewards.mine .*{told}") as caught:
+        score(RewardTerm("mine", adapt(function, {}), 1.0))
+    assert len(str(caught.value)) < 500
+
+
+def test_ctrl_c_is_the_user_s() -> None:
+    def interrupted(**columns: object) -> list[float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(RewardTerm("mine", interrupted, 1.0))
+
+
+def test_no_plug_in_changes_what_others_get() -> None:
+    def changing(completions, completion_ids, **columns):
+        for ids in completion_ids:
+            ids.clear()
+        completions.clear()
+        return [0.0] * 3
+
+    def reading(completions, completion_ids, **columns):
+        assert completions == COMPLETIONS
+        return [float(ids[0]) for ids in completion_ids]
+
+    ids = [[1], [2], [3]]
+    terms = [term("changing", changing), term("reading", reading)]
+    scores = Scorer(terms, Checker()).score(PROMPTS, list(COMPLETIONS), ids, ["4"] * 3, ["4"] * 3, [{}] * 3)
+    assert [item.reward for item in scores] == [1.0, 2.0, 3.0]
+    assert ids == [[1], [2], [3]]
 
 
 def openrlhf(queries: list[str], prompts: list[str], labels: list[str]) -> dict[str, list[float]]:
