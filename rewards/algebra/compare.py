@@ -1,8 +1,9 @@
 """Do two parsed answers say the same? Structure by structure: labels, lists, tuples, sets, intervals, equations, matrices."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from rewards.algebra.arithmetic import tick
@@ -204,18 +205,34 @@ def _same_collection(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if not policy.ordered and kind(parts[0]) == kind(parts[1]):
         return True  # the same trees in another order, seen without comparing each with each
     if "set" in kinds or all(tag(part) == "seq" for items in parts for part in items):
-        parts = [_distinct(items, policy) for items in parts]
-    elif policy.ordered:
+        return _same_set(parts[0], parts[1], policy)
+    if policy.ordered:
         return _in_order(parts[0], parts[1], policy)
     return _matched(parts[0], parts[1], policy)
 
 
-def _distinct(items: list[Tree], policy: Policy) -> list[Tree]:
-    kept: list[Tree] = []
-    for item in items:
-        if not any(same(item, other, policy) for other in kept):
-            kept.append(item)
-    return kept
+def _same_set(gold: Sequence[Tree], answer: Sequence[Tree], policy: Policy) -> bool | None:
+    """Whether each part of either is among the other's; the first that is not decides."""
+    among = chain(
+        (_some(same(part, other, policy) for other in answer) for part in gold),
+        (_some(same(other, part, policy) for other in gold) for part in answer),
+    )
+    doubt = False
+    for found in among:
+        if found is False:
+            return False
+        doubt = doubt or found is None
+    return None if doubt else True
+
+
+def _some(verdicts: Iterable[bool | None]) -> bool | None:
+    """Whether one of them is yes; None where none is and some are in doubt."""
+    doubt = False
+    for verdict in verdicts:
+        if verdict:
+            return True
+        doubt = doubt or verdict is None
+    return None if doubt else False
 
 
 def _matched(left: Sequence[Tree], right: Sequence[Tree], policy: Policy) -> bool | None:

@@ -9,8 +9,8 @@ import mpmath
 import pytest
 
 from rewards import equal
-from rewards.algebra import arithmetic
-from rewards.algebra.scalar import Policy
+from rewards.algebra import arithmetic, compare
+from rewards.algebra.scalar import Policy, same_value
 from rewards.equal import FLAW, Checker, Verdict, is_readable, read
 from rewards.graders import grade_lines
 from rewards.grading import Grade, Pair
@@ -451,3 +451,28 @@ def test_labelled_pairs(shared: Path, name: str, least: float) -> None:
             assert graded.accepted <= bool(pair.expected), f"{pair.id}: a false positive"
     assert right / len(lines) >= least
     assert slowest < 5.0, "nothing comes near the deadline of a single comparison"
+
+
+def test_a_set_is_another_at_its_first_part_that_the_other_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparisons = []
+    monkeypatch.setattr(compare, "same_value", lambda *values: comparisons.append(values) or same_value(*values))
+    roots = "\\{" + ", ".join(rf"\sqrt{{{number}}}" for number in range(101, 201)) + "\\}"
+    for gold, answer in (("42", roots), (roots, "42"), (roots, r"\{\sqrt{2}, \sqrt{3}\}")):
+        comparisons.clear()
+        assert Checker().check(answer, gold).outcome == "different"
+        assert len(comparisons) <= 100  # among themselves the roots would be compared 4,950 times
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "outcome"),
+    [
+        (r"\{1, 2\}", r"\{2, 1, 1\}", "equal"),
+        (r"\{1, 2\}", r"\{1, 1\}", "different"),
+        (r"\{1\}", r"\{1, 2\}", "different"),
+        (r"\{\sqrt8, 1\}", r"\{1, 2\sqrt2, 1\}", "equal"),
+        (r"(1, 2), (3, 4)", r"(3, 4), (1, 2), (1, 2)", "equal"),
+        (r"(1, 2), (3, 4)", r"(3, 4), (3, 4)", "different"),
+    ],
+)
+def test_sets_hold_each_part_once(gold: str, answer: str, outcome: str) -> None:
+    assert Checker().check(answer, gold).outcome == outcome
