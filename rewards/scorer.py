@@ -112,23 +112,30 @@ def _confined(name: str, use: str, weight: float, kwargs: Mapping[str, Any], dea
             raise RewardError(f"rewards.{name}: a column is no JSON, which a deadline asks for: {error}") from error
         if outcome.status != "done":
             raise RewardError(f"rewards.{name}: {outcome.reason}")
-        return list(outcome.value)
+        values, refused = outcome.value
+        if refused:
+            raise RewardError(refused)
+        return list(values)
 
     return RewardTerm(name, call, weight, sandbox)
 
 
-_prepared: list[RewardFunction] = []
-"""Inside a sandbox process: the function that it is for."""
+_prepared: list[RewardTerm] = []
+"""Inside a sandbox process: the term that it is for."""
 
 
 def prepare(name: str, use: str, kwargs: Mapping[str, Any]) -> None:
     """Inside a sandbox process: import and adapt its function."""
-    _prepared.append(_adapted(name, use, kwargs))
+    _prepared.append(RewardTerm(name, _adapted(name, use, kwargs), 1.0))
 
 
-def call_prepared(columns: Mapping[str, Any]) -> list[float | None]:
-    """Inside a sandbox process: what its function says of a batch."""
-    return list(_prepared[0](**columns))
+def call_prepared(columns: Mapping[str, Any]) -> list[Any]:
+    """Inside a sandbox process: what its function says of a batch, as `[values, ""]`, or `[None, why that is no reward]`. It is
+    looked at here, as without a deadline, since what crosses has lost its types."""
+    try:
+        return [_call(_prepared[0], columns, len(columns["completions"])), ""]
+    except RewardError as error:
+        return [None, str(error)]
 
 
 class Scorer:

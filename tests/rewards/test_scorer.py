@@ -5,6 +5,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import psutil
@@ -375,3 +377,22 @@ def test_installed_packages_offer_functions_by_name(tmp_path: Path, monkeypatch:
     assert load_term("mine", "shout", 1.0, {}).function(completions=["A", "a"]) == [1.0, 0.0]
     with pytest.raises(RewardError, match="names no function"):
         load_term("mine", "whisper", 1.0, {})
+
+
+def exact(completions: list[str], **columns: object) -> list[object]:
+    return [Decimal("0.5"), Fraction(1, 4), True]
+
+
+def mapping(completions: list[str], **columns: object) -> dict[int, float]:
+    return dict.fromkeys(range(len(completions)), 0.5)
+
+
+@pytest.mark.parametrize("deadline", [None, 20.0])
+def test_what_a_reward_is_does_not_depend_on_a_deadline(deadline: float | None) -> None:
+    terms = [load_term(name, f"{__name__}:{name}", 1.0, {}, deadline) for name in ("exact", "mapping")]
+    try:
+        assert [item.reward for item in score(terms[0])] == [0.5, 0.25, 1.0]
+        with pytest.raises(RewardError, match=r"rewards.mapping returned .*; return a list"):
+            score(terms[1])
+    finally:
+        Scorer(terms, Checker()).close()
