@@ -63,6 +63,8 @@ def grade_file(pairs: str, out: str | None, mode: Mode, workers: int, display: D
 
 def _open(pairs: str, stack: ExitStack) -> tuple[IO[bytes], int]:
     if pairs == "-":
+        if sys.stdin is None:  # the shell's `<&-`
+            raise DataError("-: the standard input is closed; name a readable JSONL file")
         return sys.stdin.buffer, 1
     try:
         return stack.enter_context(Path(pairs).open("rb")), max(1, os.path.getsize(pairs) // 1_000_000)

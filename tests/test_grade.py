@@ -324,3 +324,9 @@ def test_checkers_do_not_share_children() -> None:
     left.close()
     assert right.check(r"\sum_{k=1}^3 k", "6").correct
     right.close()
+
+
+def test_a_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert main(["grade", "-"]) == 2
+    assert "the standard input is closed" in capsys.readouterr().err
