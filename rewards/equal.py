@@ -18,6 +18,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+from rewards import choices
 from rewards.algebra.arithmetic import TooLong, within
 from rewards.algebra.compare import same
 from rewards.algebra.cursor import Tree
@@ -32,17 +33,7 @@ from rewards.sandbox import Limits, Outcome, Sandbox
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
 Form = Literal["answer", "latex", "text"]
 
-_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+\(?([A-J])\)?\s*+[}$*]*\s*+")
-
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
-_NAMED_CHOICE = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
-"""A choice with its text behind it: `D. it cannot be A`, `(C) 12`."""
-
-_TOLD_CHOICE = re.compile(
-    r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+\(?([A-J])[).][.:]?"
-    r"(?:[}*$\s~]|\\[ ,;:!]|\\q?quad)+(?=[\w$\\-])"
-)
-"""A known choice up to its text: `(B) 3/4`, `C. 15`, `\\textbf{(C)}\\ 17`."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,13 @@ class Known:
     def __init__(self, text: str) -> None:
         self.text = text
         self.number = number(text)
-        self.is_choice = len(text) <= LONGEST_ANSWER and _CHOICE.fullmatch(text) is not None
+        self.letter = choices.letter(text) if len(text) <= LONGEST_ANSWER else None
+        """Of a choice that is its letter alone."""
+
+    @cached_property
+    def told(self) -> choices.Choice | None:
+        """The choice of one that gives both its letter and its text."""
+        return choices.told(self.text) if self.number is None and len(self.text) <= LONGEST_ANSWER else None
 
     @cached_property
     def tidied(self) -> str:
@@ -108,7 +105,7 @@ class Known:
     def flaw(self) -> str:
         """Why it is no answer, so that not even the same text earns anything: signs that no answer has, brackets that do not
         close, nothing but signs, or too long. "" for one that is; what else the grammar does not know is compared as a text."""
-        if self.number is not None or self.is_choice:
+        if self.number is not None or self.letter is not None:
             return ""
         try:
             tokenize(self.tidied)
@@ -205,10 +202,12 @@ class Checker:
             return NO_ANSWER
         if squash(mine) == known.squashed:
             return self._same_text(known)
-        if known.is_choice:
-            return self._letters(answer, known.text)
-        if (told := _TOLD_CHOICE.match(known.text)) is not None and (letter := _CHOICE.fullmatch(answer)) is not None:
-            return _as_letters(letter[1], told[1])
+        if known.letter is not None:
+            return _as_letters(_chosen(answer), known.letter)
+        if known.told is not None:
+            return self._choice(answer, known.told)
+        if (named := choices.told(answer)) is not None:
+            return self.check(named.text, known.text)
         verdict = self.verdicts.get(mine, known.text)
         if verdict is None:
             verdict = self._compare(mine, known)
@@ -233,11 +232,14 @@ class Checker:
             return Verdict("undecided", "gold", f"the known answer is none: {known.flaw}")
         return Verdict("equal", "text", "the same text")
 
-    def _letters(self, answer: str, gold: str) -> Verdict:
-        wanted, found = _CHOICE.fullmatch(gold), _CHOICE.fullmatch(answer)
-        named = None if is_several_choices(answer) else _TOLD_CHOICE.match(answer) or _NAMED_CHOICE.match(answer)
-        chosen = found[1] if found else named[1] if named else None
-        return _as_letters(chosen, wanted[1] if wanted is not None else None)
+    def _choice(self, answer: str, known: choices.Choice) -> Verdict:
+        """The verdict where both the letter and its text are known: either will do, and neither may be another."""
+        if (letter := choices.letter(answer)) is not None:
+            return _as_letters(letter, known.letter)
+        mine = choices.told(answer)
+        if mine is not None and mine.letter != known.letter:
+            return _as_letters(mine.letter, known.letter)
+        return self.check(mine.text if mine is not None else answer, known.text)
 
     def _percents(self, mine: str, known: str) -> Verdict | None:
         left, right = percentage(mine), percentage(known)
@@ -273,6 +275,16 @@ class Checker:
         return Verdict("equal" if outcome.value else "different", "symbolic", "by algebra")
 
 
+def _chosen(answer: str) -> str | None:
+    """The letter that an answer is or begins with; None for several."""
+    if (letter := choices.letter(answer)) is not None:
+        return letter
+    if is_several_choices(answer):
+        return None
+    mine = choices.told(answer)
+    return mine.letter if mine is not None else choices.led(answer)
+
+
 def _as_letters(chosen: str | None, wanted: str | None) -> Verdict:
     equal = chosen is not None and chosen == wanted
     return Verdict("equal" if equal else "different", "text", f"the choice is {chosen}")
@@ -286,7 +298,7 @@ def _undecided(stage: str, outcome: Outcome) -> Verdict:
 def is_readable(gold: str) -> bool:
     """Whether the checker can compare a known answer by more than its text."""
     known = known_answer(gold)
-    return known.number is not None or known.is_choice or known.read[0] is not None
+    return known.number is not None or known.letter is not None or known.read[0] is not None
 
 
 def _has_big(tree: Tree) -> bool:
@@ -311,9 +323,12 @@ def read(text: str, form: Form, mode: Mode, gold: str | None = None) -> str | No
     if form != "text":
         return text
     known = known_answer(gold) if gold is not None else None
-    if known is not None and known.is_choice:
+    if known is not None and known.letter is not None:
         return extract_letter(text, mode).answer
     found = extract(text, mode, several=known is not None and known.has_parts)
+    told = found.answer is not None and choices.told(found.answer) is not None
+    if known is not None and known.told is not None and not told and found.place in ("", "bare", "formula", "number"):
+        return extract_letter(text, mode).answer or found.answer  # `B is correct`
     if found.place == "marker" and found.answer is not None and gold is not None and "!" not in gold:
         return found.answer.removesuffix("!") or None  # in a sentence it is no factorial
     return found.answer

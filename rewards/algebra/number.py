@@ -12,7 +12,7 @@ LONGEST_NUMBER = 400
 LARGEST_EXPONENT = 1_000
 
 _PLAIN = re.compile(r"[-+]?\d{1,18}")
-_GROUP = r"(?:,|\{,\}|,\\!|\\,| |\u00a0|\u2009|\u202f)"
+_GROUP = r"(?:,|\{,\}|,\\!|\\[,;: ]|~| |\u00a0|\u2009|\u202f)"
 """What stands between thousands."""
 # White space is not given back (`\s*+`). Where runs of it may stand side by side, all ways to part it would be tried.
 _NUMBER = re.compile(

@@ -34,6 +34,13 @@ _COSMETIC = re.compile(
     r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|Biggl|Biggr|big|Big|bigg|Bigg|displaystyle|textstyle|limits|nolimits|middle|mathstrut|strut)"
     r"(?![a-zA-Z])\.?"
 )
+_SIZES = re.compile(
+    r"\\(?:tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|scriptstyle|scriptscriptstyle|normalfont|"
+    r"bfseries|mdseries|itshape|upshape|rmfamily|sffamily|ttfamily|boldmath|centering)(?![a-zA-Z])"
+)
+"""Commands that change how what follows is set."""
+_THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:(?:~|\\[,;: ])\d{3})+)(?![\d/])")
+"""White space between thousands, as LaTeX writes it."""
 _SPACES = re.compile(
     r"(?<!\\)\\[,;:!> ]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
 )
@@ -58,15 +65,19 @@ _COLOURS = re.compile(r"\\(?:textcolor|color)\s*\{[^{}]*\}")
 _LAYOUTS = re.compile(r"\\(?:begin|end)\{(?:aligned|align\*?|equation\*?|gathered|gather\*?|split|center)\}")
 _MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|cases)\}")
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
-_RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\overline\s*\{?(\d{1,30})\}?")
+_RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\(?:overline|bar)\s*(?:\{(\d{1,30})\}|(\d))")
+_DOTTED = re.compile(r"(?<=\d)\.(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d))(?:(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d)))?")
+"""A dot over the first digit that recurs and one over the last, which may be the same."""
+_BRACKETED = re.compile(r"(?<![\d.])(\d{1,30})\.(\d{0,30})\((\d{1,30})\)(?!\w)")
+"""`0.1(6)`, what recurs in brackets."""
 _TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
 _UNIT_AT_END = re.compile(
     r"(?<=[\d}]) ?(?:(?:[kcm]?m|mi|ft|k?g|N|J|in)(?:/(?:s|hr?|mol|m|K)(?:\^\{?-?[23]\}?)?|\^\{?[23]\}?)|(?<= )[mgshLNJWV])$"
 )
 """Units that would be read as names, at the end of a number: with a slash or a power, or a letter behind a space."""
 _TEXT_COMMANDS = (
-    r"text|textbf|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
-    r"boldsymbol|bm|rm|bf|it|operatorname\*?|emph|underline|boxed|fbox|ensuremath|mathop|pmb"
+    r"text|textbf|textsl|textsc|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
+    r"boldsymbol|bm|bold|rm|bf|it|sf|tt|sl|sc|operatorname\*?|emph|underline|boxed|fbox|ensuremath|mathop|pmb"
 )
 _WRAPPED = re.compile(rf"\\(?:{_TEXT_COMMANDS})(?![a-zA-Z])\s*")
 _ALL_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm)\s*\{([^{}\\]*)\}")
@@ -92,12 +103,11 @@ def tidy(text: str) -> str:
             text = _LAYOUTS.sub(" ", text).replace("&", " ")
         if "\\begin" not in text:
             text = _DOUBLED.sub(r"\\", text)
-        text = _FRACTIONS.sub(r"\\frac", _COSMETIC.sub("", _TIGHT.sub("", text)))
-        if "overline" in text:
-            text = _RECURRING.sub(_recurring, text)
+        text = _FRACTIONS.sub(r"\\frac", _SIZES.sub(" ", _COSMETIC.sub("", _TIGHT.sub("", text))))
+        text = _THOUSANDS.sub(_closed_up, text)
         text += "}" * _unclosed(text)
-    if "..." in text or "ldots" in text:
-        text = _ENDLESS.sub(_endless, _ELLIPSIS.sub(r"\\ldots ", text))
+    if "." in text:
+        text = _recurring_decimals(text)
     text = _SPACES.sub(" ", text).strip(' ,;"').removeprefix("=").lstrip()
     if "x" in text:
         text = _TIMES.sub(r" \\times ", text)
@@ -130,6 +140,15 @@ def _has_names(text: str) -> bool:
     return any(sign.isalpha() for sign in _COMMAND.sub("", text))
 
 
+def _recurring_decimals(text: str) -> str:
+    """`text` with decimals whose digits recur as fractions, whichever way it is said that they do."""
+    if "\\" in text:
+        text = _RECURRING.sub(_recurring, _DOTTED.sub(_barred, text))
+    if ")" in text:
+        text = _BRACKETED.sub(_recurring, text)
+    return _ENDLESS.sub(_endless, _ELLIPSIS.sub(r"\\ldots ", text))
+
+
 def _endless(match: re.Match[str]) -> str:
     """`0.1666...` as a fraction, where the last digits repeat; else the digits that are there."""
     if (cycle := _CYCLE.fullmatch(match[1])) is not None:
@@ -139,9 +158,20 @@ def _endless(match: re.Match[str]) -> str:
 
 def _recurring(match: re.Match[str]) -> str:
     r"""`0.1\overline{6}` as a fraction."""
-    before, cycle = match[2] or "", match[3]
+    before, cycle = match[2] or "", next(part for part in match.groups()[2:] if part)
     whole = int((match[1] or "0") + before + cycle) - int((match[1] or "0") + before)
     return rf"\frac{{{whole}}}{{{'9' * len(cycle)}{'0' * len(before)}}}"
+
+
+def _barred(match: re.Match[str]) -> str:
+    r"""`.1\dot{6}` and `.\dot{1}4285\dot{7}` with a bar over what recurs."""
+    first, last = match[2] or match[3], match[5] or match[6] or ""
+    return rf".{match[1]}\overline{{{first}{match[4] or ''}{last}}}"
+
+
+def _closed_up(match: re.Match[str]) -> str:
+    """A number without what stands between its thousands."""
+    return match[1] + re.sub(r"\D", "", match[2])
 
 
 def squash(tidied: str) -> str:

@@ -56,6 +56,9 @@ Ae^{2x}+Be^{-x} | Be^{-x}+Ae^{2x} ; 2 sq ft | 2\\text{ ft}^2
 f(n)=n, \\forall n\\in\\mathbb{N} | f(n)=n ; 6 more apples | 6
 8\\frac{1}{3}\\% | \\frac{1}{12} ; 1/2\\% | 0.005 ; f^{-1}(x)=\\frac{x-3}{2} | \\frac{x-3}{2} ; red, blue | blue and red
 9.8\\ \\mathrm{m/s^2} | 9.8\\text{ meters per second squared} ; 1500 g | 1500
+0.\\dot3 | \\frac13 ; 0.\\bar{3} | 0.\\overline{3} ; 0.\\dot{1}4285\\dot{7} | \\frac17 ; 0.1(6) | 0.1\\dot{6}
+0.\\dot{3}4\\dot{5} | \\frac{345}{999} ; 1~000 | 1000 ; 1~234\\;567\\text{ km} | 1234567 km ; x + 1\\,000 | 1000 + x
+\\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
 DIFFERENT = """
@@ -77,6 +80,8 @@ x>1 \\text{ and } x<3 | \\mathbb{R}
 f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\text{F} ; 10 | ten-ish ; xy=12 | y=12x
 1 | 1-e^{-300} ; x=3 | 3=3 ; 3 | 3=3 ; \\frac{3}{7} | \\frac{3}{7} \\approx 0.5 ; 3m | 3
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
+x=5+6=12=11 | 12
+0.\\dot{3}4\\dot{5} | 0.\\overline{45} ; 0.\\dot{3} | 0.3 ; 0.(3) | 0.3 ; 1~000 | 1~001 ; \\large 42 | 43
 12 boys | 12 girls ; 5 wins | 5 losses ; 20\\% increase | 20\\% decrease ; 5 km north | 5 km south
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """
@@ -180,6 +185,28 @@ def test_a_choice_with_its_text(checker: Checker, gold: str, letter: str) -> Non
         assert checker.check(gold, chosen).correct
     assert not checker.check("E", gold).correct
     assert not checker.check(gold, "E").correct
+
+
+@pytest.mark.parametrize("gold", ["(B) 3/4", "B. 3/4", r"\textbf{(B)}\ \frac{3}{4}", r"$\text{(B) }\frac34$"])
+def test_a_choice_by_its_text(checker: Checker, gold: str) -> None:
+    for chosen in ("3/4", r"\frac34", "0.75", r"\text{(B) }3/4", "B) 3/4", r"(B)\ \frac{3}{4}"):
+        assert checker.check(chosen, gold).correct
+        assert checker.check(gold, chosen).correct
+    for other in ("4/3", "(C) 3/4", "(B) 4/3", "C. 3/4", "A or B", "BC"):
+        assert not checker.check(other, gold).correct
+        assert not checker.check(gold, other).correct
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("B is correct", "B"), ("The answer is (B).", "(B)"), (r"\boxed{B}", "B"), (r"\boxed{3/4}", "3/4"),
+        ("B) 3/4", "B) 3/4"), (r"\boxed{\text{(B) }3/4}", r"\text{(B) }3/4"),
+        ("Therefore, option (B) is correct.", "B"), ("(C) 3/4", "(C) 3/4"),
+    ],
+)  # fmt: skip
+def test_a_choice_with_its_text_is_found(text: str, answer: str) -> None:
+    assert read(text, "text", "strict", "(B) 3/4") == answer
 
 
 def test_towers_are_not_built(checker: Checker) -> None:

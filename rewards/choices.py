@@ -1,0 +1,42 @@
+r"""Answers to multiple-choice questions: a letter, a letter with its text, or the text alone."""
+
+import re
+from dataclasses import dataclass
+
+_OPENING = r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+"
+_LETTER = re.compile(rf"{_OPENING}\(?([A-J])\)?\s*+[}}$*]*\s*+")
+_LED = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
+"""A letter with any text behind it: `D. it cannot be A`, `(C) 12`."""
+_TOLD = re.compile(rf"{_OPENING}\(?([A-J])[).][.:]?(?:[}}*$\s~]|\\[ ,;:!]|\\q?quad)+(?=[\w$\\-]|[(\[]\s*-?\d)")
+"""A letter up to its text: `(B) 3/4`, `C. 15`, `\\textbf{(C)}\\ 17`."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen: the letter, and the text that stands behind it."""
+
+    letter: str
+    text: str
+
+
+def letter(answer: str) -> str | None:
+    r"""The letter that an answer is, with what dresses it up: `(B)`, `\text{B}`, `**B**`; None where there is more to it."""
+    match = _LETTER.fullmatch(answer)
+    return match[1] if match else None
+
+
+def told(answer: str) -> Choice | None:
+    """The choice of an answer that gives both the letter and its text; else None."""
+    match = _TOLD.match(answer)
+    if match is None:
+        return None
+    text = answer[match.end() :].rstrip()
+    if text.endswith("}") and text.count("}") > text.count("{"):
+        text = text[:-1].rstrip()  # of the command that the letter stands in
+    return Choice(match[1], text)
+
+
+def led(answer: str) -> str | None:
+    """The letter that an answer begins with, whatever follows; else None."""
+    match = _LED.match(answer)
+    return match[1] if match else None
