@@ -55,6 +55,8 @@ def _same_kind(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if tag(gold) == "mat" or tag(answer) == "mat":
         return _same_matrix(gold, answer, policy)
     kinds = {tag(gold), tag(answer)}
+    if "cases" in kinds:
+        return _same_cases(gold, answer, policy)
     if kinds & {"list", "set"}:
         return _same_collection(gold, answer, policy)
     if "seq" in kinds:
@@ -289,6 +291,14 @@ def _same_matrix(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if [len(row) for row in rows[0]] != [len(row) for row in rows[1]]:
         return False
     return _every([same(a, b, policy) for left, right in zip(*rows, strict=True) for a, b in zip(left, right, strict=True)])
+
+
+def _same_cases(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    """Functions by cases: the same values for the same numbers, in any order."""
+    if tag(gold) != tag(answer):
+        return False
+    pairs = [[("seq", "(", ")", *case[1:]) for case in tree[1:]] for tree in (gold, answer)]
+    return _matched(pairs[0], pairs[1], policy)
 
 
 def _same_parts(gold: Tree, answer: Tree, policy: Policy) -> bool | None:

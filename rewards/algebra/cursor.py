@@ -13,7 +13,7 @@ Trees are nested tuples, cheap to build, to hash and to compare:
     ("seq", opening, closing, ...)  two or more parts in brackets: a point, a tuple, an interval
     ("set", ...) ("setof", names, condition) ("cup", a, b) ("cap", a, b) ("setminus", a, b)
     ("rel", operators, terms)       a chain such as a < x <= b
-    ("mat", rows)
+    ("mat", rows) ("cases", ("case", value, condition), ...)
 """
 
 from abc import ABC, abstractmethod

@@ -1,10 +1,11 @@
-r"""Commands and functions of an answer: fractions, roots, logarithms, sums, matrices."""
+r"""Commands and functions of an answer: fractions, roots, logarithms, sums, accents."""
 
 from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Tree, tag
-from rewards.algebra.terms import Terms, quotient
+from rewards.algebra.environments import Environments, determinant
+from rewards.algebra.terms import quotient
 from rewards.algebra.tokens import Unreadable
 from rewards.algebra.units import CURRENCIES
 
@@ -18,14 +19,17 @@ ACCENTS = {
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
 SYMBOLS = {"top", "triangle", "imath", "jmath", "Re", "Im", "aleph", "mho", "square", "Box", "blacksquare", "star", "prime"}
 """Commands that are names, beside Greek letters. What any other does is not known: `\\partial` or `\\oplus` are no factors."""
-MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
-
-
+PARTS = {
+    ("^", "+"): "+", ("^", "{", "+", "}"): "+", ("_", "{", ">", "0", "}"): "+", ("^", "-"): "-", ("^", "{", "-", "}"): "-",
+    ("_", "{", "<", "0", "}"): "-", ("^", "*"): "*", ("^", "{", "*", "}"): "*", ("_", "{", "ne", "0", "}"): "*",
+    ("_", "{", "ge", "0", "}"): "0", ("_", "{", ">=", "0", "}"): "0",
+}  # fmt: skip
+"""What stands behind a set of numbers and says which part of it is meant."""
 ANGULAR = {"sin", "cos", "tan", "cot", "sec", "csc"}
 """Functions of which people write the argument as a product with brackets."""
 
 
-class Functions(Terms):
+class Functions(Environments):
     """What begins with a command or a function's name."""
 
     def command(self, name: str) -> Tree:  # noqa: C901 (one case a kind of node)
@@ -47,23 +51,48 @@ class Functions(Terms):
         if name in BIG:
             return self.big(name)
         if name in ACCENTS:
-            return ("call", ACCENTS[name], self.argument())
+            return self.accented(ACCENTS[name])
         if name in ALPHABETS:
             inner = self.argument()
-            return f"{name}{inner}" if isinstance(inner, str) else ("call", name, inner)
+            return self.part_of(f"{name}{inner}") if isinstance(inner, str) else ("call", name, inner)
         if name in words.FUNCTIONS:
             return self.function(name)
         if name in CONSTANTS:
             return CONSTANTS[name]
         if name in CURRENCIES:
             return ("unit", self.power(), CURRENCIES[name])
-        if name == "angle":
-            return self.atom()
-        if name in ("pmod", "mod", "bmod"):
-            return ("call", "mod", self.argument())
+        if name in ("angle", "measuredangle"):
+            return self.angle()
+        if name == "nexists":
+            return ("text", words.UNDEFINED)
         if name.lower() not in words.GREEK and name not in SYMBOLS:
             raise Unreadable(f"\\{name} is no command that is known")
         return self.symbol(name)
+
+    def angle(self) -> Tree:
+        """An angle by its points, of which the outer two may change places; or what stands behind the sign."""
+        token = self.peek()
+        if token is not None and token.kind == "name" and len(token.text) == 3 and token.text.isupper():
+            self.position += 1
+            return f"angle {min(token.text, token.text[::-1])}"
+        return self.atom()
+
+    def accented(self, accent: str) -> Tree:
+        """What stands under an accent. Two points under a bar are a segment, whose ends may change places; under an arrow
+        they may not."""
+        token = self.peek(1)
+        if token is not None and len(token.text) == 2 and token.text.isupper() and (self.text(), self.text(2)) == ("{", "}"):
+            self.position += 3
+            return f"{accent} {min(token.text, token.text[::-1]) if accent == 'bar' else token.text}"
+        return ("call", accent, self.argument())
+
+    def part_of(self, numbers: str) -> Tree:
+        r"""A set of numbers, or the part of it that a sign says: `\mathbb{R}^+`, `\mathbb{Z}_{\ge 0}`, `\mathbb{R}^*`."""
+        for wanted, sign in PARTS.items():
+            if wanted == tuple(self.word(ahead) for ahead in range(len(wanted))):
+                self.position += len(wanted)
+                return _part(numbers, sign)
+        return numbers
 
     def argument(self) -> Tree:
         r"""What TeX takes as one argument: a group, or one digit, letter or command."""
@@ -100,6 +129,8 @@ class Functions(Terms):
             arguments = inner[3:] if tag(inner) == "seq" else inner[1:] if tag(inner) == "set" else (inner,)
         else:
             arguments = (self.call_argument(multiplied=name in ANGULAR),)
+        if name == "det" and tag(arguments[0]) == "mat":
+            return determinant(arguments[0][1])
         if len(arguments) != 2 if name == "binom" else not arguments:
             raise Unreadable(f"{name} lacks an argument")
         if name == "log" and base is not None:
@@ -160,34 +191,14 @@ class Functions(Terms):
                 bounds[at] = self.atom()
         return ("big", name, bounds.get("_"), bounds.get("^"), self.term())
 
-    def environment(self) -> Tree:
-        self.expect("{")
-        name = ""
-        while not self.skip("}"):
-            name += self.take().text
-        if name not in MATRICES:
-            raise Unreadable(f"the environment {name!r} is none of mathematics that is known")
-        if name == "array" and self.skip("{"):
-            while not self.skip("}"):
-                self.take()
-        self.enter()
-        rows: list[tuple[Tree, ...]] = []
-        row: list[Tree] = []
-        while self.text() != "end":
-            if self.skip("&"):
-                continue
-            if self.skip("\\\\"):
-                rows.append(tuple(row))
-                row = []
-                continue
-            row.append(self.part())
-        if row:
-            rows.append(tuple(row))
-        self.expect("end")
-        self.expect("{")
-        while not self.skip("}"):
-            self.take()
-        self.depth -= 1
-        if not rows:
-            raise Unreadable(f"the environment {name!r} is empty")
-        return ("mat", tuple(rows))
+
+def _part(numbers: str, sign: str) -> Tree:
+    """A part of a set of numbers: of the reals the one that it is, of others a name."""
+    if numbers != "mathbbR":
+        return numbers + sign
+    match sign:
+        case "*":
+            return ("setminus", numbers, ("set", Fraction(0)))
+        case "-":
+            return ("seq", "(", ")", ("neg", ("inf",)), Fraction(0))
+    return ("seq", "[" if sign == "0" else "(", ")", Fraction(0), ("inf",))

@@ -40,7 +40,7 @@ def in_words(tidied: str) -> Tree | None:
     bare = re.sub(r"^\\(?:text|textbf|mathrm|mbox|textit|mathbf)\s*\{([^{}\\]*)\}$", r"\1", tidied).strip()
     if not re.fullmatch(r"\(?[A-Za-z][A-Za-z .'()-]*", bare):
         return None
-    lowered = bare.lower().strip(" .'")
+    lowered = re.sub(r"^(?:there (?:is|are) |the (?=limit|expression)|(?:the )?limit )+", "", bare.lower().strip(" .'"))
     single = re.sub(r"[^a-z]", "", lowered)
     if len(single) <= 1 or bare in words.FUNCTIONS or lowered in words.GREEK or "(" in bare.strip("()"):
         return None
@@ -48,6 +48,10 @@ def in_words(tidied: str) -> Tree | None:
         return ("set",)
     if lowered in words.REALS:
         return "mathbbR"
+    if lowered in words.NOWHERE:
+        return ("text", words.UNDEFINED)
+    if lowered in words.ENDLESS:
+        return ("text", "infinitely many")
     pieces = re.split(r"[\s-]+", lowered.strip("()"))
     if is_product(bare) or all(len(piece) == 1 for piece in pieces):
         return None

@@ -63,7 +63,10 @@ _RENAMED = {
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>")
 _COLOURS = re.compile(r"\\(?:textcolor|color)\s*\{[^{}]*\}")
 _LAYOUTS = re.compile(r"\\(?:begin|end)\{(?:aligned|align\*?|equation\*?|gathered|gather\*?|split|center)\}")
-_MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|cases)\}")
+_MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|\w?cases)\}")
+_SYSTEM = re.compile(r"\\left\s*\\(?:\{|lbrace)\s*\\begin\{(?:array|matrix|aligned|align\*?|gathered|split)\}(?:\{[^{}]*\})?")
+_SYSTEM_END = re.compile(r"\\end\{\w+\*?\}\s*\\right\s*\.")
+"""Rows behind one brace: cases by another name."""
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\(?:overline|bar)\s*(?:\{(\d{1,30})\}|(\d))")
 _DOTTED = re.compile(r"(?<=\d)\.(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d))(?:(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d)))?")
@@ -99,6 +102,8 @@ def tidy(text: str) -> str:
     if "\\" in text or "$" in text or "~" in text or "{" in text:
         text = _priced(text).replace("{,}", ",").replace("\\%", "%").replace("\\#", "#").replace("\\&", " and ")
         text = _COLOURS.sub("", _DELIMITERS.sub(" ", text))
+        if "\\begin" in text:
+            text = _SYSTEM_END.sub(r"\\end{cases}", _SYSTEM.sub(r"\\begin{cases}", text))
         if "\\begin" in text and not _MATRIX.search(text):
             text = _LAYOUTS.sub(" ", text).replace("&", " ")
         if "\\begin" not in text:

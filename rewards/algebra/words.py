@@ -61,6 +61,10 @@ LINKS = {"of", "in", "per", "for", "on", "at"}
 """Words between what is counted and what is said of it."""
 LONGEST_SUFFIX = 4
 """Words behind a value that may say what it counts: `square feet of carpet`."""
+CONDITIONALS = {"if", "for", "when", "where", "whenever"}
+"""Words that begin the condition of a case."""
+COPULAS = {"is", "are", "an", "a"}
+"""Words of a condition that say nothing: `n is even` and `n even`."""
 QUALIFIERS = ("for all", "for any", "for every", "for each", "for some", "where", "with", "such that")
 """What begins a side condition."""
 IGNORED_BEFORE = {
@@ -69,7 +73,14 @@ IGNORED_BEFORE = {
 """Words that may stand before a value and say nothing of it."""
 PERCENT = {"percent", "pct", "percentage"}
 DEGREE = {"degree", "degrees", "deg"}
-EMPTY = {"empty set", "the empty set", "emptyset", "no solution", "no solutions", "no real solutions"}
+EMPTY = {"empty set", "the empty set", "emptyset", "no solution", "no solutions", "no real solutions", "no real solution"}
+UNDEFINED = "undefined"
+"""What all ways to say it are read as."""
+NOWHERE = {"dne", "does not exist", "do not exist", "doesn't exist", "undefined", "not defined", "is undefined"}
+ENDLESS = {
+    "infinite", "infinitely many", "infinitely many solutions", "infinite solutions", "infinite number of solutions",
+    "an infinite number of solutions", "an infinite number",
+}  # fmt: skip
 REALS = {"all real numbers", "all reals", "real numbers", "any real number", "the set of all real numbers", "the real numbers"}
 NUMBER_SETS = {"R": "mathbbR", "Z": "mathbbZ", "N": "mathbbN", "Q": "mathbbQ", "C": "mathbbC"}
 """Names of sets of numbers where they stand behind "in" without their font."""

@@ -58,6 +58,13 @@ f(n)=n, \\forall n\\in\\mathbb{N} | f(n)=n ; 6 more apples | 6
 9.8\\ \\mathrm{m/s^2} | 9.8\\text{ meters per second squared} ; 1500 g | 1500
 0.\\dot3 | \\frac13 ; 0.\\bar{3} | 0.\\overline{3} ; 0.\\dot{1}4285\\dot{7} | \\frac17 ; 0.1(6) | 0.1\\dot{6}
 0.\\dot{3}4\\dot{5} | \\frac{345}{999} ; 1~000 | 1000 ; 1~234\\;567\\text{ km} | 1234567 km ; x + 1\\,000 | 1000 + x
+\\begin{vmatrix}1&2\\\\3&4\\end{vmatrix} | -2 ; \\left|\\begin{array}{cc}1&2\\\\3&4\\end{array}\\right| | -2
+\\det\\begin{pmatrix}2&0&0\\\\0&3&0\\\\1&1&x\\end{pmatrix} | 6x
+(0,\\infty) | \\mathbb{R}^+ ; \\mathbb{R}^{*} | x \\ne 0 ; \\mathbb{R}_{\\ge 0} | x \\ge 0 ; \\mathbb{Z}^+ | \\mathbb{Z}^{+}
+DNE | \\text{The limit does not exist} ; undefined | \\nexists ; no solution | There is no solution
+infinitely many | \\text{infinitely many solutions}
+\\angle ABC | \\angle CBA ; \\overline{AB} | \\overline{BA}
+\\begin{cases} x=1 \\\\ y=2 \\end{cases} | x=1, y=2 ; \\begin{cases} x=1 \\\\ y=2 \\end{cases} | (1,2)
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
@@ -81,7 +88,11 @@ f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\tex
 1 | 1-e^{-300} ; x=3 | 3=3 ; 3 | 3=3 ; \\frac{3}{7} | \\frac{3}{7} \\approx 0.5 ; 3m | 3
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
 x=5+6=12=11 | 12
-0.\\dot{3}4\\dot{5} | 0.\\overline{45} ; 0.\\dot{3} | 0.3 ; 0.(3) | 0.3 ; 1~000 | 1~001 ; \\large 42 | 43
+0.\\dot{3}4\\dot{5} | 0.\\overline{45} ; 0.\\dot{3} | 0.3 ; 0.(3) | 0.3 ; 1~000 | 1~001
+\\angle ABC | \\angle BCA ; \\angle ABC | \\angle BAC ; \\vec{AB} | \\vec{BA} ; \\mathbb{R}^+ | \\mathbb{R}^-
+\\mathbb{Z}^+ | \\mathbb{Z}
+\\begin{vmatrix}1&2\\\\3&4\\end{vmatrix} | \\begin{pmatrix}1&2\\\\3&4\\end{pmatrix} ; DNE | \\infty ; undefined | 0
+\\begin{cases} x=1 \\\\ y=2 \\end{cases} | (2,1) ; infinitely many | finitely many ; \\large 42 | 43
 12 boys | 12 girls ; 5 wins | 5 losses ; 20\\% increase | 20\\% decrease ; 5 km north | 5 km south
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """
@@ -207,6 +218,33 @@ def test_a_choice_by_its_text(checker: Checker, gold: str) -> None:
 )  # fmt: skip
 def test_a_choice_with_its_text_is_found(text: str, answer: str) -> None:
     assert read(text, "text", "strict", "(B) 3/4") == answer
+
+
+BY_CASES = r"\begin{cases} x^2 & x\ge 0 \\ -x & x<0 \end{cases}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"f(x)=\begin{cases} x^2, & x\geq 0, \\ -x, & x<0 \end{cases}",
+        r"\begin{cases} -x & \text{if } x<0 \\ x^2 & \text{if } x\ge 0 \end{cases}",
+        r"\left\{\begin{array}{ll} x^2, & x\ge 0 \\ -x, & x<0 \end{array}\right.",
+        r"\begin{dcases} x\cdot x & 0\le x \\ -x & \text{otherwise.} \end{dcases}",
+    ],
+)
+def test_functions_by_cases(checker: Checker, text: str) -> None:
+    for gold in (BY_CASES, "f(x) = " + BY_CASES):
+        assert checker.check(text, gold).outcome == checker.check(gold, text).outcome == "equal"
+    for old, new in (("x^2", "x^3"), (r"x\ge 0", "x>0"), ("x<0", "x>0"), ("-x", "x")):
+        assert checker.check(text, BY_CASES.replace(old, new)).outcome == "different"
+    assert checker.check("x^2", BY_CASES).outcome == "different"
+
+
+def test_cases_in_words(checker: Checker) -> None:
+    gold = r"\begin{cases} 1 & \text{if } n \text{ is even} \\ 0 & \text{if } n \text{ is odd}\end{cases}"
+    assert checker.check(r"\begin{cases} 0 & n \text{ odd} \\ 1 & n \text{ even}\end{cases}", gold).correct
+    assert not checker.check(r"\begin{cases} 1 & n \text{ odd} \\ 0 & n \text{ even}\end{cases}", gold).correct
+    assert not checker.check(r"\begin{cases} 1 & n \text{ odd} \\ 0\end{cases}", gold).correct
 
 
 def test_towers_are_not_built(checker: Checker) -> None:
