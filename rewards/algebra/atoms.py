@@ -1,5 +1,6 @@
 r"""Names, brackets and bars of an answer: what a product is made of."""
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from rewards.algebra import words
@@ -10,6 +11,7 @@ from rewards.algebra.tokens import Unreadable
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "\\{": ("\\}",)}
 LARGEST_EXPONENT = 2_000
 """Of a number in scientific notation; digits beyond 4,300 Python will not even print."""
+SPLITS = {"over", "choose"}
 ORDINALS = ("th", "st", "nd", "rd")
 
 
@@ -103,12 +105,28 @@ class Atoms(Cursor):
         if name in ("f", "g", "h") and [self.word(ahead) for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
             self.position += 5  # an inverse
             name += "^-1"
+        if name == "C" and self.text() == "(" and (chosen := self.chosen()) is not None:
+            return chosen
         if self.text() == "(" and (name[0] in "fghFGHPQ" or name[:3] in ("phi", "Phi", "psi", "Psi") or self._is_head()):
             self.position += 1
             arguments = self.parts(lambda: self.text() == ")")
             self.expect(")")
             return ("call", name, *arguments)
         return {"infty": ("inf",)}.get(name, name)
+
+    def chosen(self) -> Tree | None:
+        """`C(10, 3)`, a binomial coefficient; None where no two integers stand in the brackets."""
+        ahead = [self.peek(place) for place in range(1, 5)]
+        above, comma, below, end = ahead
+        if not (above and comma and below and end) or (above.kind, comma.text, below.kind, end.text) != (
+            "num",
+            ",",
+            "num",
+            ")",
+        ):
+            return None
+        self.position += 5
+        return ("fn", "binom", _number(above.text), _number(below.text))
 
     def _is_head(self) -> bool:
         """Whether `(a, b) =` follows: what stands before it is defined, not multiplied."""
@@ -130,10 +148,21 @@ class Atoms(Cursor):
             self.position += 2
             return ("ordinal",)
         self.enter()
-        parts = self.parts(lambda: self.text() == "}")
+        parts = self.over(lambda: self.text() == "}")
         self.expect("}")
         self.depth -= 1
         return parts[0] if len(parts) == 1 else ("set", *parts)
+
+    def over(self, ended: Callable[[], bool]) -> list[Tree]:
+        r"""Parts up to where `ended` says; of `a \\over b` and `n \\choose k`, which split all that is in the braces, one."""
+        parts = self.parts(lambda: ended() or self.text() in SPLITS)
+        if (name := self.text()) not in SPLITS:
+            return parts
+        self.position += 1
+        below = self.parts(ended)
+        if len(parts) != 1 or len(below) != 1:
+            raise Unreadable(f"one value belongs on each side of \\{name}")
+        return [("/", parts[0], below[0]) if name == "over" else ("fn", "binom", parts[0], below[0])]
 
     def bracketed(self, opening: str) -> Tree:
         self.enter()

@@ -9,7 +9,7 @@ from typing import Any
 from rewards.algebra.arithmetic import tick
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import names
-from rewards.algebra.labels import MOST_PARTS, bare, rename, spread, unlabel
+from rewards.algebra.labels import MOST_PARTS, bare, interval, rename, spread, unlabel
 from rewards.algebra.parse import parse_tidied
 from rewards.algebra.regions import FLIPPED, region, same_region, variable
 from rewards.algebra.relations import same_equation, solves
@@ -158,6 +158,9 @@ def _as_regions(gold: Tree, answer: Tree) -> bool | None:
 
 
 def _same_relation(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
+    (mine, about), (theirs, other) = interval(gold), interval(answer)
+    if tag(mine) == tag(theirs) == "seq" and (about == other or not (about and other)):
+        return _same_tuple(mine, theirs, policy)
     if tag(gold) != "rel":
         return solves(answer, gold)
     if tag(answer) != "rel":

@@ -7,7 +7,7 @@ Trees are nested tuples, cheap to build, to hash and to compare:
     "x", "a_n", "pi", "e", "i"      a name
     ("+", ...) ("*", ...) ("neg", a) ("/", a, b) ("^", a, b) ("pm", a, b)      a ± b stands for two values
     ("fn", name, ...) ("call", name, ...) ("big", name, ...)                  known, unknown, ∑-like functions
-    ("inf",) ("dots",) ("pct", a) ("deg", a) ("unit", a, unit[, nouns]) ("base", digits, base) ("ratio", ...) ("time", minutes)
+    ("inf",) ("dots",) ("pct", a) ("deg", a) ("unit", a, unit, ...) ("base", digits, base) ("ratio", ...) ("time", minutes)
     ("text", words)
     ("list", ...)                   parts joined by commas, semicolons, "and", "or"
     ("seq", opening, closing, ...)  two or more parts in brackets: a point, a tuple, an interval

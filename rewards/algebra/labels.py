@@ -90,7 +90,7 @@ def _label(tree: Tree) -> Tree | None:
     if isinstance(head, str) and head not in ("pi", "e", "i") and head not in names(last):
         return head
     if isinstance(head, tuple):
-        if head[0] == "call" and head[1] not in ("mod",):
+        if head[0] == "call":
             return head
         if head[0] == "seq" and all(isinstance(part, str) for part in head[3:]):
             return head
@@ -128,6 +128,23 @@ def bare(tree: Tree, deep: bool = False) -> Tree:
         if operator != "~":
             return term
     return terms[0]
+
+
+def interval(tree: Tree) -> tuple[Tree, str]:
+    """`a < x < b` and `x in (a, b)` as the interval that they say, whose ends may be names, and x; all else as it is."""
+    if tag(tree) != "rel":
+        return tree, ""
+    operators, terms = tree[1], tree[2]
+    if operators == ("in",) and isinstance(terms[0], str) and tag(terms[1]) == "seq":
+        return terms[1], terms[0]
+    if len(operators) != 2 or not isinstance(terms[1], str) or terms[1] in names(terms[0]) | names(terms[2]):
+        return tree, ""
+    if set(operators) <= {">", ">="}:
+        operators, terms = operators[::-1], terms[::-1]
+    elif not set(operators) <= {"<", "<="}:
+        return tree, ""
+    opening, closing = "[" if operators[0][-1] == "=" else "(", "]" if operators[1][-1] == "=" else ")"
+    return ("seq", opening, closing, terms[0], terms[2]), terms[1]
 
 
 def _same_head(left: Tree, right: Tree) -> bool:

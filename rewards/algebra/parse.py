@@ -7,6 +7,7 @@ from functools import reduce
 from rewards.algebra import words
 from rewards.algebra.atoms import ORDINALS
 from rewards.algebra.cursor import Tree, tag
+from rewards.algebra.exact import NoValue, exact
 from rewards.algebra.functions import Functions
 from rewards.algebra.numerals import MULTIPLIERS
 from rewards.algebra.spoken import HEDGES, date, in_words, is_counted, is_product, nouns, time_of_day
@@ -66,7 +67,7 @@ class Reader(Functions):
     def whole(self) -> Tree:
         if any(token.text == ";" for token in self.tokens) and (groups := self.groups()) is not None:
             return groups
-        parts = self.parts(lambda: self.peek() is None)
+        parts = self.over(lambda: self.peek() is None)
         if not parts:
             raise Unreadable("nothing is there")
         parts = self.joined(parts)
@@ -77,6 +78,8 @@ class Reader(Functions):
         that are each of several names: `x = 1, y = 2 or x = 2, y = 1`."""
         if all(map(_is_condition, parts)) and any(set(part[1]) & INEQUALITIES for part in parts):
             return [_conditions(parts, self.joints)]
+        if len(parts) > 1 and (modulus := _modulus(parts[-1])) and not any(map(_modulus, parts[:-1])):
+            parts = [*(residue(part, modulus) for part in parts[:-1]), parts[-1]]  # `1, 5 (mod 6)`
         groups = _grouped(parts, self.joints)
         if len(groups) > 1 and all(len(group) > 1 and all(tag(part) == "rel" for part in group) for group in groups):
             return [("seq", "(", ")", *group) for group in groups]
@@ -144,6 +147,8 @@ class Reader(Functions):
         self.labels()
         self.skip("approx")  # `≈ 8.24`
         tree = self.relation()
+        while self.skip("pmod", "mod", "bmod"):
+            tree = residue(tree, self.argument() if self.text() == "{" else self.signed())
         return self.suffix(tree)
 
     def _is_word(self, name: str) -> bool:
@@ -280,6 +285,24 @@ class Reader(Functions):
             self.position += 1
             tree = (operator, tree, self.sum())
         return tree
+
+
+def residue(tree: Tree, modulus: Tree) -> Tree:
+    """A value, or the last one of a relation, and what it is taken modulo, which like a unit may go without saying."""
+    if tag(tree) == "rel":
+        return ("rel", tree[1], (*tree[2][:-1], residue(tree[2][-1], modulus)))
+    try:
+        value = exact(tree, {}) % exact(modulus, {})
+    except (NoValue, ZeroDivisionError):
+        value = tree
+    return ("unit", value, f"mod {modulus}", "", modulus)
+
+
+def _modulus(tree: Tree) -> Tree | None:
+    """What a value, or the last one of a relation, is taken modulo; None for nothing."""
+    if tag(tree) == "rel":
+        return _modulus(tree[2][-1])
+    return tree[4] if tag(tree) == "unit" and len(tree) > 4 else None
 
 
 def _is_condition(tree: Tree) -> bool:

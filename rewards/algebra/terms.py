@@ -18,7 +18,8 @@ RELATIONS = {
 NO_FACTOR = {
     *RELATIONS, "cup", "cap", "setminus", "pm", "mp", "wedge", "vee", "end", "ldots", "iff", "forall", "exists", "quad",
     "rfloor",
-    "rceil", "rangle", "times", "cdot", "div", "mod", "pmod", "bmod", "implies", "Rightarrow", "colon", "prime",
+    "rceil", "rangle", "times", "cdot", "div", "mod", "pmod", "bmod", "over", "choose", "implies", "Rightarrow", "colon",
+    "prime",
 }  # fmt: skip
 """Commands that end a product."""
 SETS = {"set", "setof", "cup", "cap", "setminus", "seq"}
@@ -57,8 +58,8 @@ class Terms(Atoms):
             if operator in ("*", "cdot", "times"):
                 self.position += 1
                 factors.append(self.signed())
-                if operator == "times" and any(factor[:2] == ("call", "vec") for factor in factors[-2:] if tag(factor)):
-                    raise Unreadable("a product of vectors is none of numbers")
+                if operator == "times" and any(map(_is_vector, factors[-2:])):
+                    factors[-2:] = [("call", "times", *map(_unmarked, factors[-2:]))]  # of vectors, not of numbers
             elif operator in ("/", "div"):
                 if self._unit_follows():
                     break
@@ -79,7 +80,7 @@ class Terms(Atoms):
                 self._juxtaposed(factors)
             else:
                 break
-        return factors[0] if len(factors) == 1 else ("*", *factors)
+        return factors[0] if len(factors) == 1 else ("*", *in_order(factors))
 
     def _juxtaposed(self, factors: list[Tree]) -> None:
         """Read a factor that follows without a sign: it multiplies, but for mixed numbers and for minutes of an angle."""
@@ -166,6 +167,9 @@ class Terms(Atoms):
     def power(self) -> Tree:
         tree = self.postfix(self.atom())
         while self.skip("^"):
+            if (combined := self.combination(tree)) is not None:
+                tree = combined
+                continue
             if self.text() == "circ":
                 self.position += 1
                 tree = ("deg", tree)
@@ -175,9 +179,23 @@ class Terms(Atoms):
                 continue
             if self.text() == "_" and isinstance(tree, str) and tree not in ("e", "pi", "i"):  # `v^2_0`
                 tree = self.symbol(tree)
+            if exponent in INVERSE and tag(tree) == "*":
+                tree = ("*", *in_order(list(tree[1:]), True))
             tree = ("deg", tree) if exponent == ("circ",) else ("^", tree, exponent)
             tree = self.postfix(tree)
         return tree
+
+    def combination(self, tree: Tree) -> Tree | None:
+        """`C_{10}^{3}`, whose exponent says how many of the index are taken; None for all else."""
+        total = tree[2:] if isinstance(tree, str) and tree.startswith("C_") else ""
+        braced = self.text() == "{"
+        token = self.peek(1 if braced else 0)
+        if token is None or not (total.isdigit() and token.text.isdigit()) or not 2 < int(total) > int(token.text):
+            return None
+        if braced and self.text(2) != "}":
+            return None
+        self.position += 3 if braced else 1
+        return ("fn", "binom", Fraction(int(total)), Fraction(int(token.text)))
 
     def exponent(self) -> Tree:
         token = self.peek()
@@ -240,6 +258,38 @@ class Terms(Atoms):
             if value is not None:
                 return ("base", str(int(tree)), value)
         raise Unreadable("an index stands behind what is no name")
+
+
+INVERSE = (("neg", Fraction(1)), "T", "top")
+"""Exponents of a matrix that is inverted or transposed."""
+
+
+def in_order(factors: list[Tree], matrices: bool = False) -> list[Tree]:
+    """Factors of which those that are matrices, capital letters one of which is inverted, transposed or bold, are one: they do
+    not change places."""
+    capital = [place for place, factor in enumerate(factors) if _is_capital(factor)]
+    matrices = matrices or any(tag(factors[place]) in ("^", "call") for place in capital)
+    if len(capital) < 2 or not matrices:
+        return factors
+    product = ("call", "product", *(_unmarked(factors[place]) for place in capital))
+    return [factor for place, factor in enumerate(factors) if place not in capital] + [product]
+
+
+def _is_capital(tree: Tree) -> bool:
+    if tag(tree) == "^":
+        return tree[2] in INVERSE and _is_capital(tree[1])
+    if tag(tree) == "call":
+        return tree[1] == "vec" and _is_capital(tree[2])
+    return isinstance(tree, str) and len(tree) == 1 and tree.isupper()
+
+
+def _is_vector(tree: Tree) -> bool:
+    return tree[:2] == ("call", "vec") if isinstance(tree, tuple) else str(tree).startswith("vec ")
+
+
+def _unmarked(tree: Tree) -> Tree:
+    """A vector or matrix without the arrow or the bold type that says that it is one."""
+    return tree[2] if tag(tree) == "call" and tree[1] == "vec" else tree
 
 
 def quotient(above: Tree, below: Tree) -> Tree:

@@ -67,6 +67,15 @@ _MATRIX = re.compile(r"\\begin\{(?:\w*matrix|array|\w?cases)\}")
 _SYSTEM = re.compile(r"\\left\s*\\(?:\{|lbrace)\s*\\begin\{(?:array|matrix|aligned|align\*?|gathered|split)\}(?:\{[^{}]*\})?")
 _SYSTEM_END = re.compile(r"\\end\{\w+\*?\}\s*\\right\s*\.")
 """Rows behind one brace: cases by another name."""
+_BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm)\s*\{([a-zA-Z])\}(?=\s*\\times|\s*\\(?:mathbf|boldsymbol|bm)\s*\{[A-Z]\})")
+"""A vector or matrix before another, with which it does not change places."""
+_RESIDUE = re.compile(
+    r"(?:\\(?:mathrm|text)\s*\{\s*)?\(\s*(?:\\(?:mathrm|text|operatorname)\s*\{\s*)?\\?mod(?![a-z])\s*\}?\s*([^()]{1,40})\)"
+)
+_REMAINDER = re.compile(r"(?<=[\w)}]) (?:\\(?:mathrm|text|operatorname)\s*\{\s*mod\s*\}|mod(?![a-z])) ?(?=[\w({\\])")
+"""What the remainder is by, in words or letters, as commands say it."""
+_CHOSEN = re.compile(r"(?<![\w})])(?:\{\})?[_^]\{?(\d+|n)\}?\s*(?:\\mathrm\s*\{C\}|C)_\{?(\d+|[rk])\}?")
+"""`^{10}C_3`, a binomial coefficient."""
 _DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _RECURRING = re.compile(r"(\d{1,30})?\.(\d{0,30})\\(?:overline|bar)\s*(?:\{(\d{1,30})\}|(\d))")
 _DOTTED = re.compile(r"(?<=\d)\.(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d))(?:(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d)))?")
@@ -101,7 +110,7 @@ def tidy(text: str) -> str:
         text = _SPECIAL.sub(" ", text)
     if "\\" in text or "$" in text or "~" in text or "{" in text:
         text = _priced(text).replace("{,}", ",").replace("\\%", "%").replace("\\#", "#").replace("\\&", " and ")
-        text = _COLOURS.sub("", _DELIMITERS.sub(" ", text))
+        text = _BOLD.sub(r"\\vec{\1}", _COLOURS.sub("", _DELIMITERS.sub(" ", text)))
         if "\\begin" in text:
             text = _SYSTEM_END.sub(r"\\end{cases}", _SYSTEM.sub(r"\\begin{cases}", text))
         if "\\begin" in text and not _MATRIX.search(text):
@@ -114,8 +123,7 @@ def tidy(text: str) -> str:
     if "." in text:
         text = _recurring_decimals(text)
     text = _SPACES.sub(" ", text).strip(' ,;"').removeprefix("=").lstrip()
-    if "x" in text:
-        text = _TIMES.sub(r" \\times ", text)
+    text = _as_commands(text)
     if text[-1:].isalpha() or text[-1:] in "23}":
         match = _UNIT_AT_END.search(text)
         if match is not None and not _has_names(text[: match.start()]):
@@ -143,6 +151,15 @@ def _unclosed(text: str) -> int:
 
 def _has_names(text: str) -> bool:
     return any(sign.isalpha() for sign in _COMMAND.sub("", text))
+
+
+def _as_commands(text: str) -> str:
+    """`text` with the signs that letters stand for as commands: times, remainders, binomial coefficients."""
+    if "mod" in text:
+        text = _REMAINDER.sub(r" \\mod ", _RESIDUE.sub(r"\\pmod{\1}", text))
+    if "C_" in text or "{C}_" in text:
+        text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
+    return _TIMES.sub(r" \\times ", text) if "x" in text else text
 
 
 def _recurring_decimals(text: str) -> str:

@@ -65,6 +65,13 @@ DNE | \\text{The limit does not exist} ; undefined | \\nexists ; no solution | T
 infinitely many | \\text{infinitely many solutions}
 \\angle ABC | \\angle CBA ; \\overline{AB} | \\overline{BA}
 \\begin{cases} x=1 \\\\ y=2 \\end{cases} | x=1, y=2 ; \\begin{cases} x=1 \\\\ y=2 \\end{cases} | (1,2)
+\\binom{n}{k} | {n \\choose k} ; 120 | {10 \\choose 3} ; n \\choose k | \\dbinom{n}{k} ; {a+b \\over 2} | \\frac{a+b}{2}
+120 | C_{10}^{3} ; 120 | {}_{10}C_3 ; 120 | C(10,3) ; C_n^2 | C_{n}^{2}
+x\\equiv 3\\pmod 7 | 3 ; 3 \\pmod 7 | x \\equiv 10 \\pmod{7} ; 17 \\bmod 5 | 2 ; 3 (mod 7) | 3\\mod 7 ; 17 mod 5 | 2
+x\\equiv 1,5\\pmod{6} | x\\equiv 5\\pmod 6 \\text{ or } x\\equiv 1\\pmod 6 ; n \\equiv a \\pmod m | n\\equiv a \\text{ (mod } m)
+a<x<b | (a,b) ; b>x>a | x\\in(a,b) ; x \\in [a,b] | a\\le x\\le b ; 0<x\\le 2a | (0,2a]
+2A^{-1}B | A^{-1}\\cdot B \\cdot 2 ; A^TB | A^{T} B ; \\mathbf{a}\\times\\mathbf{b} | \\vec{a}\\times\\vec{b} ; \\mathbf{a} | a
+P \\cdot V | V \\cdot P
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
@@ -89,6 +96,10 @@ f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\tex
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
 x=5+6=12=11 | 12
 0.\\dot{3}4\\dot{5} | 0.\\overline{45} ; 0.\\dot{3} | 0.3 ; 0.(3) | 0.3 ; 1~000 | 1~001
+A^{-1}B | BA^{-1} ; A^TB | BA^T ; \\mathbf{A}\\mathbf{B} | \\mathbf{B}\\mathbf{A} ; (AB)^{-1} | A^{-1}B^{-1} ; (AB)^T | (BA)^T
+\\mathbf{a}\\times\\mathbf{b} | \\mathbf{b}\\times\\mathbf{a} ; 3\\pmod 7 | 3\\pmod 5 ; x\\equiv 3\\pmod 7 | x\\equiv 4\\pmod 7
+10 | 3\\pmod 7 ; x\\equiv 1,5\\pmod 6 | x\\equiv 1\\pmod 6 ; {n \\choose k} | {k \\choose n} ; C_1^2 | 0
+a<x<b | (b,a) ; a<x<b | [a,b] ; 0<x<2a | (0,a) ; a<x<b | a<y<b
 \\angle ABC | \\angle BCA ; \\angle ABC | \\angle BAC ; \\vec{AB} | \\vec{BA} ; \\mathbb{R}^+ | \\mathbb{R}^-
 \\mathbb{Z}^+ | \\mathbb{Z}
 \\begin{vmatrix}1&2\\\\3&4\\end{vmatrix} | \\begin{pmatrix}1&2\\\\3&4\\end{pmatrix} ; DNE | \\infty ; undefined | 0
