@@ -144,6 +144,9 @@ class Reader(Functions):
         if (token := self.peek()) and token.kind == "name" and self._is_word(token.text):
             self.position += 1
             return ("text", token.text.lower())
+        if self.word() in ("minus", "negative") and (follows := self.peek(1)) and follows.kind in ("num", "cmd"):
+            self.position += 1
+            return ("neg", self.part())
         self.labels()
         self.skip("approx")  # `≈ 8.24`
         tree = self.relation()

@@ -6,11 +6,13 @@ from fractions import Fraction
 
 from rewards.algebra import words
 from rewards.algebra.cursor import Tree
-from rewards.algebra.numerals import NUMERALS, PLURALS, numeral
+from rewards.algebra.numerals import NUMERALS, PLURALS, amount, ordinal
 from rewards.algebra.units import POWERS, UNITS, is_unit, unit
 
 HEDGES = words.HEDGES | NUMERALS | PLURALS
 """Words that no count has."""
+LONGEST_NUMERAL = 20
+"""Words of a number."""
 _TIME = re.compile(r"(\d{1,2}):([0-5]\d)(?::([0-5]\d))?\s*(?:\\text\s*\{\s*)?([ap]\.?\s?m\.?)?\s*\}?", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}/\d{1,2}/\d{4}")
 
@@ -38,7 +40,7 @@ def date(tidied: str) -> Tree | None:
 def in_words(tidied: str) -> Tree | None:
     """Plain words, such as a name or yes; None where the text may be mathematics."""
     bare = re.sub(r"^\\(?:text|textbf|mathrm|mbox|textit|mathbf)\s*\{([^{}\\]*)\}$", r"\1", tidied).strip()
-    if not re.fullmatch(r"\(?[A-Za-z][A-Za-z .'()-]*", bare):
+    if not re.fullmatch(r"\(?(?:\d{1,18} and (?=a |an |one |half))?[A-Za-z][A-Za-z .'()-]*", bare):
         return None
     lowered = re.sub(r"^(?:there (?:is|are) |the (?=limit|expression)|(?:the )?limit )+", "", bare.lower().strip(" .'"))
     single = re.sub(r"[^a-z]", "", lowered)
@@ -55,12 +57,15 @@ def in_words(tidied: str) -> Tree | None:
     pieces = re.split(r"[\s-]+", lowered.strip("()"))
     if is_product(bare) or all(len(piece) == 1 for piece in pieces):
         return None
-    said = lowered.split()
     if pieces[0] in ("infty", "infinity") and len(pieces) == 1:
         return ("inf",)
+    if (value := amount(pieces)) is not None:
+        return value
+    if (counted := _counted_in_words(pieces)) is not None:
+        return counted
     if any(joint in pieces for joint in words.JOINTS):
         return None
-    return _counted_in_words(said) or spoken(pieces)
+    return spoken(pieces)
 
 
 def is_product(word: str) -> bool:
@@ -71,12 +76,15 @@ def is_product(word: str) -> bool:
     return word.lower() not in words.TWO_LETTERS if len(word) == 2 else not set("aeiou") & set(word.lower())
 
 
-def _counted_in_words(pieces: list[str]) -> Tree | None:
-    """`three apples`; None where the first word is no number, or others are."""
-    value = numeral(pieces[0].split("-"))
-    if value is None or len(pieces) < 2 or not is_counted(pieces[1:], Fraction(value)):
-        return None
-    return ("unit", Fraction(value), unit(" ".join(pieces[1:])), nouns(pieces[1:]))
+def _counted_in_words(pieces: Sequence[str]) -> Tree | None:
+    """`three apples`, `two and a half hours`, `five percent`; None where no number comes first, or one behind."""
+    for end in range(min(len(pieces) - 1, LONGEST_NUMERAL), 0, -1):
+        if (value := amount(pieces[:end])) is not None:
+            rest = pieces[end:]
+            if len(rest) == 1 and rest[0] in words.PERCENT:
+                return ("pct", value)
+            return ("unit", value, unit(" ".join(rest)), nouns(rest)) if is_counted(rest, value) else None
+    return None
 
 
 def is_counted(said: Sequence[str], value: Tree) -> bool:
@@ -111,5 +119,7 @@ def nouns(said: Sequence[str]) -> str:
 
 def spoken(said: Sequence[str]) -> Tree:
     """Words as the number that they spell, or as themselves."""
-    value = numeral([part for word in said for part in word.split("-")])
-    return ("text", " ".join(said)) if value is None else Fraction(value)
+    parts = [part for word in said for part in word.split("-")]
+    if (value := amount(parts)) is not None:
+        return value
+    return ("text", " ".join(said)) if (place := ordinal(parts)) is None else Fraction(place)

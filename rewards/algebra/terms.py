@@ -130,7 +130,9 @@ class Terms(Atoms):
         lowered = name.lower()
         if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in ORDINALS:
             return False
-        if name in BARE and self._measures(name):
+        if (
+            name in BARE or (lowered in CURRENCIES if name.isupper() else lowered in BARE and name != lowered)
+        ) and self._measures(name):
             return False
         if name in words.FUNCTIONS and name in UNITS and self.text(1) not in ("(", "{", "\\{"):  # `10 min`
             return False

@@ -44,6 +44,7 @@ _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:(?:~|\\[,;: ])\d{3})+)(?!
 _SPACES = re.compile(
     r"(?<!\\)\\[,;:!> ]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
 )
+_COUNTRY = re.compile(r"\bUS ?(?=\\?\$)")
 _PRICE = re.compile(r"\$(?= ?\d)")
 _ELLIPSIS = re.compile(r"\.{3,}")
 _ENDLESS = re.compile(r"(\d{0,30}\.\d{1,30}) ?\\ldots ?(?![\d.])")
@@ -87,6 +88,13 @@ _UNIT_AT_END = re.compile(
     r"(?<=[\d}]) ?(?:(?:[kcm]?m|mi|ft|k?g|N|J|in)(?:/(?:s|hr?|mol|m|K)(?:\^\{?-?[23]\}?)?|\^\{?[23]\}?)|(?<= )[mgshLNJWV])$"
 )
 """Units that would be read as names, at the end of a number: with a slash or a power, or a letter behind a space."""
+_MICRO = re.compile(
+    r"(?<=[\d}]) ?(?:(?<= )\\mu ?|\\(?:text|mathrm) ?\{ ?\\mu ?|\\mu ?(?=\\))(?:\\(?:text|mathrm) ?\{ ?)?([mgsFACVLl])\s*\}*$"
+)
+_MICROS = {
+    "m": "micrometers", "g": "micrograms", "s": "microseconds", "F": "microfarads", "A": "microamperes", "C": "microcoulombs",
+    "V": "microvolts", "L": "microliters", "l": "microliters",
+}  # fmt: skip
 _TEXT_COMMANDS = (
     r"text|textbf|textsl|textsc|textit|textrm|textsf|texttt|textnormal|textup|mbox|hbox|mathrm|mathbf|mathit|mathsf|mathtt|"
     r"boldsymbol|bm|bold|rm|bf|it|sf|tt|sl|sc|operatorname\*?|emph|underline|boxed|fbox|ensuremath|mathop|pmb"
@@ -124,6 +132,8 @@ def tidy(text: str) -> str:
         text = _recurring_decimals(text)
     text = _SPACES.sub(" ", text).strip(' ,;"').removeprefix("=").lstrip()
     text = _as_commands(text)
+    if "\\mu" in text and (micro := _MICRO.search(text)) is not None and not _has_names(text[: micro.start()]):
+        text = rf"{text[: micro.start()]} \text{{{_MICROS[micro[1]]}}}"
     if text[-1:].isalpha() or text[-1:] in "23}":
         match = _UNIT_AT_END.search(text)
         if match is not None and not _has_names(text[: match.start()]):
@@ -137,7 +147,7 @@ def tidy(text: str) -> str:
 
 def _priced(text: str) -> str:
     r"""`text` with dollar signs that are money as commands, and without those that begin and end formulas."""
-    text = text.replace("\\$", r"\dollar ")
+    text = _COUNTRY.sub("", text).replace("\\$", r"\dollar ")
     if text.count("$") % 2:
         text = _PRICE.sub(r"\\dollar ", text, count=1)
     return text.replace("$", " ")
@@ -155,6 +165,8 @@ def _has_names(text: str) -> bool:
 
 def _as_commands(text: str) -> str:
     """`text` with the signs that letters stand for as commands: times, remainders, binomial coefficients."""
+    if "per cent" in text:
+        text = text.replace("per cent", "percent")
     if "mod" in text:
         text = _REMAINDER.sub(r" \\mod ", _RESIDUE.sub(r"\\pmod{\1}", text))
     if "C_" in text or "{C}_" in text:

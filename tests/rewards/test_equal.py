@@ -72,6 +72,12 @@ x\\equiv 1,5\\pmod{6} | x\\equiv 5\\pmod 6 \\text{ or } x\\equiv 1\\pmod 6 ; n \
 a<x<b | (a,b) ; b>x>a | x\\in(a,b) ; x \\in [a,b] | a\\le x\\le b ; 0<x\\le 2a | (0,2a]
 2A^{-1}B | A^{-1}\\cdot B \\cdot 2 ; A^TB | A^{T} B ; \\mathbf{a}\\times\\mathbf{b} | \\vec{a}\\times\\vec{b} ; \\mathbf{a} | a
 P \\cdot V | V \\cdot P
+105 | one hundred and five ; 105 | \\text{One hundred five} ; \\frac12 | one half ; \\frac12 | half ; \\frac23 | two-thirds
+\\frac34 | three quarters ; 12 | a dozen ; 24 | two dozen ; 21 | twenty-first ; 3^{rd} | third ; -3 | minus three
+-3 | negative 3 ; 5\\% | five percent ; 5\\% | 5 per cent ; 2.5 | two and a half ; 2.5 | 2 and a half ; 1500 | fifteen hundred
+2.5\\text{ hours} | two and a half hours ; 1200 | one thousand two hundred ; 2,000,017 | two million and seventeen
+20 USD | \\$20 ; 20 USD | 20 ; US\\$20 | 20 dollars ; 5\\,\\mu\\text{m} | 5 micrometers ; 5 μm | 5\\ \\mu m ; 5 μm | 5
+3\\,\\mu F | 3 microfarads ; 10 kWh | 10\\text{ kWh} ; 10 kWh | 10 ; 100 MeV | 100\\ \\mathrm{MeV} ; \\mu m | m\\mu
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
@@ -96,6 +102,9 @@ f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\tex
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
 x=5+6=12=11 | 12
 0.\\dot{3}4\\dot{5} | 0.\\overline{45} ; 0.\\dot{3} | 0.3 ; 0.(3) | 0.3 ; 1~000 | 1~001
+150 | one hundred and five ; \\frac12 | half of it ; 2 | two thirds ; 12 | dozens ; 3 | minus three
+5\\% | six percent ; 20 USD | 20 EUR ; 5\\,\\mu\\text{m} | 5 mm ; 3\\,\\mu F | 3 pF ; 10 kWh | 10 kW ; 22 | twenty-first
+\\frac13 | third
 A^{-1}B | BA^{-1} ; A^TB | BA^T ; \\mathbf{A}\\mathbf{B} | \\mathbf{B}\\mathbf{A} ; (AB)^{-1} | A^{-1}B^{-1} ; (AB)^T | (BA)^T
 \\mathbf{a}\\times\\mathbf{b} | \\mathbf{b}\\times\\mathbf{a} ; 3\\pmod 7 | 3\\pmod 5 ; x\\equiv 3\\pmod 7 | x\\equiv 4\\pmod 7
 10 | 3\\pmod 7 ; x\\equiv 1,5\\pmod 6 | x\\equiv 1\\pmod 6 ; {n \\choose k} | {k \\choose n} ; C_1^2 | 0
