@@ -15,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from rewards import choices
+from rewards.languages import announced
+
 Mode = Literal["strict", "lenient"]
 
 REFT_MARKER = "Therefore, the answer is:"
@@ -67,8 +70,6 @@ _PROSE = re.compile(
 _LETTER = re.compile(
     r"\s*+(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*|[\"'“])?\s*+\(?\s*+([A-Z])\s*+\)?\s*+(?:[.:,)}*\"'”]|$|(?<=\s)(?:because|since|as|is\s+(?:correct|right))\b)"
 )
-_MORE_CHOICES = re.compile(r"\W*+(?:text\w*\W*+)?[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
-"""A letter and another one behind nothing but signs and a joint."""
 _TWO_CHOICES = re.compile(r"(?<![\w\\])\(?[A-Z]\)?,?\s+(?:and|or)\s+\(?[A-Z]\)?(?![\w'])")
 _OPTION = re.compile(r"\b(?:option|choice)\s*(?:is\s*|:\s*)?(?:\*\*)?\(?([A-Z])\b(?!')", re.IGNORECASE)
 _CAPITAL = re.compile(r"(?<![\w\\])\(?([A-Z])\)?(?![\w'])")
@@ -104,7 +105,7 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
             return NOTHING  # the thought was never ended, so nothing was answered
     if "<" in text:
         text = _SPECIAL.sub(" ", text)
-    finders = [_boxes if several else _box, _tag, _hashes, _marked, _bare]
+    finders = [_boxes if several else _box, _tag, _hashes, _marked, _announced, _bare]
     if text.rfind("<answer>") > max(text.rfind("\\boxed"), text.rfind("\\fbox")):
         finders = [_tag, *finders]  # of a box and a tag the last counts
     for find in finders:
@@ -117,14 +118,14 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
     """The choice made in a response to a multiple-choice question: one capital letter. Several letters are no choice."""
     text = text[-LONGEST_RESPONSE:]
     found = extract(text, "strict")
-    if found.answer is not None and _MORE_CHOICES.match(found.answer):
+    if found.answer is not None and choices.several(found.answer):
         return NOTHING
     if found.answer is not None:
         if match := _LETTER.match(found.answer):
             return Extraction(match[1], found.place)
         if found.place in ("box", "tag"):
             return found
-    if (match := _LETTER.match(text)) and not _MORE_CHOICES.match(text):
+    if (match := _LETTER.match(text)) and not choices.several(text):
         return Extraction(match[1], "bare")
     options = {match[1].upper() for match in _OPTION.finditer(text[-LONGEST_BARE:])}
     if len(options) == 1 and not _TWO_CHOICES.search(text[-LONGEST_BARE:]):
@@ -133,20 +134,10 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
         if _TWO_CHOICES.search(scope):
             return NOTHING
-        letters = [match[1] for match in _CAPITAL.finditer(scope) if not _is_word(match, scope)]
+        letters = [match[1] for match in _CAPITAL.finditer(scope) if not choices.is_word(match, scope)]
         if letters and (len(set(letters)) == 1 or found.place != "marker"):
             return Extraction(letters[-1], "letter")
     return NOTHING
-
-
-def is_several_choices(answer: str) -> bool:
-    """Whether an answer begins with more than one letter, which is no choice."""
-    return _MORE_CHOICES.match(answer) is not None
-
-
-def _is_word(match: re.Match[str], text: str) -> bool:
-    """`I` and `A` are words where they stand before one or begin a sentence with one."""
-    return match[1] in "IA" and match[0] == match[1] and re.match(r"\s+[a-z]", text[match.end() :]) is not None
 
 
 def _box(text: str) -> Extraction:
@@ -251,6 +242,14 @@ def _marked(text: str) -> Extraction:
             if (found := _first_part(text[match.end() :])) is not NOTHING:
                 return found
     return NOTHING
+
+
+def _announced(text: str) -> Extraction:
+    """The same in other languages than English."""
+    tail = announced(text[-LONGEST_ANSWER:])
+    if tail is None:
+        return NOTHING
+    return _first_part(tail) if tail else Extraction(None, "marker")
 
 
 def _first_part(tail: str) -> Extraction:

@@ -10,6 +10,9 @@ _LED = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*
 _TOLD = re.compile(rf"{_OPENING}\(?([A-J])[).][.:]?(?:[}}*$\s~]|\\[ ,;:!]|\\q?quad)+(?=[\w$\\-]|[(\[]\s*-?\d)")
 """A letter up to its text: `(B) 3/4`, `C. 15`, `\\textbf{(C)}\\ 17`."""
 
+_SEVERAL = re.compile(r"\W*+(?:text\w*\W*+)?[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
+"""A letter and another one behind nothing but signs and a joint."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -40,3 +43,13 @@ def led(answer: str) -> str | None:
     """The letter that an answer begins with, whatever follows; else None."""
     match = _LED.match(answer)
     return match[1] if match else None
+
+
+def several(answer: str) -> bool:
+    """Whether an answer begins with more than one letter, which is no choice."""
+    return _SEVERAL.match(answer) is not None
+
+
+def is_word(match: re.Match[str], text: str) -> bool:
+    """`I` and `A` are words where they stand before one or begin a sentence with one."""
+    return match[1] in "IA" and match[0] == match[1] and re.match(r"\s+[a-z]", text[match.end() :]) is not None

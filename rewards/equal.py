@@ -26,7 +26,7 @@ from rewards.algebra.number import number, percentage
 from rewards.algebra.parse import parse_tidied
 from rewards.algebra.scalar import Policy
 from rewards.algebra.tokens import Unreadable, squash, tidy, tokenize
-from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter, is_several_choices
+from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter
 from rewards.cache import Cache
 from rewards.sandbox import Limits, Outcome, Sandbox
 
@@ -279,7 +279,7 @@ def _chosen(answer: str) -> str | None:
     """The letter that an answer is or begins with; None for several."""
     if (letter := choices.letter(answer)) is not None:
         return letter
-    if is_several_choices(answer):
+    if choices.several(answer):
         return None
     mine = choices.told(answer)
     return mine.letter if mine is not None else choices.led(answer)

@@ -7,7 +7,7 @@ from rewards.algebra.atoms import ORDINALS, Atoms
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.numerals import numeral
 from rewards.algebra.tokens import Unreadable
-from rewards.algebra.units import BARE, CURRENCIES, UNITS
+from rewards.algebra.units import BARE, CURRENCIES, MIXED, UNITS
 
 RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "le": "<=", "ge": ">=", "ne": "!=", "approx": "~",
@@ -130,9 +130,7 @@ class Terms(Atoms):
         lowered = name.lower()
         if lowered in words.JOINTS or lowered in words.PERCENT | words.DEGREE or name in ORDINALS:
             return False
-        if (
-            name in BARE or (lowered in CURRENCIES if name.isupper() else lowered in BARE and name != lowered)
-        ) and self._measures(name):
+        if (name in BARE | MIXED or (name.isupper() and lowered in CURRENCIES)) and self._measures(name):
             return False
         if name in words.FUNCTIONS and name in UNITS and self.text(1) not in ("(", "{", "\\{"):  # `10 min`
             return False

@@ -52,6 +52,8 @@ BARE = {word for word in {*UNITS, *_COMPOUNDS, "sq", "cu"} if len(word) > 1} - {
     "ms",
 }
 """Units that may follow a number without a sign that they are text. The others are too easily names, functions or words."""
+MIXED = {"kWh", "kW", "kJ", "kV", "kPa", "Hz", "kHz", "MHz", "GHz", "eV", "keV", "MeV", "GeV", "mL", "mA", "mV", "nF", "pF"}
+"""Units with capitals that may follow likewise."""
 
 CURRENCIES = {"dollar": "dollar", "euro": "euro", "pounds": "sterling", "yen": "yen", "usd": "dollar", "eur": "euro",
               "gbp": "sterling", "rs": "rupee", "inr": "rupee"}  # fmt: skip

@@ -77,7 +77,8 @@ P \\cdot V | V \\cdot P
 -3 | negative 3 ; 5\\% | five percent ; 5\\% | 5 per cent ; 2.5 | two and a half ; 2.5 | 2 and a half ; 1500 | fifteen hundred
 2.5\\text{ hours} | two and a half hours ; 1200 | one thousand two hundred ; 2,000,017 | two million and seventeen
 20 USD | \\$20 ; 20 USD | 20 ; US\\$20 | 20 dollars ; 5\\,\\mu\\text{m} | 5 micrometers ; 5 μm | 5\\ \\mu m ; 5 μm | 5
-3\\,\\mu F | 3 microfarads ; 10 kWh | 10\\text{ kWh} ; 10 kWh | 10 ; 100 MeV | 100\\ \\mathrm{MeV} ; \\mu m | m\\mu
+3\\,\\mu F | 3 microfarads ; 10 kWh | 10\\text{ kWh} ; 10 kWh | 10 ; \\frac{GMm}{r^2} | GMm/r^2
+100 MeV | 100\\ \\mathrm{MeV} ; \\mu m | m\\mu
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """

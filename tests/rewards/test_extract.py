@@ -2,7 +2,7 @@
 
 import pytest
 
-from rewards.answer import extract, extract_letter
+from rewards.answer import Extraction, extract, extract_letter
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,29 @@ def test_strict(text: str, answer: str, place: str) -> None:
     found = extract(text, "strict")
     assert (found.answer, found.place) == (answer, place)
     assert extract(text, "lenient") == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "计算得 6×7。答案是42", "答案：42。", "因此，最终答案是：$42$。", "故答案为：42", "答えは42です。", "정답은 42입니다",
+        "Ответ: 42.",
+        "La respuesta es 42.", "La respuesta final es $42$.", "La réponse est 42.", "Die Antwort lautet 42.", "Antwort: 42",
+        "A resposta é 42.", "La risposta è 42.", "答案是41。不对，答案是42。",
+    ],
+)  # fmt: skip
+def test_other_languages(text: str) -> None:
+    assert extract(text, "strict") == Extraction("42", "marker")
+
+
+@pytest.mark.parametrize("text", ["答案不是42", "La respuesta no es 42", "Die Antwort ist nicht 42", "La réponse n'est pas 42"])
+def test_denied_in_other_languages(text: str) -> None:
+    assert extract(text, "strict").answer is None
+
+
+@pytest.mark.parametrize("text", ["故选B", "故选：B。", "所以答案选B", "答案是B", "答案：(B)"])
+def test_choices_in_chinese(text: str) -> None:
+    assert extract_letter(text, "strict").answer == "B"
 
 
 @pytest.mark.parametrize(
