@@ -134,7 +134,8 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
         if _TWO_CHOICES.search(scope):
             return NOTHING
-        letters = [match[1] for match in _CAPITAL.finditer(scope) if not choices.is_word(match, scope)]
+        named = (match for match in _CAPITAL.finditer(scope) if not choices.is_word(match, scope))
+        letters = [match[1] for match in named if not _NEGATION.search(scope[: match.start()])]
         if letters and (len(set(letters)) == 1 or found.place != "marker"):
             return Extraction(letters[-1], "letter")
     return NOTHING

@@ -291,7 +291,13 @@ class Reader(Functions):
 
 
 def residue(tree: Tree, modulus: Tree) -> Tree:
-    """A value, or the last one of a relation, and what it is taken modulo, which like a unit may go without saying."""
+    """A value, or the last one of a relation, and what it is taken modulo, which like a unit may go without saying.
+
+    Raises:
+        Unreadable: where that is neither a number nor a name.
+    """
+    if not isinstance(modulus, Fraction | str):
+        raise Unreadable("a remainder is by a number or a name")
     if tag(tree) == "rel":
         return ("rel", tree[1], (*tree[2][:-1], residue(tree[2][-1], modulus)))
     try:

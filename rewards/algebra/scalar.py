@@ -235,6 +235,8 @@ def _real_value(tree: Tree) -> Real | None:
 def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
     seed = repr(sorted((repr(gold), repr(answer))))
     whole = integers(gold) | integers(answer)
+    if len(wanted) == 1 and (_has_factorial(gold) or _has_factorial(answer)):
+        whole = wanted  # of other numbers, factorials are too large to be compared
     decided = 0
     for number in range(POSITIVE if wanted else 1):
         verdict = _same_at(gold, answer, point(seed, wanted, number, whole))
@@ -248,6 +250,10 @@ def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
         if _same_at(gold, answer, point(seed, wanted, number, whole), real_only=True) is False:
             return False
     return True
+
+
+def _has_factorial(tree: Tree) -> bool:
+    return isinstance(tree, tuple) and (tree[:2] == ("fn", "factorial") or any(map(_has_factorial, tree)))
 
 
 def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> bool | None:

@@ -70,6 +70,8 @@ _SYSTEM_END = re.compile(r"\\end\{\w+\*?\}\s*\\right\s*\.")
 """Rows behind one brace: cases by another name."""
 _BOLD = re.compile(r"\\(?:mathbf|boldsymbol|bm)\s*\{([a-zA-Z])\}(?=\s*\\times|\s*\\(?:mathbf|boldsymbol|bm)\s*\{[A-Z]\})")
 """A vector or matrix before another, with which it does not change places."""
+_ODDS = re.compile(r"\d{1,18}(?: to \d{1,18}){1,3}")
+"""`5 to 3`, a ratio and nothing else."""
 _RESIDUE = re.compile(
     r"(?:\\(?:mathrm|text)\s*\{\s*)?\(\s*(?:\\(?:mathrm|text|operatorname)\s*\{\s*)?\\?mod(?![a-z])\s*\}?\s*([^()]{1,40})\)"
 )
@@ -167,6 +169,8 @@ def _as_commands(text: str) -> str:
     """`text` with the signs that letters stand for as commands: times, remainders, binomial coefficients."""
     if "per cent" in text:
         text = text.replace("per cent", "percent")
+    if " to " in text and _ODDS.fullmatch(text):
+        text = text.replace(" to ", ":")
     if "mod" in text:
         text = _REMAINDER.sub(r" \\mod ", _RESIDUE.sub(r"\\pmod{\1}", text))
     if "C_" in text or "{C}_" in text:

@@ -79,6 +79,7 @@ P \\cdot V | V \\cdot P
 20 USD | \\$20 ; 20 USD | 20 ; US\\$20 | 20 dollars ; 5\\,\\mu\\text{m} | 5 micrometers ; 5 μm | 5\\ \\mu m ; 5 μm | 5
 3\\,\\mu F | 3 microfarads ; 10 kWh | 10\\text{ kWh} ; 10 kWh | 10 ; \\frac{GMm}{r^2} | GMm/r^2
 100 MeV | 100\\ \\mathrm{MeV} ; \\mu m | m\\mu
+(n+1)!-1 | -1+(n+1)! ; (n+1)! | (n+1)n! ; \\binom{n}{k} | \\frac{n!}{k!(n-k)!} ; 5:3 | 5 to 3
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
@@ -103,6 +104,7 @@ f(2)=7 | f(3)=7 ; \\ln 2(x+1) | \\ln(2x+2) ; 25^\\circ\\text{C} | 25^\\circ\\tex
 0 | \\sqrt{10^{400}+1}-10^{200} ; x>1 \\text{ or } x<3 \\text{ and } x>2 | x>2 ; 2x+c | 2x+d
 x=5+6=12=11 | 12
 0.\\dot{3}4\\dot{5} | 0.\\overline{45} ; 0.\\dot{3} | 0.3 ; 0.(3) | 0.3 ; 1~000 | 1~001
+(n+1)! | n!+1 ; 5:3 | 3 to 5
 150 | one hundred and five ; \\frac12 | half of it ; 2 | two thirds ; 12 | dozens ; 3 | minus three
 5\\% | six percent ; 20 USD | 20 EUR ; 5\\,\\mu\\text{m} | 5 mm ; 3\\,\\mu F | 3 pF ; 10 kWh | 10 kW ; 22 | twenty-first
 \\frac13 | third
@@ -140,6 +142,7 @@ def checker():
         r"5\text{ is a lie}",
         "Not: 5",
         r"\text{wrong} = 5",
+        "5 mod anything",
         "5asdf",
         "5..",
     ],

@@ -60,6 +60,11 @@ def test_denied_in_other_languages(text: str) -> None:
     assert extract(text, "strict").answer is None
 
 
+def test_a_letter_that_is_denied() -> None:
+    assert extract_letter("It is not B", "lenient").answer is None
+    assert extract_letter("It is not A, so B", "lenient").answer == "B"
+
+
 @pytest.mark.parametrize("text", ["故选B", "故选：B。", "所以答案选B", "答案是B", "答案：(B)"])
 def test_choices_in_chinese(text: str) -> None:
     assert extract_letter(text, "strict").answer == "B"
