@@ -51,7 +51,6 @@ _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _ASIDE = re.compile(r", not | because | since ")
 _NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
-_NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
 _DENIED = re.compile(
     r"(?i)(?:(?:not|n't|never|cannot)\s+(?:\w+\s+)?(?:think|believe|sure|certain|say|claim|true|correct|right|likely|clear|know)|"
     r"(?<!no )(?<!not )\b(?:false|wrong|incorrect|untrue|doubt|unsure|uncertain|deny|unlikely))"
@@ -127,15 +126,15 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
             return found
     if (match := _LETTER.match(text)) and not choices.several(text):
         return Extraction(match[1], "bare")
-    options = {match[1].upper() for match in _OPTION.finditer(text[-LONGEST_BARE:])}
-    if len(options) == 1 and not _TWO_CHOICES.search(text[-LONGEST_BARE:]):
+    tail = text[-LONGEST_BARE:]
+    options = {match[1].upper() for match in _OPTION.finditer(tail) if choices.is_chosen(match, tail)}
+    if len(options) == 1 and not _TWO_CHOICES.search(tail):
         return Extraction(options.pop(), "option")
     if mode == "lenient":
         scope = found.answer if found.place == "marker" and found.answer else text[-LONGEST_BARE:]
         if _TWO_CHOICES.search(scope):
             return NOTHING
-        named = (match for match in _CAPITAL.finditer(scope) if not choices.is_word(match, scope))
-        letters = [match[1] for match in named if not _NEGATION.search(scope[: match.start()])]
+        letters = [match[1] for match in _CAPITAL.finditer(scope) if choices.is_chosen(match, scope)]
         if letters and (len(set(letters)) == 1 or found.place != "marker"):
             return Extraction(letters[-1], "letter")
     return NOTHING
@@ -293,7 +292,7 @@ def _lenient(text: str) -> Extraction:
         number = match
     if formula is not None and (number is None or formula.end() >= number.end()):
         return Extraction(next(part for part in formula.groups() if part is not None).strip(), "formula")
-    if number is None or _NEGATION.search(tail[: number.start()]) or _SERIES.search(tail[: number.start()]):
+    if number is None or choices.NEGATION.search(tail[: number.start()]) or _SERIES.search(tail[: number.start()]):
         return NOTHING
     return Extraction(number[0].strip(), "number")
 

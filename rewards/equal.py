@@ -71,6 +71,10 @@ LONGEST_KEPT = 300
 """Characters of a known answer that is kept."""
 
 
+_LOOSE = ("", "bare", "formula", "number")
+"""Places of an answer beside which a letter that is said to be correct counts more."""
+
+
 class Known:
     """A known answer, read once, as far as it is needed."""
 
@@ -326,9 +330,10 @@ def read(text: str, form: Form, mode: Mode, gold: str | None = None) -> str | No
     if known is not None and known.letter is not None:
         return extract_letter(text, mode).answer
     found = extract(text, mode, several=known is not None and known.has_parts)
-    told = found.answer is not None and choices.told(found.answer) is not None
-    if known is not None and known.told is not None and not told and found.place in ("", "bare", "formula", "number"):
-        return extract_letter(text, mode).answer or found.answer  # `B is correct`
+    if found.place in _LOOSE and known is not None and known.told is not None:
+        if found.answer is None or choices.told(found.answer) is None:
+            return extract_letter(text, mode).answer or found.answer  # `B is correct`
+        return found.answer
     if found.place == "marker" and found.answer is not None and gold is not None and "!" not in gold:
         return found.answer.removesuffix("!") or None  # in a sentence it is no factorial
     return found.answer

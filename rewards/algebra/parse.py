@@ -291,7 +291,8 @@ class Reader(Functions):
 
 
 def residue(tree: Tree, modulus: Tree) -> Tree:
-    """A value, or the last one of a relation, and what it is taken modulo, which like a unit may go without saying.
+    """A value, or the last one of a relation, and what it is taken modulo; where that is a number, it may go without saying
+    as a unit may.
 
     Raises:
         Unreadable: where that is neither a number nor a name.
@@ -300,6 +301,8 @@ def residue(tree: Tree, modulus: Tree) -> Tree:
         raise Unreadable("a remainder is by a number or a name")
     if tag(tree) == "rel":
         return ("rel", tree[1], (*tree[2][:-1], residue(tree[2][-1], modulus)))
+    if isinstance(modulus, str):
+        return ("call", "mod", tree, modulus)
     try:
         value = exact(tree, {}) % exact(modulus, {})
     except (NoValue, ZeroDivisionError):

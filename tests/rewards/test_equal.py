@@ -110,7 +110,7 @@ x=5+6=12=11 | 12
 \\frac13 | third
 A^{-1}B | BA^{-1} ; A^TB | BA^T ; \\mathbf{A}\\mathbf{B} | \\mathbf{B}\\mathbf{A} ; (AB)^{-1} | A^{-1}B^{-1} ; (AB)^T | (BA)^T
 \\mathbf{a}\\times\\mathbf{b} | \\mathbf{b}\\times\\mathbf{a} ; 3\\pmod 7 | 3\\pmod 5 ; x\\equiv 3\\pmod 7 | x\\equiv 4\\pmod 7
-10 | 3\\pmod 7 ; x\\equiv 1,5\\pmod 6 | x\\equiv 1\\pmod 6 ; {n \\choose k} | {k \\choose n} ; C_1^2 | 0
+10 | 3\\pmod 7 ; 7 | 7 mod x ; x\\equiv 1,5\\pmod 6 | x\\equiv 1\\pmod 6 ; {n \\choose k} | {k \\choose n} ; C_1^2 | 0
 a<x<b | (b,a) ; a<x<b | [a,b] ; 0<x<2a | (0,a) ; a<x<b | a<y<b
 \\angle ABC | \\angle BCA ; \\angle ABC | \\angle BAC ; \\vec{AB} | \\vec{BA} ; \\mathbb{R}^+ | \\mathbb{R}^-
 \\mathbb{Z}^+ | \\mathbb{Z}

@@ -61,7 +61,8 @@ def test_denied_in_other_languages(text: str) -> None:
 
 
 def test_a_letter_that_is_denied() -> None:
-    assert extract_letter("It is not B", "lenient").answer is None
+    for text in ("It is not B", "B is wrong", "B is not correct", "Not option B", "Option B isn't right"):
+        assert extract_letter(text, "lenient").answer is None
     assert extract_letter("It is not A, so B", "lenient").answer == "B"
 
 
