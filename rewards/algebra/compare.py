@@ -1,7 +1,7 @@
 """Do two parsed answers say the same? Structure by structure: labels, lists, tuples, sets, intervals, equations, matrices."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain
 from typing import Any
@@ -10,6 +10,7 @@ from rewards.algebra.arithmetic import tick
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.exact import names
 from rewards.algebra.labels import MOST_PARTS, bare, interval, rename, spread, unlabel
+from rewards.algebra.matrices import matrix
 from rewards.algebra.parse import parse_tidied
 from rewards.algebra.regions import FLIPPED, region, same_region, variable
 from rewards.algebra.relations import same_equation, solves
@@ -81,7 +82,7 @@ def _unwrap(tree: Tree) -> Tree:
         return parts[0] if len(parts) == 1 else ("list", *parts) if parts else tree
     if tag(tree) == "rel" and tree[1] == ("=",) and isinstance(tree[2][1], str) and not names(tree[2][0]):
         return ("rel", ("=",), (tree[2][1], tree[2][0]))  # 3 = x
-    if tag(tree) in ("+", "neg", "*", "/", "^") and (rows := _matrix(tree)) is not None:
+    if tag(tree) in ("+", "neg", "*", "/", "^") and (rows := matrix(tree)) is not None:
         return ("mat", rows)
     return tree
 
@@ -94,44 +95,6 @@ def _is_condition(tree: Tree) -> bool:
         and isinstance(tree[2][0], str)
         and tree[2][1] in ("mathbbZ", "mathbbN", "mathbbQ")
     )
-
-
-Rows = tuple[tuple[Tree, ...], ...]
-
-
-def _matrix(tree: Tree) -> Rows | None:
-    """The rows of a matrix, of sums of matrices, of their multiples, and of what is transposed; None for all else."""
-    match tree:
-        case ("mat", rows):
-            return rows
-        case ("neg", inner):
-            return _each(_matrix(inner), lambda item: ("neg", item))
-        case ("/", above, below):
-            return _each(_matrix(above), lambda item: ("/", item, below))
-        case ("*", *factors):
-            found = [place for place, factor in enumerate(factors) if _matrix(factor) is not None]
-            if len(found) != 1:
-                return None
-            others = factors[: found[0]] + factors[found[0] + 1 :]
-            return _each(_matrix(factors[found[0]]), lambda item: ("*", *others, item))
-        case ("^", inner, "T" | "top"):
-            rows = _matrix(inner) or ((tuple(inner[3:]),) if tag(inner) == "seq" else None)
-            return tuple(zip(*rows, strict=True)) if rows and len(set(map(len, rows))) == 1 else None
-        case ("+", *terms):
-            matrices = [_matrix(term) for term in terms]
-            total = matrices[0]
-            for rows in matrices[1:]:
-                if total is None or rows is None or [len(row) for row in rows] != [len(row) for row in total]:
-                    return None
-                total = tuple(
-                    tuple(("+", a, b) for a, b in zip(one, other, strict=True)) for one, other in zip(total, rows, strict=True)
-                )
-            return total
-    return None
-
-
-def _each(rows: Rows | None, change: Callable[[Tree], Tree]) -> Rows | None:
-    return None if rows is None else tuple(tuple(map(change, row)) for row in rows)
 
 
 # Regions
