@@ -20,8 +20,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reft import config as sections
-from reft.config import Config, validate
+from reft.config import Config
 from reft.errors import ConfigError
+from reft.validation import validate
 
 DEFAULT_REWARDS = {"correct": {"use": "correct"}}
 

@@ -36,18 +36,7 @@ class Imitator:
     def run(self) -> None:
         """Imitate, then write the folder that `transformers` loads."""
         settings = self.settings
-        model = load_causal_lm(settings.source, torch.float32)
-        tokenizer = load_tokenizer(settings.source)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token  # attention masks and labels hide it
-        trainer = SFTTrainer(
-            model=model,
-            args=self._arguments(),
-            train_dataset=_dataset(settings.corpus),
-            processing_class=tokenizer,
-            callbacks=[self._log],
-        )
-        trainer.remove_callback(PrinterCallback)
+        trainer = self.trainer()
         scratch = Path(settings.scratch)
         trainer.train(resume_from_checkpoint=get_last_checkpoint(str(scratch)) if scratch.is_dir() else None)
         if self.rank == 0:
@@ -56,6 +45,22 @@ class Imitator:
             trained.save_pretrained(settings.target)
             load_tokenizer(settings.source).save_pretrained(settings.target)
 
+    def trainer(self) -> SFTTrainer:
+        """TRL's trainer as the settings want it."""
+        settings = self.settings
+        tokenizer = load_tokenizer(settings.source)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token  # attention masks and labels hide it
+        trainer = SFTTrainer(
+            model=load_causal_lm(settings.source, torch.float32),
+            args=self._arguments(),
+            train_dataset=_dataset(settings.corpus),
+            processing_class=tokenizer,
+            callbacks=[self._log],
+        )
+        trainer.remove_callback(PrinterCallback)
+        return trainer
+
     def _arguments(self) -> SFTConfig:
         settings, config, shape = self.settings, self.settings.config, self.schedule
         return SFTConfig(
@@ -63,6 +68,7 @@ class Imitator:
             max_steps=shape.horizon,
             per_device_train_batch_size=shape.per_device,
             gradient_accumulation_steps=shape.accumulation,
+            train_sampling_strategy="group_by_length" if config.group_by_length else "random",
             learning_rate=config.lr,
             lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
             warmup_steps=round(config.warmup_share * shape.horizon),

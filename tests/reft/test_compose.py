@@ -7,9 +7,9 @@ import pytest
 
 from reft import config as sections
 from reft.compose import Draft, annotated_defaults, compose, field_docstrings, find_config, shipped_configs
-from reft.config import ABOVE, AT_LEAST, AT_MOST
 from reft.errors import ConfigError
 from reft.tasks.signed_sum import SignedSum
+from reft.validation import ABOVE, AT_LEAST, AT_MOST
 
 
 def test_file_and_overrides(tmp_path: Path) -> None:

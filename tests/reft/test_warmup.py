@@ -52,12 +52,15 @@ def test_the_schedule(settings: WarmupConfig, rows: int, ranks: int, expected: t
     assert shape.per_device * shape.accumulation * ranks == settings.batch_size
 
 
-def imitate(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> list[dict[str, float]]:
-    settings = ImitatorSettings(
+def settings_of(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> ImitatorSettings:
+    return ImitatorSettings(
         source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus, config=config,
         ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
     )  # fmt: skip
-    imitator = Imitator(0, 1, settings)
+
+
+def imitate(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> list[dict[str, float]]:
+    imitator = Imitator(0, 1, settings_of(model, corpus, folder, config))
     imitator.run()
     done, records = imitator.progress()
     assert done == imitator.schedule.steps
@@ -101,3 +104,18 @@ def test_a_warm_up_that_was_stopped_goes_on(tiny_model: Path, tmp_path: Path) ->
     assert json.loads((saved / "trainer_state.json").read_text())["global_step"] == 8
     records = imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=4, batch_size=8, lr=1e-3))
     assert min(record["step"] for record in records) > 8, "the steps before the checkpoint are not done again"
+
+
+def test_batches_of_about_the_same_length_hold_less_padding_and_every_demonstration(tiny_model: Path, tmp_path: Path) -> None:
+    rows = [Demonstration(Problem(str(n), PAIRS[0][0], "", {}), " ".join(["+ a 1"] * (1 + n % 8))) for n in range(1024)]
+    corpus, _ = tokenize(rows, Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
+
+    def padding(group_by_length: bool) -> float:
+        config = WarmupConfig(batch_size=8, group_by_length=group_by_length)
+        settings = settings_of(tiny_model, corpus, tmp_path, config)
+        batches = list(Imitator(0, 1, settings).trainer().get_train_dataloader())
+        shown = torch.cat([batch["attention_mask"].flatten() for batch in batches])
+        assert shown.sum() == len(corpus.tokens)
+        return 1 - shown.float().mean().item()
+
+    assert padding(True) < 0.05 < padding(False)

@@ -1,0 +1,85 @@
+"""What a config's values may be: ranges, and what must agree."""
+
+import importlib.util
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
+from typing import Any
+
+from reft.config import Config
+from reft.errors import ConfigError
+
+AT_LEAST = {
+    "model.layers": 1, "model.width": 1, "model.heads": 1, "model.context": 2, "model.vocabulary": 260,
+    "warmup.epochs": 0, "warmup.batch_size": 1, "warmup.micro_batch": 1, "warmup.lr": 0, "warmup.warmup_share": 0,
+    "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
+    "train.samples_per_prompt": 1, "train.rounds": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
+    "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
+    "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
+    "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
+    "rollout.shard_size": 1, "rollout.max_rows": 1,
+    "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1,
+    "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
+    "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
+}  # fmt: skip
+AT_MOST = {"warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
+ABOVE = {
+    "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
+    "warmup.ready_at": 0,
+}  # fmt: skip
+
+
+def validate(config: Config) -> None:
+    """Raise `ConfigError` for the first value that is out of range, by name, before any process starts."""
+    for key, bound in AT_LEAST.items():
+        _bound(config, key, lambda value, bound=bound: value >= bound, f"{bound} or more")
+    for key, bound in AT_MOST.items():
+        _bound(config, key, lambda value, bound=bound: value <= bound, f"{bound} or less")
+    for key, bound in ABOVE.items():
+        _bound(config, key, lambda value, bound=bound: value > bound, f"more than {bound}")
+    for key in ("warmup.betas", "learner.betas"):
+        _bound(config, key, lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1")
+    if config.model.path is None and config.model.width % config.model.heads:
+        raise ConfigError(f"model.width={config.model.width} is no multiple of model.heads={config.model.heads}")
+    horizon = config.warmup.schedule_epochs
+    if horizon is not None and horizon < config.warmup.epochs:
+        raise ConfigError(f"warmup.schedule_epochs={horizon} is less than warmup.epochs={config.warmup.epochs}; raise it")
+    if config.warmup.batch_size % config.learner.ranks:
+        raise ConfigError(
+            f"warmup.batch_size={config.warmup.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
+        )
+    if config.learner.gpus not in (0, 1):
+        raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
+    if not config.rewards:
+        raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
+    _check_imports(config.programs.imports)
+    for key, value in _numbers(config, ""):
+        if not math.isfinite(value):
+            raise ConfigError(f"{key}={value} is out of range; choose a finite number")
+    config.task.validate()
+    config.algorithm.validate()
+
+
+def _check_imports(names: Sequence[str]) -> None:
+    for name in names:
+        if not name.isidentifier() or importlib.util.find_spec(name) is None:
+            raise ConfigError(f"programs.imports: {name!r} is no module that is installed here; remove it")
+
+
+def _numbers(value: Any, key: str) -> Iterator[tuple[str, float]]:
+    """Every number of the settings with its dotted key."""
+    if isinstance(value, float):
+        yield key, value
+    elif is_dataclass(value) or isinstance(value, dict):
+        items = value.items() if isinstance(value, dict) else vars(value).items()
+        for name, item in items:
+            yield from _numbers(item, f"{key}.{name}".lstrip("."))
+
+
+def _bound(config: Config, key: str, holds: Any, remedy: str) -> None:
+    value: Any = config
+    for part in key.split("."):
+        value = vars(value)[part]
+    # A NaN compares false with everything, so it is out of every range.
+    if value is not None and not holds(value):
+        raise ConfigError(f"{key}={value} is out of range; choose {remedy}")
