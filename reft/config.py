@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from rewards.program import IMPORTS
 
+JUDGE = "rewards.judge:judge"
+"""The reward function that is known to judge answers."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -174,6 +177,12 @@ class RewardConfig:
     """Keywords handed to the function at each call."""
     deadline: float | None = None
     """Wall seconds of a call; with one, the function runs in a process of its own that is killed when it takes longer."""
+    agreement: bool | None = None
+    """Whether the run records how often it says what the checker says, and warns where they part; null: for `JUDGE` alone."""
+
+    @property
+    def is_judge(self) -> bool:
+        return self.use == JUDGE if self.agreement is None else self.agreement
 
 
 @dataclass(frozen=True)

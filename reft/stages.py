@@ -32,7 +32,6 @@ from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
 WARMUP, FRESH = "warmup", "fresh"
-JUDGE = "rewards.judge:judge"
 
 
 class Session:
@@ -230,7 +229,7 @@ def reinforce(session: Session) -> bool:
         if saved:
             learner.load(run.checkpoint(step_name(saved[-1])))
         session.pool().publish(learner.weights(), version=saved[-1] if saved else 0)
-    judges = [name for name, reward in config.rewards.items() if reward.use == JUDGE]
+    judges = [name for name, reward in config.rewards.items() if reward.is_judge]
     journal = RunJournal(
         run,
         session.display,

@@ -32,6 +32,12 @@ class RewardError(Exception):
     """A reward function cannot be found, does not take its arguments, or returned what is no reward."""
 
 
+_RAISED = f"{__name__}.{RewardError.__name__}: "
+"""In front of what a `RewardError` says, where it comes out of a sandbox."""
+_CONFINED = f"{__name__}:call_prepared"
+"""What a sandbox calls for a function with a deadline."""
+
+
 @dataclass(frozen=True)
 class RewardTerm:
     """One line of the config's `rewards`: a function in our signature, its weight in the sum, and where it runs if not here."""
@@ -107,11 +113,12 @@ def _confined(name: str, use: str, weight: float, kwargs: Mapping[str, Any], dea
 
     def call(**columns: Any) -> Sequence[float | None]:
         try:
-            outcome = sandbox.call("rewards.scorer:call_prepared", columns)
+            outcome = sandbox.call(_CONFINED, columns)
         except (TypeError, ValueError) as error:
             raise RewardError(f"rewards.{name}: a column is no JSON, which a deadline asks for: {error}") from error
         if outcome.status != "done":
-            raise RewardError(f"rewards.{name}: {outcome.reason}")
+            reason = outcome.reason.removeprefix(_RAISED).replace(_CONFINED, use)
+            raise RewardError(reason if reason.startswith(f"rewards.{name}") else f"rewards.{name}: {reason}")
         values, refused = outcome.value
         if refused:
             raise RewardError(refused)

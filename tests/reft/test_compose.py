@@ -7,6 +7,7 @@ import pytest
 
 from reft import config as sections
 from reft.compose import Draft, annotated_defaults, compose, field_docstrings, find_config, shipped_configs
+from reft.config import RewardConfig
 from reft.errors import ConfigError
 from reft.tasks.signed_sum import SignedSum
 from reft.validation import ABOVE, AT_LEAST, AT_MOST
@@ -128,3 +129,16 @@ def test_annotated_defaults_are_a_valid_config(tmp_path: Path) -> None:
     file = tmp_path / "defaults.yaml"
     file.write_text(text + "\ntask: {use: signed_sum}\n")
     assert compose(str(file)).config.train == sections.TrainConfig()
+
+
+@pytest.mark.parametrize(
+    ("use", "agreement", "judges"),
+    [
+        ("rewards.judge:judge", None, True),
+        ("rewards.judge:judge", False, False),
+        ("mine:judge", None, False),
+        ("mine", True, True),
+    ],
+)
+def test_what_is_watched_as_a_judge(use: str, agreement: bool | None, judges: bool) -> None:
+    assert RewardConfig(use, agreement=agreement).is_judge == judges

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -27,6 +27,8 @@ class Judge:
         self.times: list[float] = []
         self.delay = 0.05
         self.drips = False
+        self.says: str | None = ""
+        """In place of a judgement."""
         self.most = self.now = 0
         self.lock = threading.Lock()
         outer = self
@@ -53,7 +55,7 @@ class Judge:
             self.failures -= fails
         time.sleep(self.delay)
         text = body["messages"][0]["content"]
-        reply = "Yes." if "is 4" in text.split("response:")[1] else "no"
+        reply = self.says if self.says != "" else "Yes." if "is 4" in text.split("response:")[1] else "no"
         content = json.dumps({"choices": [{"message": {"content": reply}}]}).encode()
         with self.lock:
             self.now -= 1
@@ -80,6 +82,13 @@ COLUMNS = {"prompts": ["2+2?"] * 6, "answer": ["4"] * 6}
 TEXTS = [f"it is {number}" for number in range(6)]
 
 
+def judged_once(server: Judge, **settings: float) -> Callable[..., list[float | None]]:
+    """A judge that has given a judgement, as at a run's start."""
+    reward = judge(server.url, "wise", **settings)
+    assert reward(completions=["it is 4"], prompts=["?"], answer=["4"]) == [1.0]
+    return reward
+
+
 def test_it_asks_side_by_side_and_remembers(server: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     reward = judge(server.url, "wise", concurrency=4)
@@ -102,12 +111,14 @@ def test_the_same_is_asked_once(server: Judge) -> None:
     reward = judge(server.url, "wise", concurrency=6)
     many = {"completions": ["it is 4"] * 6, **COLUMNS}
     assert reward(**many) == [1.0] * 6
-    server.failures = 9
+    others = {**many, "completions": ["so it is 4"] * 6}
     reward = judge(server.url, "wise", concurrency=6, retries=0)
-    assert reward(**many) == [None] * 6
-    assert len(server.asked) == 2
+    assert reward(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [0.0]
+    server.failures = 9
+    assert reward(**others) == [None] * 6
+    assert len(server.asked) == 3
     server.failures = 0
-    assert reward(**many) == [1.0] * 6, "that there was none is not remembered"
+    assert reward(**others) == [1.0] * 6, "that there was none is not remembered"
 
 
 @pytest.mark.parametrize("dated", [False, True])
@@ -120,17 +131,48 @@ def test_it_waits_as_long_as_it_is_asked_to(server: Judge, dated: bool) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413])
 def test_a_refusal_is_final(server: Judge, status: int) -> None:
+    reward = judged_once(server)
     server.failures, server.status = 9, status
-    assert judge(server.url, "wise")(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
-    assert len(server.asked) == 1
+    assert reward(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("status", [401, 503])
+def test_one_that_never_answers_fails_at_the_first_call(server: Judge, status: int) -> None:
+    server.failures, server.status = 9, status
+    with pytest.raises(ConnectionError, match=f"given no judgement: .*{status}"):
+        judge(server.url, "wise", retries=1)(completions=TEXTS[:2], prompts=["?"] * 2, answer=["4"] * 2)
+    with pytest.raises(ConnectionError, match=r"given no judgement: it gave nothing in 1 tries: .*refused"):
+        judge("http://127.0.0.1:1/v1", "wise", retries=0)(completions=["x"], prompts=["?"], answer=["4"])
+
+
+@pytest.mark.parametrize("says", [None, "Perhaps.", "<think>Is there no way? Yes"])
+def test_a_reply_that_judges_nothing_is_told(server: Judge, says: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    reward = judged_once(server)
+    server.says = says
+    for _ in range(3):
+        assert reward(completions=TEXTS[:2], prompts=["?"] * 2, answer=["4"] * 2) == [None, None]
+    assert len(caplog.records) == 1, "not for each sample"
+    assert "its reply is neither yes nor no" in caplog.text
+    with pytest.raises(ConnectionError, match="neither yes nor no"):
+        judge(server.url, "wise")(completions=TEXTS[:1], prompts=["?"], answer=["4"])
+
+
+def test_what_a_request_holds(server: Judge) -> None:
+    one = {"completions": ["it is 4"], "prompts": ["?"], "answer": ["4"]}
+    judge(server.url, "wise")(**one)
+    judge(server.url, "wise", parameters={"max_completion_tokens": 9})(**one)
+    assert {"temperature": 0, "max_tokens": 512}.items() <= server.asked[0].items()
+    assert server.asked[1].keys() == {"path", "key", "model", "messages", "max_completion_tokens"}
 
 
 @pytest.mark.parametrize("drips", [False, True])
 def test_what_comes_too_late_is_tried_again(server: Judge, drips: bool) -> None:
+    reward = judged_once(server, retries=1, timeout=0.3)
     server.drips, server.delay = drips, 0.05 if drips else 0.6
-    assert judge(server.url, "wise", retries=1, timeout=0.3)(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
+    assert reward(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
     server.drips = False
-    assert len(server.asked) == 2
+    assert len(server.asked) == 3
 
 
 @pytest.mark.parametrize(("wish", "pause"), [(None, 0), ("3", 3), ("86400", LONGEST_PAUSE), ("soon", 0), ("-1", 0)])
@@ -139,9 +181,9 @@ def test_pauses(wish: str | None, pause: float) -> None:
 
 
 def test_no_judge_is_no_reward(server: Judge) -> None:
+    reward = judged_once(server, retries=1)
     server.failures = 10
-    assert judge(server.url, "wise", retries=1)(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
-    assert judge("http://127.0.0.1:1/v1", "wise", retries=0)(completions=["x"], prompts=["?"], answer=["4"]) == [None]
+    assert reward(completions=TEXTS[:1], prompts=["?"], answer=["4"]) == [None]
 
 
 def test_it_is_named_in_the_config(server: Judge) -> None:
