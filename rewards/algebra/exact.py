@@ -1,10 +1,8 @@
-"""Exact values of trees at given points, where they are rational and not too large. Also the points."""
+"""Exact values of trees at given points, where they are rational and not too large."""
 
-import hashlib
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from fractions import Fraction
 
 from rewards.algebra.arithmetic import mp, tick
@@ -46,39 +44,6 @@ def names(tree: Tree) -> set[str]:
             else:
                 stack.extend(node[skip:])
     return found - {"pi", "e", "i"}
-
-
-def point(seed: str, wanted: set[str], number: int, whole: AbstractSet[str] = frozenset()) -> dict[str, Fraction]:
-    """A rational for each name, from a hash: the same for the same pair of answers, wherever it is checked.
-
-    Points 0 to 2 are positive. Point 3 is negative throughout, the others in half of the names each; from point 1 on, every
-    second one is a hundred times as far out. Names in `whole` get integers, even and odd ones.
-    """
-    values = {}
-    for place, name in enumerate(sorted(wanted)):
-        digest = hashlib.blake2b(f"{seed}/{name}/{number}".encode(), digest_size=4).digest()
-        drawn = int.from_bytes(digest, "big")
-        if name in whole:
-            value = Fraction(2 * (drawn % 12) + 2 + (number >> place % 2) % 2)
-        else:
-            value = Fraction(drawn % 997 + 211, 311) * (100 if number % 2 else 1)
-        negative = number == 3 or (number > 3 and (place + number) % 2 == 0)
-        values[name] = -value if negative else value
-    return values
-
-
-def integers(tree: Tree) -> set[str]:
-    """Names that stand for integers: those in exponents of negative numbers and of i, as in (-1)^n."""
-    if not isinstance(tree, tuple) or not tree:
-        return set()
-    found: set[str] = set().union(*map(integers, tree[1:]))
-    if tree[0] == "^" and (tree[1] == "i" or (isinstance(tree[1], tuple) and tree[1][0] == "neg" and not names(tree[1]))):
-        found |= names(tree[2])
-    return found
-
-
-POSITIVE, POINTS = 3, 6
-"""Points with positive values alone, and points in all."""
 
 
 def exact(tree: Tree, env: Env) -> Fraction:  # noqa: C901 (one case a kind of node)

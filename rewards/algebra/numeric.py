@@ -5,10 +5,13 @@ Towers and factorials are not built: a magnitude beyond `LARGEST_LOG` is `Huge`,
 
 import hashlib
 from fractions import Fraction
+from functools import reduce
+from operator import add, mul
 
-from rewards.algebra.arithmetic import Complex, Real, is_real, mp, tick
+from rewards.algebra.arithmetic import Complex, is_real, mp, tick
+from rewards.algebra.ball import Ball, Blurred, integer, rounded
 from rewards.algebra.cursor import Tree, tag
-from rewards.algebra.exact import Env, NoValue, exact
+from rewards.algebra.exact import Env, NoValue, exact, names
 
 LARGEST_LOG = 10**9
 """Natural logarithm of the largest magnitude that is computed with."""
@@ -16,15 +19,27 @@ LARGEST_EXPONENT = 10**15
 """And degree of a root; whether a larger one is whole cannot be seen without building it."""
 DIGITS = 50
 MORE_DIGITS = 160
-"""For values that agree, or vanish, at the usual precision."""
-PROOF_DIGITS = 1_000
-"""Of values that agree, looked at once more: 1 and 1 - e^-300 differ."""
-MOST_REACH = 2_000
-"""Digits of the largest terms of a sum beyond which it cannot be told what is left of them."""
+"""For what the usual precision does not tell."""
+OPAQUE_DIGITS = 25
+"""Of an argument of a function that nobody defined."""
+
+
+ELEMENTARY = {
+    "sqrt": "sqrt", "cbrt": "cbrt", "abs": "fabs", "ln": "log", "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot",
+    "sec": "sec", "csc": "csc", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arccot": "acot", "arcsec": "asec",
+    "arccsc": "acsc", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "coth": "coth", "sech": "sech", "csch": "csch",
+    "asinh": "asinh", "acosh": "acosh", "atanh": "atanh", "floor": "floor", "ceil": "ceil", "sgn": "sign", "re": "re",
+    "im": "im", "arg": "arg", "zeta": "zeta", "gamma": "gamma",
+}  # fmt: skip
+"""Functions of one argument, and their names in mpmath."""
+SCALING = {"sqrt", "cbrt", "root", "abs", "ln", "log", "floor", "ceil", "sgn", "re", "im", "arg", "factorial"}
+"""Functions that show as many digits of their value as there are of the argument, however large or small that is."""
+SATURATING = {"tanh", "coth"}
+"""Functions that come as near to a constant as the exponential of their argument is small."""
 
 
 class Huge(NoValue):
-    """A magnitude beyond `LARGEST_LOG`."""
+    """The value itself, real and positive, is larger than the exponential of `LARGEST_LOG`."""
 
 
 def numeric(tree: Tree, env: Env) -> Complex:
@@ -33,49 +48,183 @@ def numeric(tree: Tree, env: Env) -> Complex:
     Raises:
         NoValue: where it has none; `Huge` where it is too large to compute with.
     """
-    value = _numeric(tree, env)
-    if not mp.isfinite(value):
-        raise NoValue
+    value = Evaluation()(tree, env).value
     return value.real if not is_real(value) and value.imag == 0 else value
 
 
-def _numeric(tree: Tree, env: Env) -> Complex:  # noqa: C901 (one case a kind of node)
-    tick()
-    if isinstance(tree, Fraction):
-        return mp.mpf(tree.numerator) / tree.denominator
-    if isinstance(tree, str):
-        if tree in env:
-            return mp.mpf(env[tree].numerator) / env[tree].denominator
-        constant = {"pi": mp.pi, "e": mp.e, "i": mp.mpc(0, 1)}.get(tree)
-        if constant is None:
-            raise NoValue(f"{tree} is not known")
-        return +constant
-    match tree[0]:
-        case "dec":
-            return mp.mpf(tree[1].numerator) / tree[1].denominator
-        case "+":
-            return mp.fsum(_numeric(part, env) for part in tree[1:])
-        case "*":
-            return mp.fprod(_numeric(part, env) for part in tree[1:])
-        case "neg":
-            return -_numeric(tree[1], env)
-        case "/":
-            return _divide(_numeric(tree[1], env), _numeric(tree[2], env))
-        case "^":
-            return _power(tree[1], tree[2], env)
-        case "pct":
-            return _numeric(tree[1], env) / 100
-        case "deg" | "unit":
-            return _numeric(tree[1], env)
-        case "base":
-            return mp.mpf(_in_base(tree[1], tree[2]))
-        case "ratio" if len(tree) == 3:
-            return _divide(_numeric(tree[1], env), _numeric(tree[2], env))
-        case "fn":
-            return _function(tree[1], tree[2:], env)
-        case "call" | "big":
-            return _opaque(tree, env)
-    raise NoValue(f"{tree[0]} has no single value")
+class Evaluation:
+    """Values of trees at mpmath's working precision with bounds of their error, and what was seen on the way.
+
+    Raises:
+        NoValue: where a tree has no value; `Huge` where it is too large to compute with, `Blurred` where more digits may help.
+    """
+
+    def __init__(self) -> None:
+        self.span = 0
+        """Decimal digits between 1 and the largest or smallest term of a sum, or argument of a function, so far."""
+        self.branched: set[str] = set()
+        """Names in roots, logarithms and the like that had no real value."""
+
+    def __call__(self, tree: Tree, env: Env) -> Ball:  # noqa: C901 (one case a kind of node)
+        tick()
+        if isinstance(tree, Fraction):
+            return _rational(tree)
+        if isinstance(tree, str):
+            if tree in env:
+                return _rational(env[tree])
+            if tree == "i":
+                return Ball(mp.mpc(0, 1), mp.mpf(0))
+            if tree not in ("pi", "e"):
+                raise NoValue(f"{tree} is not known")
+            return rounded(+mp.pi if tree == "pi" else +mp.e, mp.mpf(0))
+        match tree[0]:
+            case "dec":
+                return _rational(tree[1])
+            case "+":
+                return reduce(add, [self._spanned(self._part(part, env)) for part in tree[1:]])
+            case "*":
+                return reduce(mul, [self._part(part, env) for part in tree[1:]])
+            case "neg":
+                return -self._part(tree[1], env)
+            case "/":
+                return self._part(tree[1], env) / self._part(tree[2], env)
+            case "^":
+                return self._branches(tree, self._power(tree[1], tree[2], env))
+            case "pct":
+                return self._part(tree[1], env) / integer(100)
+            case "deg" | "unit":
+                return self._part(tree[1], env)
+            case "base":
+                return integer(_in_base(tree[1], tree[2]))
+            case "ratio" if len(tree) == 3:
+                return self._part(tree[1], env) / self._part(tree[2], env)
+            case "fn":
+                return self._branches(tree, self._function(tree[1], tree[2:], env))
+            case "call" | "big":
+                return self._opaque(tree, env)
+        raise NoValue(f"{tree[0]} has no single value")
+
+    def _part(self, tree: Tree, env: Env) -> Ball:
+        """The value of a part. What is made of one that is huge need not be so itself."""
+        try:
+            return self(tree, env)
+        except Huge as error:
+            raise NoValue("a part is too large") from error
+
+    def _spanned(self, ball: Ball) -> Ball:
+        """The value, counted in the span."""
+        if ball.value:
+            self.span = max(self.span, abs(mp.mag(ball.value)) * 3 // 10)
+        return ball
+
+    def _branches(self, tree: Tree, ball: Ball) -> Ball:
+        """The value of a power or a function. Of a formula without i that is not real, the names are kept."""
+        if not is_real(ball.value):
+            if ball.value.imag == 0:
+                return Ball(ball.value.real, ball.error)
+            if not _mentions(tree, "i"):
+                self.branched |= names(tree)
+        return ball
+
+    def _power(self, base_tree: Tree, exponent_tree: Tree, env: Env) -> Ball:
+        base = self(base_tree, env)
+        if base.value == 1 and not base.error:
+            return base
+        rises = is_real(base.value) and base.value > 1
+        try:
+            exponent = self._spanned(self(exponent_tree, env))
+        except Huge as error:
+            if rises:
+                raise
+            raise NoValue("an exponent is too large") from error
+        if base.value:
+            power = exponent.value * mp.log(abs(base.value))
+            if rises and is_real(power) and power > LARGEST_LOG:
+                raise Huge
+            if abs(exponent.value) > LARGEST_EXPONENT or abs(power) > LARGEST_LOG:
+                raise NoValue("a power is too large or too small")
+        if is_real(base.value) and base.value < 0 and is_real(exponent.value) and not mp.isint(exponent.value):
+            # An odd root of a negative number is read as the real one, as \\sqrt[3]{-8} is.
+            odd = _odd_denominator(exponent_tree)
+            if odd is not None:
+                return -((-base) ** exponent) if odd.numerator % 2 else (-base) ** exponent
+        return base**exponent
+
+    def _function(self, name: str, arguments: tuple[Tree, ...], env: Env) -> Ball:  # noqa: C901 (one case a kind of node)
+        if name == "factorial":
+            return self._factorial(self(arguments[0], env))
+        balls = [self._part(part, env) for part in arguments]
+        first = balls[0]
+        if tag(arguments[0]) == "deg":
+            first = first * rounded(mp.pi / 180, mp.mpf(0))
+        if name not in SCALING:
+            self._spanned(first)
+            if abs(first.value) > LARGEST_LOG:
+                raise NoValue("an argument is too large")
+        if name in SATURATING:
+            self.span = max(self.span, int(abs(first.value)))
+        if name in ELEMENTARY:
+            if name == "ln":
+                first.nonzero()
+            return first.through(getattr(mp, ELEMENTARY[name]))
+        match name:
+            case "root":
+                return _root(first, balls[1])
+            case "log":
+                base = integer(10) if len(arguments) == 1 else balls[1]
+                for ball in (first, base):
+                    ball.nonzero()
+                return first.through(mp.log) / base.through(mp.log)
+            case "binom":
+                if max(abs(ball.value) for ball in balls) > 10**8:
+                    raise NoValue("a binomial coefficient is too large")
+                above, below = (ball.value for ball in balls)
+                chosen = first.through(lambda value: mp.binomial(value, below))
+                return Ball(chosen.value, chosen.error + balls[1].through(lambda value: mp.binomial(above, value)).error)
+            case "max" | "min":
+                if not all(is_real(ball.value) for ball in balls):
+                    raise NoValue
+                pick = max if name == "max" else min
+                return Ball(pick(ball.value for ball in balls), max(ball.error for ball in balls))
+        raise NoValue(f"{name} is not known")
+
+    def _factorial(self, ball: Ball) -> Ball:
+        if abs(ball.value) > 10**8:
+            raise Huge if is_real(ball.value) and ball.value > 0 else NoValue
+        return ball.through(mp.factorial)
+
+    def _opaque(self, tree: Tree, env: Env) -> Ball:
+        """A function that nobody defined: a number that depends on its name and on the values of its arguments alone."""
+        parts = [tree[0], tree[1]]
+        for argument in tree[2:]:
+            if argument is None:
+                parts.append("")
+                continue
+            try:
+                ball = self._argument(argument, env)
+                if ball.error > abs(ball.value) * mp.mpf(10) ** -OPAQUE_DIGITS:
+                    raise Blurred("an argument that may be another")
+                parts.append(mp.nstr(ball.value, OPAQUE_DIGITS))
+            except Blurred:
+                raise
+            except NoValue:
+                parts.append(repr(argument))
+        digest = hashlib.blake2b("/".join(parts).encode(), digest_size=16).digest()
+        return rounded(mp.mpf(int.from_bytes(digest, "big")) / mp.mpf(2) ** 127, mp.mpf(0))
+
+    def _argument(self, argument: Tree, env: Env) -> Ball:
+        if isinstance(argument, tuple) and argument[0] == "rel":
+            return reduce(add, [integer(place + 1) * self._part(term, env) for place, term in enumerate(argument[2])])
+        return self._part(argument, env)
+
+
+def _mentions(tree: Tree, name: str) -> bool:
+    return tree == name or (isinstance(tree, tuple) and any(_mentions(part, name) for part in tree[1:]))
+
+
+def _rational(value: Fraction) -> Ball:
+    above = integer(value.numerator)
+    return above if value.denominator == 1 else above / integer(value.denominator)
 
 
 def _in_base(digits: str, base: int) -> int:
@@ -87,35 +236,6 @@ def _in_base(digits: str, base: int) -> int:
         raise NoValue from error
 
 
-def _divide(above: Complex, below: Complex) -> Complex:
-    if below == 0:
-        raise NoValue("division by zero")
-    return above / below
-
-
-def _power(base_tree: Tree, exponent_tree: Tree, env: Env) -> Complex:
-    base, exponent = _numeric(base_tree, env), _numeric(exponent_tree, env)
-    if base == 0:
-        if mp.re(exponent) <= 0:
-            raise NoValue
-        return mp.mpf(0)
-    if base == 1:
-        return mp.mpf(1)
-    if abs(exponent) > LARGEST_EXPONENT:
-        raise Huge
-    if abs(exponent) * abs(mp.log(abs(base))) > LARGEST_LOG:
-        raise Huge
-    if is_real(exponent) and exponent == int(exponent) and abs(exponent) < 10_000:
-        return base ** int(exponent)
-    if is_real(base) and base < 0 and is_real(exponent):
-        # An odd root of a negative number is read as the real one, as \sqrt[3]{-8} is.
-        with_exact = _odd_denominator(exponent_tree)
-        if with_exact is not None:
-            magnitude = mp.power(-base, exponent)
-            return -magnitude if with_exact.numerator % 2 else magnitude
-    return mp.power(base, exponent)
-
-
 def _odd_denominator(tree: Tree) -> Fraction | None:
     try:
         value = exact(tree, {})
@@ -124,93 +244,10 @@ def _odd_denominator(tree: Tree) -> Fraction | None:
     return value if value.denominator % 2 and value.denominator > 1 else None
 
 
-def _function(name: str, arguments: tuple[Tree, ...], env: Env) -> Complex:  # noqa: C901 (one case a kind of node)
-    first = _numeric(arguments[0], env)
-    if tag(arguments[0]) == "deg":
-        first = first * mp.pi / 180
-    if name in _ELEMENTARY:
-        if abs(first) > LARGEST_LOG and name not in ("sqrt", "abs", "ln", "cbrt", "floor", "ceil", "sgn"):
-            raise Huge
-        return _elementary(name, first)
-    match name:
-        case "root":
-            degree = _numeric(arguments[1], env)
-            if degree == 0:
-                raise NoValue
-            if abs(degree) > LARGEST_EXPONENT:
-                raise Huge
-            if is_real(first) and first < 0 and degree == int(degree) and int(degree) % 2:
-                return -mp.power(-first, 1 / degree)
-            return mp.power(first, 1 / degree)
-        case "log":
-            base = mp.mpf(10) if len(arguments) == 1 else _numeric(arguments[1], env)
-            if first == 0 or base in (0, 1):
-                raise NoValue
-            return mp.log(first) / mp.log(base)
-        case "factorial":
-            if abs(first) > 10**7 * 10:
-                raise Huge
-            return mp.factorial(first)
-        case "binom":
-            second = _numeric(arguments[1], env)
-            if max(abs(first), abs(second)) > 10**8:
-                raise Huge
-            return mp.binomial(first, second)
-        case "max" | "min":
-            values = [_real(_numeric(part, env)) for part in arguments]
-            return max(values) if name == "max" else min(values)
-    raise NoValue(f"{name} is not known")
-
-
-def _real(value: Complex) -> Real:
-    if not is_real(value) and value.imag != 0:
-        raise NoValue
-    return mp.re(value)
-
-
-_PLAIN = {
-    "sqrt": "sqrt", "cbrt": "cbrt", "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "asin", "arccos": "acos",
-    "arctan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "asinh": "asinh", "acosh": "acosh", "atanh": "atanh",
-    "floor": "floor", "ceil": "ceil", "sgn": "sign", "re": "re", "im": "im", "arg": "arg",
-}  # fmt: skip
-"""Functions that mpmath has, and their names there."""
-_RECIPROCAL = {"cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh", "sech": "cosh", "csch": "sinh"}
-"""Functions that are one over another."""
-_OF_RECIPROCAL = {"arccot": "atan", "arcsec": "acos", "arccsc": "asin"}
-"""Functions that are another of one over the argument."""
-_ELEMENTARY = {"abs", "ln", *_PLAIN, *_RECIPROCAL, *_OF_RECIPROCAL}
-
-
-def _elementary(name: str, value: Complex) -> Complex:
-    if name == "abs":
-        return abs(value)
-    if name == "ln":
-        if value == 0:
-            raise NoValue
-        return mp.log(value)
-    if name in _RECIPROCAL:
-        return _divide(mp.mpf(1), getattr(mp, _RECIPROCAL[name])(value))
-    if name in _OF_RECIPROCAL:
-        return getattr(mp, _OF_RECIPROCAL[name])(_divide(mp.mpf(1), value))
-    return getattr(mp, _PLAIN[name])(value)
-
-
-def _opaque(tree: Tree, env: Env) -> Real:
-    """A function that nobody defined: a number that depends on its name and on the values of its arguments alone."""
-    parts = [tree[0], tree[1]]
-    for argument in tree[2:]:
-        if argument is None:
-            parts.append("")
-            continue
-        try:
-            parts.append(mp.nstr(_opaque_numeric(argument, env), 25))
-        except NoValue:
-            parts.append(repr(argument))
-    digest = hashlib.blake2b("/".join(parts).encode(), digest_size=16).digest()
-    return mp.mpf(int.from_bytes(digest, "big")) / mp.mpf(2) ** 127
-
-
-def _opaque_numeric(argument: Tree, env: Env) -> Complex:
-    if isinstance(argument, tuple) and argument[0] == "rel":
-        return mp.fsum((place + 1) * _numeric(term, env) for place, term in enumerate(argument[2]))
-    return _numeric(argument, env)
+def _root(ball: Ball, degree: Ball) -> Ball:
+    value = degree.nonzero()
+    if abs(value) > LARGEST_EXPONENT:
+        raise NoValue("a degree is too large")
+    if is_real(ball.value) and ball.value < 0 and mp.isint(value) and int(value) % 2:
+        return -((-ball) ** (integer(1) / degree))
+    return ball ** (integer(1) / degree)

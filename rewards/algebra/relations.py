@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
-from rewards.algebra.arithmetic import Complex, Real, is_real, mp
+from rewards.algebra.arithmetic import Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
-from rewards.algebra.exact import POINTS, POSITIVE, NoValue, names, point
-from rewards.algebra.numeric import DIGITS, MORE_DIGITS, MOST_REACH, PROOF_DIGITS, numeric
+from rewards.algebra.exact import Env, NoValue, names
+from rewards.algebra.numeric import DIGITS, numeric
+from rewards.algebra.points import At, Side, is_zero, of, reference, same_everywhere
 from rewards.algebra.regions import FLIPPED
 
 
@@ -30,61 +32,37 @@ def _difference(tree: Tree) -> Tree:
 
 def _proportional(left: Tree, right: Tree, sign: int, either: bool) -> bool | None:
     """Whether `left / right` is the same number everywhere, other than 0, and of the given sign unless either will do."""
-    verdict, reach = _proportional_to(DIGITS, left, right, sign, either)
-    if not verdict:
+    trees = (left, right)
+    first = reference(trees)
+    nothing = [is_zero(of(tree), first) for tree in trees]
+    if nothing != [False, False]:
+        return False if True in nothing else None  # an equation that is always true says nothing
+
+    def crossed(one: Tree, other: Tree) -> Side:
+        return lambda at, env: at(one, env) * at(other, first)
+
+    verdict = same_everywhere(trees, crossed(left, right), crossed(right, left))
+    if not verdict or either:
         return verdict
-    # Beside x^100 a constant shows only in later digits, and an end of 10^-60 is not 0.
-    return None if reach > MOST_REACH else _proportional_to(2 * reach + PROOF_DIGITS, left, right, sign, either)[0]
-
-
-def _proportional_to(digits: int, left: Tree, right: Tree, sign: int, either: bool) -> tuple[bool | None, int]:
-    """The same as far as so many digits tell, and the digits before the point of the largest value."""
-    wanted = names(left) | names(right)
-    seed = repr(sorted((repr(left), repr(right))))
-    ratios: list[Complex] = []
-    reach = 0
-    with mp.workdps(digits):
-        tiny, close = mp.mpf(10) ** -(digits * 4 // 5), mp.mpf(10) ** -(digits * 3 // 5)
-        for number in range(POINTS):
-            env = point(seed, wanted, number)
-            try:
-                above, below = numeric(left, env), numeric(right, env)
-            except (NoValue, ValueError, ArithmeticError):
-                continue
-            if number >= POSITIVE and not (is_real(above) and is_real(below)):
-                continue  # roots have branches there
-            if abs(below) < tiny or abs(above) < tiny:
-                return False, reach  # an equation that is always true says nothing
-            reach = max(reach, int(mp.log10(max(abs(above), abs(below)))))
-            ratios.append(above / below)
-        if (len(ratios) < 2 and wanted) or not ratios:
-            return None, reach
-        first = ratios[0]
-        if any(abs(ratio - first) > abs(first) * close for ratio in ratios):
-            return False, reach
-        return bool(either or mp.re(first) * sign > 0), reach
+    with mp.workdps(DIGITS):
+        return bool(mp.re(numeric(left, first) / numeric(right, first)) * sign > 0)
 
 
 def agree(operators: Sequence[str], terms: Sequence[Tree]) -> bool:
     """Whether a chain of numbers is about one number: the last is what the first is, and approximations are near it. A slip
     between the two does not count, nor do terms that have names."""
-    with mp.workdps(MORE_DIGITS):
-        exact_terms: list[Tree] = [terms[0]]
-        near_terms: list[Tree] = []
-        for operator, term in zip(operators, terms[1:], strict=True):
-            (near_terms if operator == "~" else exact_terms).append(term)
-        values = [value for term in exact_terms if (value := _number(term)) is not None]
-        if not values:
+    exact_terms: list[Tree] = [terms[0]]
+    near_terms: list[Tree] = []
+    for operator, term in zip(operators, terms[1:], strict=True):
+        (near_terms if operator == "~" else exact_terms).append(term)
+    with mp.workdps(DIGITS):
+        known = [term for term in exact_terms if _number(term) is not None]
+        if not known:
             return True
-        if not _near(values[0], values[-1]):
+        if not same_everywhere((), of(known[0]), of(known[-1])):
             return False
-        return all(_approximates(term, values[0]) for term in near_terms)
-
-
-def _near(left: Complex, right: Complex) -> bool:
-    """Whether two values of the working precision differ by rounding alone."""
-    close, nothing = mp.mpf(10) ** -(mp.dps * 3 // 5), mp.mpf(10) ** -(mp.dps * 4 // 5)
-    return bool(abs(left - right) <= max(max(abs(left), abs(right)) * close, nothing))
+        about = _number(known[0])
+        return all(_approximates(term, about) for term in near_terms)
 
 
 def _number(tree: Tree) -> Real | None:
@@ -123,25 +101,25 @@ def solves(relation: Tree, value: Tree, name: str = "") -> bool | None:
         return False
     solved = next(iter(free))
     difference = _difference(relation)
-    seed = repr(sorted((repr(relation), repr(value))))
-    with mp.workdps(MORE_DIGITS):
-        slopes = []
-        for number in range(POINTS):
-            env = point(seed, names(relation), number)
-            try:
-                at = [numeric(difference, {**env, solved: Fraction(step)}) for step in (0, 1, 3, -2)]
-                known = numeric(value, env)
-            except (NoValue, ValueError, ArithmeticError):
-                continue
-            if number >= POSITIVE and not all(is_real(value) for value in (*at, known)):
-                continue  # roots have branches there
-            slope = at[1] - at[0]
-            bent = max(abs(at[2] - at[0] - 3 * slope), abs(at[3] - at[0] + 2 * slope))
-            if slope == 0 or not _near(slope + bent, slope):
-                return False
-            slopes.append(slope)
-            if not _near(-at[0] / slope, known):
-                return False
-        if not slopes:
-            return None
-        return bool(name) or all(_near(slope, slopes[0]) for slope in slopes)
+    trees = (relation, value)
+    first = reference(trees)
+
+    def rise(at: At, env: Env, to: int) -> Any:
+        return at(difference, {**env, solved: Fraction(to)}) - at(difference, {**env, solved: Fraction(0)})
+
+    if (flat := is_zero(lambda at, env: rise(at, env, 1), first)) is not False:
+        return False if flat else None
+    claims: list[tuple[Side, Side]] = [
+        (lambda at, env: -at(difference, {**env, solved: Fraction(0)}), lambda at, env: at(value, env) * rise(at, env, 1)),
+        (lambda at, env: rise(at, env, 3), lambda at, env: at(Fraction(3), env) * rise(at, env, 1)),
+        (lambda at, env: rise(at, env, -2), lambda at, env: at(Fraction(-2), env) * rise(at, env, 1)),
+    ]
+    if not name:
+        claims.append((lambda at, env: rise(at, env, 1), lambda at, _env: rise(at, first, 1)))
+    verdict: bool | None = True
+    for claim in claims:
+        found = same_everywhere(trees, *claim)
+        if found is False:
+            return False
+        verdict = verdict and found
+    return verdict

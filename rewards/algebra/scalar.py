@@ -1,19 +1,15 @@
-"""Do two trees have the same value, for all values of their names? Decided by evaluation at points, exactly where that goes.
-
-The points are derived from the two trees, so a verdict is the same everywhere and always, and nobody picks them. Two different
-polynomials, or closed forms, agree at several such points to a hundred digits with negligible probability (Schwartz 1980;
-Zippel 1979).
-"""
+"""Do two single values agree, as a policy has it? Units, percents, degrees and decimals; what is left, at points."""
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from rewards.algebra.arithmetic import Complex, Real, is_real, mp
+from rewards.algebra.arithmetic import Real, is_real, mp
 from rewards.algebra.cursor import Tree, tag
-from rewards.algebra.exact import POINTS, POSITIVE, Env, Inexact, NoValue, exact, integers, names, point
-from rewards.algebra.numeric import DIGITS, MORE_DIGITS, MOST_REACH, PROOF_DIGITS, Huge, numeric
+from rewards.algebra.exact import NoValue, exact, names
+from rewards.algebra.numeric import MORE_DIGITS, numeric
+from rewards.algebra.points import of, same_everywhere
 from rewards.algebra.units import SCALES, unit
 
 BINARY_DIGITS = 15
@@ -73,10 +69,10 @@ def same_value(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if len(wanted) > MOST_NAMES:
         return None
     if not wanted:
-        with mp.workdps(DIGITS):
+        with mp.workdps(MORE_DIGITS):
             if (verdict := _same_decimal(gold, answer, policy)) is not None:
                 return verdict
-    return _same_everywhere(gold, answer, wanted)
+    return same_everywhere((gold, answer), of(gold), of(answer))
 
 
 def _infinity(tree: Tree) -> int:
@@ -192,7 +188,7 @@ def _same_decimal(gold: Tree, answer: Tree, policy: Policy) -> bool | None:
     if values[0] is None or values[1] is None:
         return None
     difference = abs(values[0] - values[1])
-    if difference <= policy.tolerance or difference <= mp.mpf(10) ** (-DIGITS + 12) * abs(values[0]):
+    if difference <= policy.tolerance or same_everywhere((gold, answer), of(gold), of(answer)):
         return True
     if not policy.rounding or _is_integer(gold):
         return False
@@ -227,92 +223,3 @@ def _real_value(tree: Tree) -> Real | None:
     except (NoValue, ValueError, ArithmeticError):
         return None
     return value if is_real(value) else None
-
-
-# Evaluation at points
-
-
-def _same_everywhere(gold: Tree, answer: Tree, wanted: set[str]) -> bool | None:
-    seed = repr(sorted((repr(gold), repr(answer))))
-    whole = integers(gold) | integers(answer)
-    if len(wanted) == 1 and (_has_factorial(gold) or _has_factorial(answer)):
-        whole = wanted  # of other numbers, factorials are too large to be compared
-    decided = 0
-    for number in range(POSITIVE if wanted else 1):
-        verdict = _same_at(gold, answer, point(seed, wanted, number, whole))
-        if verdict is False:
-            return False
-        decided += verdict is True
-    if not decided:
-        return None
-    # |x| and x agree where x is positive. Elsewhere roots have branches, so only real values on both sides count there.
-    for number in range(POSITIVE, POINTS if wanted else POSITIVE):
-        if _same_at(gold, answer, point(seed, wanted, number, whole), real_only=True) is False:
-            return False
-    return True
-
-
-def _has_factorial(tree: Tree) -> bool:
-    return isinstance(tree, tuple) and (tree[:2] == ("fn", "factorial") or any(map(_has_factorial, tree)))
-
-
-def _same_at(gold: Tree, answer: Tree, env: Env, real_only: bool = False) -> bool | None:
-    try:
-        return exact(gold, env) == exact(answer, env)
-    except Inexact:
-        pass
-    except NoValue:
-        return None
-    values: list[Complex | None] = []
-    huge = 0
-    sizes: list[Real] = []
-    for digits in (DIGITS, MORE_DIGITS):
-        with mp.workdps(digits):
-            values, huge = [], 0
-            for tree in (gold, answer):
-                try:
-                    values.append(numeric(tree, env))
-                except Huge:
-                    huge += 1
-                    values.append(None)
-                except (NoValue, ValueError, ArithmeticError):
-                    values.append(None)
-            if values[0] is None or values[1] is None:
-                return False if huge == 1 and any(value is not None for value in values) else None
-            if real_only and not all(is_real(value) for value in values):
-                return None
-            left, right = values[0], values[1]
-            size, apart = max(abs(left), abs(right)), abs(left - right)
-            if digits == MORE_DIGITS and (size == 0 or apart <= size * mp.mpf(10) ** -(digits * 3 // 5)):
-                return _confirmed(gold, answer, env)
-            if size > mp.mpf(10) ** (-digits // 2) and apart > size * mp.mpf(10) ** -12:
-                return False  # clearly apart; smaller differences, and values near nothing, are looked at more closely
-            sizes.append(size)
-    # What is nothing but for rounding shrinks with more digits; what is truly tiny does not.
-    return bool(sizes[1] < sizes[0] * mp.mpf(10) ** -(MORE_DIGITS - DIGITS - 20))
-
-
-def _confirmed(gold: Tree, answer: Tree, env: Env) -> bool | None:
-    """Whether two values that agree so far agree to a thousand digits, those included that large terms of a sum cancel.
-    None where such terms are too large to be seen to the last digit."""
-    with mp.workdps(DIGITS):
-        reach = max(_reach(tree, env) for tree in (gold, answer))
-    if reach > MOST_REACH:
-        return None
-    if env and reach <= MORE_DIGITS - DIGITS:
-        return True  # other points tell what these digits do not
-    with mp.workdps(2 * reach + PROOF_DIGITS):
-        values = [numeric(tree, env) for tree in (gold, answer)]
-        size, apart = max(map(abs, values)), abs(values[0] - values[1])
-        return bool(apart <= max(size, mp.mpf(1)) * mp.mpf(10) ** -(reach + PROOF_DIGITS * 9 // 10))
-
-
-def _reach(tree: Tree, env: Env) -> int:
-    """Digits before the point of the largest term of a sum anywhere in a tree."""
-    if not isinstance(tree, tuple) or tree[0] in ("dec", "big", "call"):
-        return 0
-    reach = max((_reach(part, env) for part in tree[1:]), default=0)
-    if tree[0] == "+":
-        sizes = [abs(numeric(part, env)) for part in tree[1:]]
-        reach = max(reach, *(int(mp.log10(size)) for size in sizes if size))
-    return reach

@@ -9,7 +9,7 @@ import mpmath
 import pytest
 
 from rewards import equal
-from rewards.algebra import arithmetic, compare
+from rewards.algebra import arithmetic, compare, exact, numeric, points, relations
 from rewards.algebra.scalar import Policy, same_value
 from rewards.equal import FLAW, Checker, Verdict, is_readable, read
 from rewards.graders import grade_lines
@@ -131,6 +131,62 @@ def checker():
     made = Checker(limits=Limits(seconds=2.0))
     yield made
     made.close()
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "outcomes"),
+    [
+        (r"\cosh x-\sinh x", "e^{-x}", ["equal"]),
+        (r"\cosh x-\sinh x", "2e^{-x}", ["different"]),
+        (r"\operatorname{sech}^2 x", r"1-\tanh^2 x", ["equal"]),
+        ("(e^x+e^{-x})^2-(e^x-e^{-x})^2", "4", ["equal"]),
+        (r"\sqrt{10^{120}+1}-10^{60}", r"\frac{1}{\sqrt{10^{120}+1}+10^{60}}", ["equal"]),
+        (r"\frac{1}{\cosh x-\sinh x}", "e^x", ["equal"]),
+        (r"\frac{10^{10^{10}}}{10^{10^{10}}}", "1", ["undecided"]),
+        ("1", "1^{10^{10^{10}}}", ["equal"]),
+        (r"10^{4\cdot10^8}\cdot10^{4\cdot10^8}", r"10^{8\cdot10^8}", ["undecided"]),
+        (r"\sqrt x", r"\sqrt x+10^{-97}", ["different"]),
+        ("e^x", "e^x+e^{-5000}", ["different", "undecided"]),
+        ("1", r"\tanh 10^4", ["different", "undecided"]),
+        ("1", r"\cos 10^{-600}", ["different", "undecided"]),
+        (r"\lfloor x\rfloor", r"\lceil x\rceil-1", ["different"]),
+        (r"\lfloor x+\frac12\rfloor", r"\lceil x-\frac12\rceil", ["different"]),
+        (r"\lfloor x+1\rfloor", r"1+\lfloor x\rfloor", ["equal"]),
+        (r"\lfloor\log_2 8\rfloor", "2", ["undecided"]),
+    ],
+)
+def test_what_cancels_or_is_small_is_seen(checker: Checker, left: str, right: str, outcomes: list[str]) -> None:
+    assert checker.check(left, right).outcome in outcomes
+    assert checker.check(right, left).outcome in outcomes
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        (r"\sqrt{ab}", r"\sqrt a\sqrt b", True),
+        (r"\sqrt{\frac{2h}{g}}", r"\frac{\sqrt{2gh}}{g}", True),
+        (r"\frac1{\sqrt{LC}}", r"\frac1{\sqrt L\sqrt C}", True),
+        (r"2\pi\sqrt{\frac{l}{g}}", r"\frac{2\pi\sqrt l}{\sqrt g}", True),
+        (r"y=\sqrt{ab}", r"y=\sqrt a\sqrt b", True),
+        (r"\sqrt{x^2}", "|x|", True),
+        (r"\sqrt{x^2}", "x", False),
+        (r"\sqrt y+|x|", r"\sqrt y+x", False),
+        (r"\sqrt{ab}", r"\sqrt a+\sqrt b", False),
+    ],
+)
+def test_names_are_positive_where_roots_of_them_need_it(checker: Checker, left: str, right: str, same: bool) -> None:
+    assert checker.check(left, right).correct == checker.check(right, left).correct == same
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [("x^2+y^2=26", "x^2+y^2-26=0"), ("3x-2y=5", r"y=\frac{3x-5}{2}"), ("4x^2-9y^2>36", r"\frac{x^2}{9}-\frac{y^2}4>1")],
+)
+def test_polynomials_are_compared_exactly(monkeypatch: pytest.MonkeyPatch, left: str, right: str) -> None:
+    monkeypatch.setattr(numeric, "Evaluation", None)
+    monkeypatch.setattr(points, "Evaluation", None)
+    monkeypatch.setattr(relations, "numeric", lambda tree, env: exact.exact(tree, env))
+    assert Checker().check(left, right).correct
 
 
 @pytest.mark.parametrize(
