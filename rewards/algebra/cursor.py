@@ -46,6 +46,8 @@ class Cursor(ABC):
         self.depth = 0
         self.bars = 0
         """Open `|`, in which another one closes."""
+        self.integrals = 0
+        """Integrals of which what is integrated is being read."""
         self.joints: list[str] = []
         """What stood between the parts that `parts` has read last."""
         self.logical = False

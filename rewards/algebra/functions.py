@@ -16,6 +16,8 @@ ACCENTS = {
     "dot": "dot", "ddot": "ddot",
 }  # fmt: skip
 """Each accent, and the one that it is like."""
+SPECIAL = {"zeta": "zeta", "Gamma": "gamma"}
+"""Letters that are functions before brackets."""
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
 SYMBOLS = {"top", "triangle", "imath", "jmath", "Re", "Im", "aleph", "mho", "square", "Box", "blacksquare", "star", "prime"}
 """Commands that are names, beside Greek letters. What any other does is not known: `\\partial` or `\\oplus` are no factors."""
@@ -25,6 +27,8 @@ PARTS = {
     ("_", "{", "ge", "0", "}"): "0", ("_", "{", ">=", "0", "}"): "0",
 }  # fmt: skip
 """What stands behind a set of numbers and says which part of it is meant."""
+SIDES = tuple(wrapped for sign in "+-" for wrapped in (("^", sign), ("^", "{", sign, "}"), (sign,)))
+"""How the side from which a limit is approached is written behind where it goes."""
 ANGULAR = {"sin", "cos", "tan", "cot", "sec", "csc"}
 """Functions of which people write the argument as a product with brackets."""
 
@@ -50,6 +54,8 @@ class Functions(Environments):
             return self.fenced(name)
         if name in BIG:
             return self.big(name)
+        if name in SPECIAL and self.text() == "(":
+            return ("fn", SPECIAL[name], self.atom())
         if name in ACCENTS:
             return self.accented(ACCENTS[name])
         if name in ALPHABETS:
@@ -152,7 +158,9 @@ class Functions(Environments):
         factors = [self.power()]
         if multiplied and self.text() == "(" and isinstance(factors[0], Fraction):
             factors.append(self.power())
-        while self._begins_factor() and self.text() not in ("(", "[", "|") and not self._is_function():
+        while (
+            self._begins_factor() and self.text() not in ("(", "[", "|") and not (self._is_function() or self._ends_integral())
+        ):
             token = self.peek()
             if token is not None and token.kind == "num":
                 break
@@ -170,6 +178,13 @@ class Functions(Environments):
         token = self.peek()
         return token is not None and token.kind in ("cmd", "name") and token.text in words.FUNCTIONS
 
+    def _ends_integral(self) -> bool:
+        """Whether `dx` follows that says over what an integral goes."""
+        token, after = self.peek(), self.peek(1)
+        if not self.integrals or token is None or token.kind != "name" or token.text[0] != "d":
+            return False
+        return len(token.text) == 2 or (token.text == "d" and after is not None and after.kind in ("name", "cmd"))
+
     def fenced(self, name: str) -> Tree:
         closing, function = {"lfloor": ("rfloor", "floor"), "lceil": ("rceil", "ceil"), "langle": ("rangle", "")}[name]
         parts = self.parts(lambda: self.text() == closing)
@@ -185,11 +200,55 @@ class Functions(Environments):
         while self.text() in ("_", "^"):
             at = self.take().text
             if self.skip("{"):
+                side = self._side() if name == "lim" else ""
                 bounds[at] = self.relation()
                 self.expect("}")
+                if side:
+                    bounds["^"] = ("text", side)
             else:
                 bounds[at] = self.atom()
-        return ("big", name, bounds.get("_"), bounds.get("^"), self.term())
+        body = self.integrand() if name == "int" else self.term()
+        return ("big", name, bounds.get("_"), bounds.get("^"), body)
+
+    def _side(self) -> str:
+        """The sign in `x \\to 0^+`, which is taken away: from where a limit is approached. "" for none."""
+        end = self.position
+        while end < len(self.tokens) and self.tokens[end].text != "to" and self.tokens[end].text != "->":
+            end += 1
+        depth = 0
+        while end < len(self.tokens) and (depth or self.tokens[end].text != "}"):
+            depth += {"{": 1, "}": -1}.get(self.tokens[end].text, 0)
+            end += 1
+        for signed in SIDES:
+            if tuple(token.text for token in self.tokens[end - len(signed) : end]) == signed:
+                del self.tokens[end - len(signed) : end]
+                return "+" if "+" in signed else "-"
+        return ""
+
+    def integrand(self) -> Tree:
+        """What is integrated, with `dx` as the last of its factors; a sum without brackets reaches as far as there."""
+        self.integrals += 1
+        terms = [self.term()]
+        while self.text() in ("+", "-") and not _is_differential(terms[-1]):
+            sign = self.take().text
+            term = self.term()
+            terms.append(("neg", term) if sign == "-" else term)
+        self.integrals -= 1
+        if len(terms) == 1:
+            return terms[0]
+        *others, last = terms
+        sign, last = ("neg", last[1]) if tag(last) == "neg" else ("", last)
+        if not _is_differential(last):
+            return ("+", *terms)
+        rest: Tree = ("*", Fraction(1), *last[1:-2])
+        return ("*", ("+", *others, ("neg", rest) if sign else rest), *last[-2:])
+
+
+def _is_differential(tree: Tree) -> bool:
+    """Whether the last of the factors are `dx`."""
+    if tag(tree) in ("neg", "/"):
+        return _is_differential(tree[1])
+    return tag(tree) == "*" and len(tree) > 2 and tree[-2] == "d" and isinstance(tree[-1], str)
 
 
 def _part(numbers: str, sign: str) -> Tree:

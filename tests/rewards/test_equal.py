@@ -190,6 +190,39 @@ def test_polynomials_are_compared_exactly(monkeypatch: pytest.MonkeyPatch, left:
 
 
 @pytest.mark.parametrize(
+    ("left", "right", "outcome"),
+    [
+        (r"\int_0^\pi \sin x dx", "2", "equal"),
+        (r"\int_0^{\pi/2}\cos 2x\,dx", "0", "equal"),
+        (r"\int_{-1}^1 x^3\,dx", "0", "equal"),
+        (r"\int_{-1}^1 x^2\,dx", "0", "different"),
+        (r"\int_0^1 x^2+x\,dx", r"\frac56", "equal"),
+        (r"\int_0^1 x\,dx+2", r"\frac52", "equal"),
+        (r"\int_0^1\int_0^2 x^2y\,dx\,dy", r"\frac43", "equal"),
+        (r"\int_0^\infty e^{-x} dx", "1", "equal"),
+        (r"\int_{-\infty}^{\infty} e^{-x^2} dx", r"\sqrt{\pi}", "equal"),
+        (r"\int_1^\infty \frac{dx}{x^2}", "2", "different"),
+        (r"\int x\,dx", r"\frac{x^2}{2}+C", "equal"),
+        (r"\int x\,dx", r"\frac{x^2}{2}", "undecided"),
+        (r"\int x\,dx", r"\frac{x^2}{3}+C", "different"),
+        (r"\sum_{i=0}^n\binom ni", "2^n", "equal"),
+        (r"\sum_{k=1}^n k\cdot k!", "(n+1)!-1", "equal"),
+        (r"\sum_{k=1}^n k\cdot k!", "(n+1)!", "different"),
+        (r"\sum_{n=1}^\infty \frac1{n^3}", r"\zeta(3)", "equal"),
+        (r"\Gamma\left(\frac12\right)", r"\sqrt\pi", "equal"),
+        (r"\lim_{x\to0}\frac{|x|}{x}", "1", "undecided"),
+        (r"\lim_{x\to0^+}\frac{|x|}{x}", "1", "equal"),
+        (r"\lim_{x\to0^{-}}\frac{|x|}{x}", "-1", "equal"),
+        (r"\lim_{x\to0^+}\frac{|x|}{x}", "-1", "different"),
+        (r"\lim_{n\to\infty}\left(1+\frac1n\right)^n", "e", "equal"),
+        (r"\sum_{k=0}^1 \coth(k+1)", r"\coth 1+\coth 2", "equal"),
+    ],
+)
+def test_integrals_sums_and_limits(checker: Checker, left: str, right: str, outcome: str) -> None:
+    assert checker.check(left, right).outcome == checker.check(right, left).outcome == outcome
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "5 squared",
