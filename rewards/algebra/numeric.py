@@ -4,6 +4,7 @@ Towers and factorials are not built: a magnitude beyond `LARGEST_LOG` is `Huge`,
 """
 
 import hashlib
+from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 from operator import add, mul
@@ -17,6 +18,10 @@ LARGEST_LOG = 10**9
 """Natural logarithm of the largest magnitude that is computed with."""
 LARGEST_EXPONENT = 10**15
 """And degree of a root; whether a larger one is whole cannot be seen without building it."""
+LARGEST_ZETA = 50
+"""Integer of which the zeta function is computed; between integers it takes seconds."""
+MOST_GAMMA_DIGITS = 350
+"""To which the gamma function is computed between integers; with a thousand it takes seconds."""
 DIGITS = 50
 MORE_DIGITS = 160
 """For what the usual precision does not tell."""
@@ -138,7 +143,8 @@ class Evaluation:
                 raise
             raise NoValue("an exponent is too large") from error
         if base.value:
-            power = exponent.value * mp.log(abs(base.value))
+            with mp.workdps(15):
+                power = exponent.value * mp.log(abs(base.value))
             if rises and is_real(power) and power > LARGEST_LOG:
                 raise Huge
             if abs(exponent.value) > LARGEST_EXPONENT or abs(power) > LARGEST_LOG:
@@ -148,6 +154,9 @@ class Evaluation:
             odd = _odd_denominator(exponent_tree)
             if odd is not None:
                 return -((-base) ** exponent) if odd.numerator % 2 else (-base) ** exponent
+        if base_tree == "e":
+            value = mp.exp(exponent.value)
+            return rounded(value, abs(value) * exponent.error)
         return base**exponent
 
     def _function(self, name: str, arguments: tuple[Tree, ...], env: Env) -> Ball:  # noqa: C901 (one case a kind of node)
@@ -166,6 +175,10 @@ class Evaluation:
         if name in ELEMENTARY:
             if name == "ln":
                 first.nonzero()
+            if name == "zeta" and not (mp.isint(first.value) and not first.error and 1 < first.value <= LARGEST_ZETA):
+                raise NoValue("a value of zeta that takes long")
+            if name == "gamma":
+                return self._gamma(first, mp.gamma)
             return first.through(getattr(mp, ELEMENTARY[name]))
         match name:
             case "root":
@@ -191,7 +204,13 @@ class Evaluation:
     def _factorial(self, ball: Ball) -> Ball:
         if abs(ball.value) > 10**8:
             raise Huge if is_real(ball.value) and ball.value > 0 else NoValue
-        return ball.through(mp.factorial)
+        return self._gamma(ball, mp.factorial)
+
+    def _gamma(self, ball: Ball, function: Callable[[Complex], Complex]) -> Ball:
+        """The gamma function or the factorial."""
+        if mp.dps > MOST_GAMMA_DIGITS and not mp.isint(ball.value):
+            raise NoValue("a value between factorials that takes long")
+        return ball.through(function)
 
     def _opaque(self, tree: Tree, env: Env) -> Ball:
         """A function that nobody defined: a number that depends on its name and on the values of its arguments alone."""

@@ -21,19 +21,21 @@ from rewards.algebra.cursor import Tree
 from rewards.algebra.exact import Env, Inexact, NoValue, exact, names
 from rewards.algebra.numeric import DIGITS, LARGEST_LOG, MORE_DIGITS, Evaluation, Huge
 
-POINT_DIGITS = 100
-"""Beyond the span of the parts, to which values must be the same at each of several points."""
-PROOF_DIGITS = 1_000
-"""The same of constants, which have no other points."""
+LEAST_DIGITS = 100
+"""Beyond the span of their parts, to which values that are the same must agree: at each of several points, or of constants."""
 SPARE = 20
 """Digits that rounding may touch beside those that cancel."""
 SAFETY = 1_000
 """Times the bound of their error that values are apart where they are different."""
 MOST_DIGITS = 6_000
 """What needs more is not looked at."""
+COUNTS = {"k", "m", "n"}
+"""Names that are of integers where something is rounded to one."""
 POSITIVE, POINTS = 3, 6
 """Points with positive values alone, and points in all."""
-REFERENCE = -2
+SCALES = (Fraction(1), Fraction(100), Fraction(1, 10))
+"""Sizes of the values at points, in turn."""
+REFERENCE = -3
 """Number of a positive point beside them."""
 
 At = Callable[[Tree, Env], Any]
@@ -55,37 +57,42 @@ def same_everywhere(trees: Sequence[Tree], left: Side, right: Side) -> bool | No
     """
     seed, wanted = _seeded(trees)
     if not wanted:
-        return same_number(left, right, {}, PROOF_DIGITS)[0]
+        return same_number(left, right, {})[0]
     places = list(_points(seed, wanted, trees))
-    decided = 0
-    for env in places:
-        if not any(value < 0 for value in env.values()):
-            verdict, _ = same_number(left, right, env, POINT_DIGITS)
-            if verdict is False:
-                return False
-            decided += verdict is True
-    if not decided:
-        return None
+    inside = [env for env in places if min(env.values()) > 0]
+    # Beyond where a formula is real, its branches may differ: only where it is so nowhere, they are what it has.
+    verdict = _at_all(left, right, inside, real=True)
+    if verdict is None:
+        verdict = _at_all(left, right, inside, real=False)
+    if not verdict:
+        return verdict
     apart: list[Env] = []
     positive: set[str] = set()
     for env in places:
-        if any(value < 0 for value in env.values()):
-            verdict, branched = same_number(left, right, env, POINT_DIGITS, real=True)
+        if env not in inside:
+            verdict, branched = same_number(left, right, env, real=True)
             positive |= branched
             if verdict is False:
                 apart.append(env)
-    for env in apart:
-        turned = {name: abs(value) if name in positive else value for name, value in env.items()}
-        if turned == env or same_number(left, right, turned, POINT_DIGITS, real=True)[0] is False:
+    turned = [{name: abs(value) if name in positive else value for name, value in env.items()} for env in apart]
+    return not any(env in apart for env in turned) and _at_all(left, right, turned, real=True) is not False
+
+
+def _at_all(left: Side, right: Side, places: Sequence[Env], real: bool) -> bool | None:
+    """Whether two values agree at all places where that can be told; None where it nowhere can."""
+    decided = False
+    for env in places:
+        verdict, _ = same_number(left, right, env, real)
+        if verdict is False:
             return False
-    return True
+        decided = decided or verdict is True
+    return decided or None
 
 
-def same_number(left: Side, right: Side, env: Env, least: int, real: bool = False) -> tuple[bool | None, AbstractSet[str]]:
+def same_number(left: Side, right: Side, env: Env, real: bool = False) -> tuple[bool | None, AbstractSet[str]]:
     """Whether two values at one point are the same, and the names of which roots have no real value there.
 
     Args:
-        least: digits beyond the span of the parts to which values that are the same must agree.
         real: say nothing of values that are not real.
     """
     try:
@@ -110,7 +117,7 @@ def same_number(left: Side, right: Side, env: Env, least: int, real: bool = Fals
                 return _one_is_huge(left, right, env), branched
             if not attempt:  # what is nothing but rounding spans more at more digits
                 span = evaluation.span
-                needed = max(2 * span + least + SPARE, 2 * MORE_DIGITS)
+                needed = max(2 * span + LEAST_DIGITS + SPARE, 2 * MORE_DIGITS)
             branched |= evaluation.branched
             if not balls:
                 continue
@@ -119,7 +126,7 @@ def same_number(left: Side, right: Side, env: Env, least: int, real: bool = Fals
             apart, size = balls[0] - balls[1], max(abs(ball.value) for ball in balls)
             if abs(apart.value) > apart.error * SAFETY:
                 return False, branched
-            if apart.error <= (size if size > apart.error * SAFETY else 1) * mp.mpf(10) ** -(span + least):
+            if apart.error <= (size if size > apart.error * SAFETY else 1) * mp.mpf(10) ** -(span + LEAST_DIGITS):
                 return True, branched
     return None, branched
 
@@ -146,7 +153,7 @@ def reference(trees: Sequence[Tree]) -> Env:
 
 def is_zero(side: Side, env: Env) -> bool | None:
     """Whether a value at one point is 0."""
-    return same_number(side, of(Fraction(0)), env, POINT_DIGITS)[0]
+    return same_number(side, of(Fraction(0)), env)[0]
 
 
 # Points
@@ -161,7 +168,7 @@ def point(seed: str, wanted: AbstractSet[str], number: int, whole: AbstractSet[s
     """A rational for each name, from a hash: the same for the same pair of answers, wherever it is checked.
 
     Points up to 2 are positive. Point 3 is negative throughout, the others in some of the names, of four names in no two the
-    same; every second one is a hundred times as far out. Names in `whole` get integers, even and odd ones.
+    same. Points 0 to 2 are about 1, 100 and a tenth, and so on. Names in `whole` get integers, even and odd ones.
     """
     values = {}
     for place, name in enumerate(sorted(wanted)):
@@ -170,7 +177,7 @@ def point(seed: str, wanted: AbstractSet[str], number: int, whole: AbstractSet[s
         if name in whole:
             value = Fraction(2 * (drawn % 12) + 2 + (number >> place % 2) % 2)
         else:
-            value = Fraction(drawn % 997 + 211, 311) * (100 if number % 2 else 1)
+            value = Fraction(drawn % 997 + 211, 311) * SCALES[number % len(SCALES)]
         negative = number == POSITIVE or (number > POSITIVE and (place + 1) >> (number - POSITIVE - 1) & 1)
         values[name] = -value if negative else value
     return values
@@ -181,11 +188,14 @@ def _points(seed: str, wanted: AbstractSet[str], trees: Sequence[Tree]) -> Itera
     whole: AbstractSet[str] = set().union(*map(_integers, trees))
     if len(wanted) == 1 and any(_applies(tree, {"factorial"}) for tree in trees):
         whole = wanted  # of other numbers, factorials are too large to be compared
+    stepped = any(_applies(tree, {"floor", "ceil"}) for tree in trees)
+    if stepped:
+        whole = whole | (wanted & COUNTS)
     for number in range(POINTS):
         yield point(seed, wanted, number, whole)
-    if any(_applies(tree, {"floor", "ceil"}) for tree in trees):
-        for number in range(POINTS):  # steps are at integers and halves, if anywhere
-            yield {name: value / 2 for name, value in point(seed, wanted, number, wanted).items()}
+        if stepped:  # steps are at integers and halves, if anywhere
+            near = point(seed, wanted, number, wanted)
+            yield {name: value if name in whole else value / 2 for name, value in near.items()}
 
 
 def _integers(tree: Tree) -> set[str]:

@@ -42,10 +42,10 @@ def equal(left: Node, right: Node) -> bool | None:
         _build(left, counted),
         _build(right, counted),
     )  # both, before either is evaluated: what cannot be built costs nothing
-    sides = [_with_inner(side.doit(integrals=False)) for side in built]
-    difference = sides[0] - sides[1]
-    if difference == 0:
+    sides = [_generic(_with_inner(side.doit(integrals=False))) for side in built]
+    if sides[0] == sides[1] and not sides[0].has(sympy.nan, sympy.zoo):
         return True
+    difference = sides[0] - sides[1]
     if difference.has(sympy.Integral):
         return None if difference.free_symbols else _nearly(*sides)
     if difference.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Limit):
@@ -61,6 +61,14 @@ def equal(left: Node, right: Node) -> bool | None:
 def _with_inner(side: sympy.Expr) -> sympy.Expr:
     """A side with integrals one in another in closed form: sympy sums up single ones alone."""
     return side.replace(lambda part: isinstance(part, sympy.Integral) and len(part.limits) > 1, lambda part: part.doit())
+
+
+def _generic(side: sympy.Expr) -> sympy.Expr:
+    """A side without the cases that hold for single values only, as r = 1 for a geometric sum."""
+    return side.replace(
+        lambda part: isinstance(part, sympy.Piecewise),
+        lambda part: next(value for value, condition in part.args if not isinstance(condition, sympy.Eq)),
+    )
 
 
 def _at_counts(difference: sympy.Expr, counted: set[sympy.Symbol]) -> bool | None:

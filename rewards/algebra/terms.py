@@ -115,8 +115,10 @@ class Terms(Atoms):
 
     def _begins_factor(self) -> bool:
         token = self.peek()
-        if token is None or token.kind in ("text", "row"):
+        if token is None or token.kind == "row":
             return False
+        if token.kind == "text":
+            return token.text in words.FUNCTIONS and token.text not in UNITS
         if token.kind == "num":
             return True
         if token.kind == "name":
