@@ -17,7 +17,7 @@ ACCENTS = {
 }  # fmt: skip
 """Each accent, and the one that it is like."""
 SPECIAL = {"zeta": "zeta", "Gamma": "gamma"}
-"""Letters that are functions before brackets."""
+"""Letters that are functions before brackets; the zeta of other than integers may be a factor."""
 ALPHABETS = {"mathbb", "mathcal", "mathfrak", "Bbb"}
 SYMBOLS = {"top", "triangle", "imath", "jmath", "Re", "Im", "aleph", "mho", "square", "Box", "blacksquare", "star", "prime"}
 """Commands that are names, beside Greek letters. What any other does is not known: `\\partial` or `\\oplus` are no factors."""
@@ -54,7 +54,7 @@ class Functions(Environments):
             return self.fenced(name)
         if name in BIG:
             return self.big(name)
-        if name in SPECIAL and self.text() == "(":
+        if name in SPECIAL and self.text() == "(" and (name != "zeta" or (self.word(1).isdigit() and self.word(2) == ")")):
             return ("fn", SPECIAL[name], self.atom())
         if name in ACCENTS:
             return self.accented(ACCENTS[name])

@@ -47,7 +47,11 @@ def equal(left: Node, right: Node) -> bool | None:
         return True
     difference = sides[0] - sides[1]
     if difference.has(sympy.Integral):
-        return None if difference.free_symbols else _nearly(*sides)
+        if not difference.free_symbols:
+            return _nearly(*sides)
+        difference = difference.doit()
+        if difference.has(sympy.Integral):
+            return None
     if difference.has(sympy.nan, sympy.zoo, sympy.oo, sympy.Limit):
         return None
     if difference.has(sympy.Sum, sympy.Product):
