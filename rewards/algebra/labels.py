@@ -79,7 +79,9 @@ def _interchangeable(left: Tree, right: Tree) -> bool:
     """Labels of points and tuples are no unknowns of which one could be meant and not the other; nor are f(2) and f(3)."""
     if tag(left) == tag(right) == "call":
         return bool(names(left) and names(right))
-    return not (isinstance(left, str) and isinstance(right, str))
+    if isinstance(left, str) and isinstance(right, str):
+        return False
+    return not any(tag(one) == "*" and other in names(one) for one, other in ((left, right), (right, left)))  # PV and P
 
 
 def _label(tree: Tree) -> Tree | None:
