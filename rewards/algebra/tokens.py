@@ -22,6 +22,10 @@ class Unreadable(ValueError):
     """The text is no mathematics that the parser knows, or too long or deep to be an answer; the message says where."""
 
 
+class Beyond(Unreadable):
+    """The text may well be mathematics, but of a kind that the parser does not know: an answer that only its text can meet."""
+
+
 class Token(NamedTuple):
     """`kind` is num, name, cmd, op, text or row; `spaced` says that white space stood before it."""
 
@@ -37,8 +41,9 @@ _COSMETIC = re.compile(
 _SIZES = re.compile(
     r"\\(?:tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|scriptstyle|scriptscriptstyle|normalfont|"
     r"bfseries|mdseries|itshape|upshape|rmfamily|sffamily|ttfamily|boldmath|centering)(?![a-zA-Z])"
+    r"|\\[hv]?phantom(?![a-zA-Z])\s*(?:\{[^{}]*\}|[^\s\\{}])"
 )
-"""Commands that change how what follows is set."""
+"""Commands that change how what follows is set, and those that only leave room for it."""
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:(?:~|\\[,;: ])\d{3})+)(?![\d/])")
 """White space between thousands, as LaTeX writes it."""
 _SPACES = re.compile(
