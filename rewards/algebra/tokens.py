@@ -47,7 +47,7 @@ _SIZES = re.compile(
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:(?:~|\\[,;: ])\d{3})+)(?![\d/])")
 """White space between thousands, as LaTeX writes it."""
 _SPACES = re.compile(
-    r"(?<!\\)\\[,;:!> ]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
+    r"(?<!\\)\\[,;:!> \n]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|[ \t\r\n\f\v]+|\u00a0"
 )
 _COUNTRY = re.compile(r"\bUS ?(?=\\?\$)")
 _PRICE = re.compile(r"\$(?= ?\d)")

@@ -360,6 +360,10 @@ def test_a_policy_that_is_none_is_refused(field: str, value: object, remedy: str
         Policy(**{field: value})  # type: ignore[arg-type]
 
 
+def test_rows_of_a_matrix_on_lines_of_their_own(checker: Checker) -> None:
+    assert checker.check("\\begin{pmatrix}\n1 & 2 \\\\\n3 & 4\n\\end{pmatrix}", "[[1,2],[3,4]]").correct
+
+
 def test_any_of_several_where_that_is_wanted(checker: Checker) -> None:
     either = Checker(Policy(several="any"))
     assert either.check("3", "2 or 3").correct
