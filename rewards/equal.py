@@ -24,7 +24,8 @@ from rewards.algebra.number import number, percentage
 from rewards.algebra.parse import parse_tidied
 from rewards.algebra.scalar import Policy
 from rewards.algebra.tokens import Unreadable, squash, tidy
-from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter
+from rewards.answer import Mode, extract, extract_letter
+from rewards.boxes import LONGEST_ANSWER
 from rewards.cache import Cache
 from rewards.known import Known, known_answer
 from rewards.sandbox import Limits, Outcome, Sandbox

@@ -16,7 +16,7 @@ from rewards.algebra.parse import parse_tidied
 from rewards.algebra.spoken import is_product
 from rewards.algebra.tokens import Beyond, Token, Unreadable, squash, tidy, tokenize
 from rewards.algebra.words import FUNCTIONS, GREEK
-from rewards.answer import LONGEST_ANSWER
+from rewards.boxes import LONGEST_ANSWER
 
 _COMMAND = re.compile(r"\\(?:begin|end)\s*\{\w+\*?\}|\\[a-zA-Z]+")
 _WORD = re.compile(r"[A-Za-z]{3,}|(?![\x00-\x7f])[^\W\d_]")
@@ -66,7 +66,7 @@ class Known:
     def flaw(self) -> str:
         """Why it is no answer, so that not even the same text earns anything: it stands for a missing value, or is broken. ""
         for one that is."""
-        if self.number is not None or self.letter is not None:
+        if self.number is not None or self.letter is not None or self.told is not None:
             return ""
         if self.text.strip() in MISSING:
             return "it stands for a missing value"

@@ -34,6 +34,14 @@ from rewards.answer import Extraction, extract, extract_letter
         ("**21**", "21", "bare"),
         ("It is not hard to see that the answer is 7", "7", "marker"),
         ("That was wrong. The answer is 7", "7", "marker"),
+        ("Answer: 7 apples remain in the basket.", "7 apples", "marker"),
+        ("The answer is 7 apples that remain.", "7 apples", "marker"),
+        ("Thus the answer is 7 (since 14/2 = 7).", "7", "marker"),
+        ("The answer is 7. This is correct.", "7", "marker"),
+        ("These are not prime\nAnswer: 7", "7", "marker"),
+        (r"\boxed{7}. It is not hard to verify this.", "7", "box"),
+        ("α = 3", "α = 3", "bare"),
+        ("José", "José", "bare"),
     ],
 )
 def test_strict(text: str, answer: str, place: str) -> None:
@@ -53,6 +61,20 @@ def test_strict(text: str, answer: str, place: str) -> None:
 )  # fmt: skip
 def test_other_languages(text: str) -> None:
     assert extract(text, "strict") == Extraction("42", "marker")
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("La réponse est 3,5.", "3.5"), ("Die Antwort ist 0,125", "0.125"), ("La respuesta es 1,200", "1,200"),
+        ("答案是12个苹果。", "12"), ("答えは1500円です。", "1500"), ("Ответ: 12 яблок.", "12"),
+        ("A resposta é 12 reais.", "12"),
+        ("答案是3万。", "3万"), ("Ответ: 5 тысяч", "5 тысяч"), ("Die Antwort ist 12 km", "12 km"),
+        ("La respuesta es 3 o más", "3 o más"),
+    ],
+)  # fmt: skip
+def test_numbers_in_other_languages(text: str, answer: str) -> None:
+    assert extract(text, "strict") == Extraction(answer, "marker")
 
 
 @pytest.mark.parametrize("text", ["答案不是42", "La respuesta no es 42", "Die Antwort ist nicht 42", "La réponse n'est pas 42"])
@@ -83,6 +105,13 @@ def test_choices_in_chinese(text: str) -> None:
         ("```\n13\n```", "13"),
         ("Result → 17", "17"),
         ("the total cost of the order is $29.00.", "$29.00"),
+        ("Svaret är 12.", "12"),
+        ("Đáp án là 12.", "12"),
+        ("الجواب هو 12", "12"),
+        ("คำตอบคือ 12", "12"),
+        ("Η απάντηση είναι 12", "12"),
+        ("उत्तर 12 है।", "12"),
+        ("一共有12个苹果。", "12"),
     ],
 )
 def test_only_lenient(text: str, answer: str) -> None:
@@ -104,6 +133,15 @@ def test_only_lenient(text: str, answer: str) -> None:
         "I am not sure the answer is 7",
         "I doubt that the final answer is $7$.",
         r"\boxed{}",
+        "\\boxed{7}\n\n\\boxed{}",
+        r"\boxed{7} is wrong.",
+        r"It is not $\boxed{7}$.",
+        "<answer>7</answer> Oh no, this is false.",
+        "7 is not the answer.",
+        "It is $7$, which is incorrect.",
+        "The answer is 7. Wait, that is incorrect.",
+        "The answer is $7$. However, this is not correct.",
+        "The answer is 7 because I guess. It's wrong.",
         "x" * 10**6,
     ],
 )
