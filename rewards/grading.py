@@ -138,8 +138,8 @@ def _text(row: Mapping[str, Any], key: str) -> str:
         raise PairError(f"there is no field {key!r}")
     if row[key] is None:
         return ""
-    if not isinstance(row[key], str | int | float):
-        raise PairError(f"{key} is no text")
+    if not isinstance(row[key], str | int | float) or isinstance(row[key], bool):
+        raise PairError(f"{key} is {json.dumps(row[key])[:80]}, no text or number")
     return str(row[key])
 
 

@@ -22,7 +22,7 @@ from rewards import graders
 from rewards.algebra.scalar import Policy
 from rewards.answer import LONGEST_ANSWER, Mode
 from rewards.equal import Checker
-from rewards.grading import Grade, Line, Result
+from rewards.grading import Grade, Line, PairError, Result, parse_pair
 
 BOMBS = [
     r"\boxed{9^{9^{9^{9}}}}", r"\boxed{((((9!)!)!)!)!}", r"\boxed{\sum_{n=1}^{9999} \frac{(-1)^n}{n^n}}", "1+" * 100_000 + "1",
@@ -330,3 +330,8 @@ def test_a_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr("sys.stdin", None)
     assert main(["grade", "-"]) == 2
     assert "the standard input is closed" in capsys.readouterr().err
+
+
+def test_truth_is_no_text() -> None:
+    with pytest.raises(PairError, match="gold is true, no text or number"):
+        parse_pair('{"gold": true, "prediction": "True"}', 1)

@@ -83,6 +83,9 @@ P \\cdot V | V \\cdot P
 100 MeV | 100\\ \\mathrm{MeV} ; \\mu m | m\\mu
 (n+1)!-1 | -1+(n+1)! ; (n+1)! | (n+1)n! ; \\binom{n}{k} | \\frac{n!}{k!(n-k)!} ; 5:3 | 5 to 3
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
+1500 | 1500円 ; 12元 | 12 yuan ; 12元 | 12 ; ₹500 | 500 rupees ; 3 hours and 20 minutes | 3 hours 20 minutes
+5 feet 3 inches | 5 feet and 3 inches ; 20^\\circ C | 20 ; 20^\\circ C | 20^{\\circ} \\text{C} ; 20°C | 20^\\circ C
+12 | about 12 ; 12 | roughly 12 ; 12 | around 12 ; 12 | approximately 12 ; 12 | approx 12
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
 DIFFERENT = """
@@ -118,6 +121,7 @@ a<x<b | (b,a) ; a<x<b | [a,b] ; 0<x<2a | (0,a) ; a<x<b | a<y<b
 \\mathbb{Z}^+ | \\mathbb{Z}
 \\begin{vmatrix}1&2\\\\3&4\\end{vmatrix} | \\begin{pmatrix}1&2\\\\3&4\\end{pmatrix} ; DNE | \\infty ; undefined | 0
 \\begin{cases} x=1 \\\\ y=2 \\end{cases} | (2,1) ; infinitely many | finitely many ; \\large 42 | 43
+12元 | 12円 ; 3 hours 20 minutes | 3 hours 21 minutes ; 20^\\circ C | 20^\\circ F
 12 boys | 12 girls ; 5 wins | 5 losses ; 20\\% increase | 20\\% decrease ; 5 km north | 5 km south
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """
@@ -147,6 +151,12 @@ def checker():
         "5 mod anything",
         "5asdf",
         "5..",
+        "5 fewer",
+        "5 fewer apples",
+        "5 less apples",
+        "5 possible answers",
+        "almost 5",
+        "5 roughly",
     ],
 )
 def test_words_that_change_a_value_are_not_skipped(checker: Checker, text: str) -> None:
