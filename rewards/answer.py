@@ -41,12 +41,12 @@ _AFTER_ANSWER = re.compile(
 _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
 _ASIDE = re.compile(r", not |,? \(?(?:because|since|as)\b")
-_COUNTED = re.compile(
+_FIRST = re.compile(
     r"\\?\$?-?\d[\d,./]*\$?(?: [A-Za-z]+){0,3}?"
-    r"(?= (?:that|which|who|remain\w*|are|were|will|have|has|can)\b[A-Za-z', ]*$)"
+    r"(?=,? (?:that|which|who|remain\w*|are|were|will|have|has|can)\b[A-Za-z', ]*$)|(?i:yes|no|true|false)(?=[,;:] [a-z])"
 )
-"""What is counted, up to what is said of it in words: `12 apples remain in the basket`."""
-_NUMBER = re.compile(r"(?<![A-Za-z_\d.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?![A-Za-z_\d])")
+"""What is counted, or a yes or no, up to what is said of it in words: `12 apples remain in the basket`, `No, it is even`."""
+_NUMBER = re.compile(r"(?<![A-Za-z_\d.])(?:-\s?)?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?![A-Za-z_\d])")
 """Letters of scripts that write without spaces may touch it."""
 _SERIES = re.compile(r"\d\s*,\s*(?:(?:or|and)\s+)?$", re.IGNORECASE)
 """Before the last of several numbers, none of which is an answer."""
@@ -216,8 +216,9 @@ def _sentence(tail: str) -> Extraction:
     if " " in tail[:end]:
         if (match := _ASIDE.search(tail, 0, end)) is not None:
             end = match.start()
-        if (match := _COUNTED.match(tail, 0, end)) is not None and not denial.hedges(tail[match.end() : end]):
-            end = match.end()
+        first = _FIRST.match(tail, 0, end)
+        if first is not None and (first[0].isalpha() or not denial.hedges(tail[first.end() : end])):
+            end = first.end()
     if end < len(tail) and (denial.behind(tail[end:]) or denial.behind(tail[sentence:])):
         return DENIED
     answer = tail[:end].strip().strip("*`").strip()
@@ -232,6 +233,8 @@ def _bare(text: str) -> Extraction:
     if answer.startswith("**") and answer.endswith("**") and answer.count("**") == 2:
         answer = answer.strip("*").strip()
     if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or _PROSE.match(answer) or " is " in answer:
+        return NOTHING
+    if (match := _NUMBER.match(answer)) is not None and denial.behind(answer[match.end() :]):
         return NOTHING
     return Extraction(answer, "bare")
 

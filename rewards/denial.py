@@ -8,11 +8,14 @@ _RIGHT = r"(?:right|correct|true|valid|possible|likely|it|(?:an?|the|my|our|your
 _DOUBTED = r"(?:think|believe|sure|certain|say|claim|true|correct|right|likely|clear|know)"
 _DOUBT = rf"(?<!no )(?<!not )\b(?:{_WRONG}|doubt|unsure|uncertain|deny)"
 _CLAUSE = r"(?:\s+(?:to\s+say|that|if|whether))*(?:\s+(?:the|my|our|this|its|final|correct|right))*"
+_RULED_OUT = r"\b(?:eliminat|exclud|reject|discard)(?:e|es|ed|ing|s)?"
+_ELSEWHERE = r"(?:\b(?:не|nicht|niet|inte|ikke|pas|não|non|nie|không\s+phải(?:\s+là)?|ليس)|不是|并非)"
+"""How other languages say that it is not."""
 _BEFORE = re.compile(
-    rf"(?:{_NOT}(?:\s+[a-z]+){{0,2}}|{_NOT}\s+(?:\w+\s+)?{_DOUBTED}{_CLAUSE}|{_DOUBT}{_CLAUSE})(?:\s+\W*)?\Z",
+    rf"(?:{_ELSEWHERE}|(?:{_NOT}|{_RULED_OUT})(?:\s+[a-z]+){{0,2}}|{_NOT}\s+(?:\w+\s+)?{_DOUBTED}{_CLAUSE}|{_DOUBT}{_CLAUSE})(?:\s+\W*)?\Z",
     re.IGNORECASE,
 )
-_COPULA = r"(?:is|are|was|were|can|could|must|would|may|might|seems|looks)"
+_COPULA = r"(?:is|are|was|were|can|could|must|would|may|might|seems|looks|ca(?=n't)|wo(?=n't))"
 _SURELY = r"(?:\s+(?:be|to\s+be|clearly|definitely|obviously|probably|surely|also|still|just|actually|simply|totally))*"
 _BEHIND = re.compile(
     rf"\W*+(?:{_COPULA}(?:n't\b|not\b|\s+not\b|{_SURELY}\s+(?:{_WRONG}|out)\b)|"
@@ -26,7 +29,9 @@ _TAIL = re.compile(rf"{_SURELY}\s*(?:not\b|n't)", re.IGNORECASE)
 _HEDGED = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _STEMS = (
     "not", "n't", "never", "nor ", "wrong", "false", "untrue", "mistaken", "correct", "valid", "possible", "likely", "doubt",
-    "sure", "certain", "deny",
+    "sure", "certain", "deny", "elimin", "exclu", "reject", "discard",
+    "не ", "nicht ", "niet ", "inte ", "ikke ", "pas ", "não ",
+    "non ", "nie ", "không", "ليس", "不是", "并非",
 )  # fmt: skip
 """Of the words without which nothing before an answer denies it: most answers pass by these alone."""
 NEAR = 120

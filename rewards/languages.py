@@ -8,12 +8,15 @@ _IS = r"(?:\s*+(?:就?是|为|爲|等于|[:：=]|は|은|는|(?:is|es|est|n'est|
 _NOT = r"(?P<negated>\s*+(?:不|并非|no\b|nicht\b|não\b|non\b|не\b))?"
 _MARKER = re.compile(
     r"(?:答案|答え|정답|답|(?P<commas>[Rr]espuesta|[Rr]éponse|[Aa]ntwort|[Rr]esposta|[Rr]isposta|[Оо]твет))"
-    rf"(?:\s++(?:final[ea]?|correct[ae]?))?{_NOT}{_IS}\s*+(?P<negated_after>(?:no|not|pas|nicht|não|non|не)\b)?\s*+",
+    rf"(?:\s++(?:final[ea]?|correct[ae]?))?{_NOT}{_IS}\s*+(?P<negated_after>(?:no|not|pas|nicht|não|non|не)\b)?\s*+"
+    r"(?:(?:donc|also|então|portanto|entonces|quindi|dunque)\b\s*+)?",
 )
 """`commas` where the language writes decimals with them."""
 _CHOSEN = re.compile(r"(?:故选|应选|应该选|答案选|选择?)(?:项|擇)?\s*[:：]?\s*(?P<letter>[(（]?[A-J][)）]?)(?![A-Za-z])")
 """Chinese: `so choose B`."""
 _END = re.compile(r"[。；！\n]|\.(?=\s|$)|です|だ$|입니다|이다")
+_DENIED = re.compile(r"(?:では|じゃ)(?:ありません|な[いく])|でな[いく]|아닙니다|아니")
+"""Behind the answer, at the sentence's end."""
 _DECIMAL = re.compile(r"(?<![\d.,])(\d+),(?=(?:\d{1,2}|\d{4,})(?![\d.,]))|(?<![\d.,])(0),(?=\d)")
 """A number with a decimal comma, and no thousands."""
 _COUNTED = re.compile(r"(-?\d[\d.,]*)\s*([^\W\d_]+(?: [^\W\d_]+){0,3})")
@@ -39,6 +42,8 @@ def announced(text: str) -> str | None:
     if match["negated"] or match["negated_after"]:
         return ""
     tail = _END.split(text[match.end() :].lstrip(), maxsplit=1)[0].strip()
+    if _DENIED.search(tail):
+        return ""
     if match["commas"]:
         tail = _DECIMAL.sub(lambda number: f"{number[1] or number[2]}.", tail)
     counted = _COUNTED.fullmatch(tail)

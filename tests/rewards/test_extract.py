@@ -41,6 +41,8 @@ from rewards.answer import Extraction, extract, extract_letter
         ("These are not prime\nAnswer: 7", "7", "marker"),
         (r"\boxed{7}. It is not hard to verify this.", "7", "box"),
         ("α = 3", "α = 3", "bare"),
+        ("The answer is: 7 clips, which she sold in April and May.", "7 clips", "marker"),
+        ("Answer: No, it is not a prime.", "No", "marker"),
         ("José", "José", "bare"),
     ],
 )
@@ -66,7 +68,7 @@ def test_other_languages(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("La réponse est 3,5.", "3.5"), ("Die Antwort ist 0,125", "0.125"), ("La respuesta es 1,200", "1,200"),
+        ("La réponse est donc 3,5.", "3.5"), ("Die Antwort ist 0,125", "0.125"), ("La respuesta es 1,200", "1,200"),
         ("答案是12个苹果。", "12"), ("答えは1500円です。", "1500"), ("Ответ: 12 яблок.", "12"),
         ("A resposta é 12 reais.", "12"),
         ("答案是3万。", "3万"), ("Ответ: 5 тысяч", "5 тысяч"), ("Die Antwort ist 12 km", "12 km"),
@@ -83,7 +85,14 @@ def test_denied_in_other_languages(text: str) -> None:
 
 
 def test_a_letter_that_is_denied() -> None:
-    for text in ("It is not B", "B is wrong", "B is not correct", "Not option B", "Option B isn't right"):
+    for text in (
+        "It is not B",
+        "B is wrong",
+        "B is not correct",
+        "Not option B",
+        "Option B isn't right",
+        "I would eliminate B",
+    ):
         assert extract_letter(text, "lenient").answer is None
     assert extract_letter("It is not A, so B", "lenient").answer == "B"
 
@@ -138,6 +147,13 @@ def test_only_lenient(text: str, answer: str) -> None:
         r"It is not $\boxed{7}$.",
         "<answer>7</answer> Oh no, this is false.",
         "7 is not the answer.",
+        "7 can't be the answer.",
+        "The answer is $7$. That can't be right.",
+        "Svaret är inte 7.",
+        "Ответ не 7.",
+        "Het antwoord is niet 7.",
+        "答えは7ではありません。",
+        "정답은 7가 아닙니다.",
         "It is $7$, which is incorrect.",
         "The answer is 7. Wait, that is incorrect.",
         "The answer is $7$. However, this is not correct.",
