@@ -22,6 +22,9 @@ COMMANDS = {
 RESUMING = ("run", "warmup", "train")
 """Commands that go on where they stopped."""
 
+MODES = """strict: a box, a tag, "the answer is" and the like, as training rewards them and `rewards.grade` defaults to; lenient
+(default): the last formula or number too"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -49,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
-            command.add_argument("--mode", choices=("strict", "lenient"), default="lenient", help="what may count as an answer")
+            command.add_argument("--mode", choices=("strict", "lenient"), default="lenient", help=MODES)
             command.add_argument("--workers", type=int, default=1, help="processes that grade")
         if name == "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")

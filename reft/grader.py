@@ -17,7 +17,8 @@ from reft.errors import DataError
 from reft.progress import Display
 from reft.statistics import proportion
 from rewards.algebra.scalar import Policy
-from rewards.answer import LONGEST_ANSWER, Mode
+from rewards.answer import Mode
+from rewards.boxes import LONGEST_ANSWER
 from rewards.graders import grade_lines
 from rewards.grading import LONGEST_LINE, Grade, Line, Pair, PairError, Tally
 

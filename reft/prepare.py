@@ -15,7 +15,7 @@ from reft.model import check_model, fresh_config, load_tokenizer, make_fresh
 from reft.rollouts import try_policy, try_rewards
 from reft.tasks import Demonstration, Splits
 from reft.tokenizer import bpe_tokenizer, word_tokenizer
-from rewards.equal import is_readable
+from rewards.known import is_readable
 from rollout.codec import Codec
 from rollout.types import Problem
 from rollout.worker import derive_seed

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rewards import choices
+from rewards import choices, denial
+from rewards.boxes import LONGEST_ANSWER, last_box, last_boxes
 from rewards.languages import announced
 
 Mode = Literal["strict", "lenient"]
@@ -23,49 +24,40 @@ Mode = Literal["strict", "lenient"]
 REFT_MARKER = "Therefore, the answer is:"
 """The phrase that ends a natural-language chain in the ReFT paper's data (arXiv 2401.08967, train_rl_reft.py:66)."""
 
-LONGEST_ANSWER = 2_000
-"""Characters. No benchmark's answer is longer; a chain that boxes its whole text gives no answer."""
 LONGEST_RESPONSE = 32_000
 """Characters at a response's end that are looked at."""
 LONGEST_BARE = 300
 """Characters of a response that may be an answer and nothing else."""
-JOINED = " , "
-"""Between the contents of boxes that belong together."""
 MOST_MARKERS = 40
 """Places with "answer" that are tried, from the end."""
 
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>")
-_BOX_GAP = re.compile(
-    r"(?:\s|[$,;.()\[\]&~]|\\[()\[\],;:! ]|\\(?:q?quad|text|textbf|mathrm|mbox|rm)\b|[{}]|\b(?:and|or)\b|\*)*", re.IGNORECASE
-)
-_ALTERNATIVE = re.compile(r"[\s\W]*(?:\w+[\s,]+)?or\b[\s,]*(?:\w+[\s,]+)?\W*", re.IGNORECASE)
-_UNBRACED = re.compile(r"[^\s$.,;\\}]{1,30}")
-_APPROXIMATE = re.compile(r"\\approx|\\simeq|≈")
 _AFTER_ANSWER = re.compile(
     r"s?\b[ \t]*(?:to\s+(?:the|this)\s+\w+\s*)?(?:\*\*|__)?[ \t]*"
     r"(?:is\b|are\b|:|=|should\s+be\b|would\s+be\b|will\s+be\b|must\s+be\b|equals\b|(?=\s*(?:\$|\\\[|\\\()))\s*"
-    r"(?:\*\*|__)?\s*:?\s*(?P<negated>(?:definitely\s+|clearly\s+)?(?:not\b|n't))?",
+    r"(?:\*\*|__)?\s*:?\s*",
     re.IGNORECASE,
 )
 _DELIMITED = (("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)"), ("**", "**"), ("`", "`"))
 _SENTENCE_END = re.compile(r"\.(?=\s|$|\*)|\n|<\||(?<=[^\s\d])\. ")
-_ASIDE = re.compile(r", not | because | since ")
-_NUMBER = re.compile(r"(?<![\w.])-?\s?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?!\w)")
-_DENIED = re.compile(
-    r"(?i)(?:(?:not|n't|never|cannot)\s+(?:\w+\s+)?(?:think|believe|sure|certain|say|claim|true|correct|right|likely|clear|know)|"
-    r"(?<!no )(?<!not )\b(?:false|wrong|incorrect|untrue|doubt|unsure|uncertain|deny|unlikely))"
-    r"(?:\s+(?:to\s+say|that|if|whether))*(?:\s+(?:the|my|our|this|its|final|correct|right))*\s+a$"
+_ASIDE = re.compile(r", not |,? \(?(?:because|since|as)\b")
+_FIRST = re.compile(
+    r"\\?\$?-?\d[\d,./]*\$?(?: [A-Za-z]+){0,3}?"
+    r"(?=,? (?:that|which|who|remain\w*|are|were|will|have|has|can)\b[A-Za-z', ]*$)|(?i:yes|no|true|false)(?=[,;:] [a-z])"
 )
-"""Up to the a of "answer": that what follows is denied or doubted."""
+"""What is counted, or a yes or no, up to what is said of it in words: `12 apples remain in the basket`, `No, it is even`."""
+_NUMBER = re.compile(r"(?<![A-Za-z_\d.])(?:-\s?)?\\?\$?\d[\d,]*(?:\.\d+)?(?:\s?/\s?\d+)?(?:\s?\\?%)?(?![A-Za-z_\d])")
+"""Letters of scripts that write without spaces may touch it."""
 _SERIES = re.compile(r"\d\s*,\s*(?:(?:or|and)\s+)?$", re.IGNORECASE)
 """Before the last of several numbers, none of which is an answer."""
 _ANOTHER = re.compile(r"[,;.]?\s*(?:or|and)\b", re.IGNORECASE)
-_DENIAL = re.compile(r"\b(?:but|not|wrong|never|anything|if)\b|n't", re.IGNORECASE)
 _FORMULA = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$|\\\[((?:[^\\]|\\[^\[\]])+)\\\]|\\\(((?:[^\\]|\\[^()])+)\\\)")
 _PROSE = re.compile(
-    r"(?i)(?:so|thus|hence|therefore|then|just|ans)\b|result\s*(?:→|->|=)|#|```|\(?[A-Za-z]+,?\s+[A-Za-z]+\b(?=.*[\d$=<>])"
+    r"(?i)(?:so|thus|hence|therefore|then|just|ans)\b|result\s*(?:→|->|=)|#|```|\(?[^\W\d_]+,?\s+[^\W\d_]+\b(?=.*[\d$=<>])|"
+    r"(?![\x00-\x7f\xb5\u0370-\u03ff\u2100-\u214f\uff00-\uffef\U0001d400-\U0001d7ff])[^\W\d_](?=.*\d)"
 )
-"""A sentence that speaks of a number: it begins with two words, with one that concludes, or is marked up."""
+"""A sentence that speaks of a number: it begins with two words, with one that concludes, with a letter of no alphabet that
+mathematics uses, or is marked up."""
 _LETTER = re.compile(
     r"\s*+(?:\\text\w*\{|\\mathrm\{|\\mathbf\{|\*\*|[\"'“])?\s*+\(?\s*+([A-Z])\s*+\)?\s*+(?:[.:,)}*\"'”]|$|(?<=\s)(?:because|since|as|is\s+(?:correct|right))\b)"
 )
@@ -84,6 +76,8 @@ class Extraction:
 
 
 NOTHING = Extraction(None, "")
+DENIED = Extraction(None, "marker")
+"""An answer that is announced and taken back."""
 
 
 def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extraction:
@@ -104,13 +98,13 @@ def extract(text: str, mode: Mode = "strict", several: bool = False) -> Extracti
             return NOTHING  # the thought was never ended, so nothing was answered
     if "<" in text:
         text = _SPECIAL.sub(" ", text)
-    finders = [_boxes if several else _box, _tag, _hashes, _marked, _announced, _bare]
-    if text.rfind("<answer>") > max(text.rfind("\\boxed"), text.rfind("\\fbox")):
-        finders = [_tag, *finders]  # of a box and a tag the last counts
+    finders = [_tag, _hashes, _marked, _announced, _bare]
+    if (box := max(text.rfind("\\boxed"), text.rfind("\\fbox"))) >= 0:
+        finders.insert(1 if text.rfind("<answer>") > box else 0, _boxes if several else _box)  # the last of both counts
     for find in finders:
         if (found := find(text)) is not NOTHING:
             return found
-    return NOTHING if mode == "strict" or _DENIED.search(text[: max(0, text.rfind("nswer"))]) else _lenient(text)
+    return NOTHING if mode == "strict" or denial.before(text[: max(0, text.rfind("nswer") - 1)]) else _lenient(text)
 
 
 def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
@@ -141,74 +135,15 @@ def extract_letter(text: str, mode: Mode = "strict") -> Extraction:
 
 
 def _box(text: str) -> Extraction:
-    """The last box; boxes before it that only a comma or an "and" parts from it belong to it."""
-    found = _join_boxes(text, _joins)
-    parts = set(found.answer.split(JOINED)) if found.answer else set()
-    return Extraction(parts.pop(), "box") if len(parts) == 1 else found  # the same box twice is one answer
+    return _in_box(last_box(text))
 
 
 def _boxes(text: str) -> Extraction:
-    """The same, and all boxes of the last line that has one."""
-    return _join_boxes(text, lambda gap: ("\n" not in gap and len(gap) < 200) or _joins(gap))
+    return _in_box(last_boxes(text))
 
 
-def _join_boxes(text: str, belongs: Callable[[str], bool]) -> Extraction:
-    found = _last_box(text, len(text))
-    if found is None:
-        return NOTHING
-    start, _, content = found
-    parts = [content]
-    while (before := _last_box(text, start)) is not None and before[1] <= start and len(parts) < 50:
-        gap = text[before[1] : start]
-        if _APPROXIMATE.search(gap) and len(gap) < 40:
-            parts = [before[2]]  # a box with an approximation of the one before it
-        elif not belongs(gap) or (_is_list(parts[-1]) and not _joins(gap)):
-            break
-        else:
-            parts.append(before[2])
-        start = before[0]
-    answer = JOINED.join(reversed(parts)).strip()
-    return Extraction(answer, "box") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "box")
-
-
-def _joins(gap: str) -> bool:
-    """Whether what stands between two boxes makes them one answer: signs, an "and", an "or" with a word beside it."""
-    return _BOX_GAP.fullmatch(gap) is not None or (len(gap) < 40 and _ALTERNATIVE.fullmatch(gap) is not None)
-
-
-def _is_list(content: str) -> bool:
-    """Whether a comma stands outside all brackets."""
-    depth = 0
-    for sign in content:
-        depth += (sign in "([{") - (sign in ")]}")
-        if sign == "," and depth <= 0:
-            return True
-    return False
-
-
-def _last_box(text: str, end: int) -> tuple[int, int, str] | None:
-    r"""Start, end and content of the last `\boxed` or `\fbox` that begins before `end`."""
-    start = max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))
-    if start < 0:
-        return None
-    begin = start + (6 if text.startswith("\\boxed", start) else 5)
-    while begin < len(text) and text[begin] in " \t":
-        begin += 1
-    if begin >= len(text) or text[begin] != "{":
-        match = _UNBRACED.match(text, begin)  # `\boxed 4`
-        return (start, match.end(), match[0]) if match else (start, begin, "")
-    depth = 0
-    for position in range(begin, min(len(text), begin + LONGEST_ANSWER)):
-        sign = text[position]
-        if sign == "{":
-            depth += 1
-        elif sign == "}":
-            depth -= 1
-            if depth == 0:
-                return start, position + 1, text[begin + 1 : position]
-    if len(text) - begin >= LONGEST_ANSWER:
-        return start, len(text), ""
-    return start, len(text), text[begin + 1 :].split("\n", 1)[0].strip().rstrip("$").rstrip(".")  # cut off
+def _in_box(content: str | None) -> Extraction:
+    return NOTHING if content is None else Extraction(content or None, "box")
 
 
 def _tag(text: str) -> Extraction:
@@ -217,7 +152,8 @@ def _tag(text: str) -> Extraction:
     if start < 0:
         return NOTHING
     answer = text[start + 8 : end if end >= 0 else len(text)].strip()
-    return Extraction(answer, "tag") if 0 < len(answer) <= LONGEST_ANSWER else Extraction(None, "tag")
+    given = 0 < len(answer) <= LONGEST_ANSWER and (end < 0 or not denial.behind(text[end + 9 :]))
+    return Extraction(answer if given else None, "tag")
 
 
 def _hashes(text: str) -> Extraction:
@@ -237,7 +173,9 @@ def _marked(text: str) -> Extraction:
             return NOTHING
         end = at
         if (match := _AFTER_ANSWER.match(text, at + 5)) is not None:
-            if match["negated"] or _DENIED.search(text[max(0, at - LONGEST_BARE) : at]):
+            if denial.opens(text[match.end() : match.end() + denial.NEAR]) or denial.before(
+                text[max(0, at - LONGEST_BARE) : max(0, at - 1)]
+            ):
                 continue
             if (found := _first_part(text[match.end() :])) is not NOTHING:
                 return found
@@ -249,26 +187,42 @@ def _announced(text: str) -> Extraction:
     tail = announced(text[-LONGEST_ANSWER:])
     if tail is None:
         return NOTHING
-    return _first_part(tail) if tail else Extraction(None, "marker")
+    return _first_part(tail) if tail else DENIED
 
 
 def _first_part(tail: str) -> Extraction:
-    """The answer at the start of what follows a marker: a delimited formula, or the rest of the sentence."""
+    """The answer at the start of what follows a marker: a delimited formula, or the rest of the sentence. DENIED where it is
+    taken back at once."""
     tail = tail[: LONGEST_ANSWER + 100].lstrip().removeprefix(":").lstrip()
     for opening, closing in _DELIMITED:
         if tail.startswith(opening):
             end = tail.find(closing, len(opening))
-            rest = tail[end + len(closing) :].split("\n", 1)[0].strip() if end > 0 else ""
+            behind = tail[end + len(closing) :] if end > 0 else ""
+            rest = behind.split("\n", 1)[0].strip()
             if _ANOTHER.match(rest):
                 return Extraction(tail.split("\n", 1)[0].strip(), "marker")
+            if denial.behind(behind):
+                return DENIED
             if end > 0 and (opening in ("**", "`") or not re.match(r"[\w(\\+*/^=<>-]|,\s*\$", rest)):
                 answer = tail[len(opening) : end].strip().strip("$").strip()
                 unit = re.match(r"\s*(?:%|\\%|percent\b|pct\b|degrees\b)", rest)
                 return Extraction(answer + (unit[0] if unit else ""), "marker") if answer else NOTHING
-    tail = _ASIDE.split(tail, maxsplit=1)[0]
-    match = _SENTENCE_END.search(tail)
-    answer = (tail[: match.start()] if match else tail).strip().strip("*`").strip()
-    if " is " in answer and not _DENIAL.search(answer):  # `The answer: the largest n is 34`
+    return _sentence(tail)
+
+
+def _sentence(tail: str) -> Extraction:
+    """The answer that a sentence begins with."""
+    sentence = end = match.start() if (match := _SENTENCE_END.search(tail)) else len(tail)
+    if " " in tail[:end]:
+        if (match := _ASIDE.search(tail, 0, end)) is not None:
+            end = match.start()
+        first = _FIRST.match(tail, 0, end)
+        if first is not None and (first[0].isalpha() or not denial.hedges(tail[first.end() : end])):
+            end = first.end()
+    if end < len(tail) and (denial.behind(tail[end:]) or denial.behind(tail[sentence:])):
+        return DENIED
+    answer = tail[:end].strip().strip("*`").strip()
+    if " is " in answer and not denial.hedges(answer):  # `The answer: the largest n is 34`
         answer = answer.rpartition(" is ")[2].strip().strip("*`$").strip()
     return Extraction(answer, "marker") if 0 < len(answer) <= LONGEST_ANSWER else NOTHING
 
@@ -280,6 +234,8 @@ def _bare(text: str) -> Extraction:
         answer = answer.strip("*").strip()
     if not 0 < len(answer) <= LONGEST_BARE or "\n\n" in answer or _PROSE.match(answer) or " is " in answer:
         return NOTHING
+    if (match := _NUMBER.match(answer)) is not None and denial.behind(answer[match.end() :]):
+        return NOTHING
     return Extraction(answer, "bare")
 
 
@@ -290,11 +246,12 @@ def _lenient(text: str) -> Extraction:
         formula = match
     for match in _NUMBER.finditer(tail):
         number = match
-    if formula is not None and (number is None or formula.end() >= number.end()):
-        return Extraction(next(part for part in formula.groups() if part is not None).strip(), "formula")
-    if number is None or choices.NEGATION.search(tail[: number.start()]) or _SERIES.search(tail[: number.start()]):
+    last = formula if formula is not None and (number is None or formula.end() >= number.end()) else number
+    if last is None or denial.before(tail[: last.start()]) or denial.behind(tail[last.end() :]):
         return NOTHING
-    return Extraction(number[0].strip(), "number")
+    if last is formula:
+        return Extraction(next(part for part in last.groups() if part is not None).strip(), "formula")
+    return NOTHING if _SERIES.search(tail[: last.start()]) else Extraction(last[0].strip(), "number")
 
 
 def after_marker(text: str, marker: str) -> str | None:

@@ -3,6 +3,8 @@ r"""Answers to multiple-choice questions: a letter, a letter with its text, or t
 import re
 from dataclasses import dataclass
 
+from rewards import denial
+
 _OPENING = r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+"
 _LETTER = re.compile(rf"{_OPENING}\(?([A-J])\)?\s*+[}}$*]*\s*+")
 _LED = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
@@ -12,11 +14,6 @@ _TOLD = re.compile(rf"{_OPENING}\(?([A-J])[).][.:]?(?:[}}*$\s~]|\\[ ,;:!]|\\q?qu
 
 _SEVERAL = re.compile(r"\W*+(?:text\w*\W*+)?[A-Z]\W{1,5}(?:(?:or|and)\W+)?[A-Z](?![A-Za-z'])")
 """A letter and another one behind nothing but signs and a joint."""
-
-NEGATION = re.compile(r"(?:not|n't|\bnever)(?:\s+[a-z]+){0,2}\s+\W*$", re.IGNORECASE)
-"""Before a letter or a number that is denied."""
-_DENIAL = re.compile(r"\W{0,3}\s+(?:is|are|was|can|must)(?:n't|not|\s+(?:not|wrong|incorrect|false|out)\b)", re.IGNORECASE)
-"""Behind one."""
 
 
 @dataclass(frozen=True)
@@ -59,4 +56,4 @@ def is_chosen(match: re.Match[str], text: str) -> bool:
     """Whether a letter in a sentence is chosen there: neither denied, nor the word `I` or `A`, which stands before another."""
     behind = text[match.end() :]
     word = match[1] in "IA" and match[0] == match[1] and re.match(r"\s+[a-z]", behind) is not None
-    return not (word or NEGATION.search(text[: match.start()]) or _DENIAL.match(behind))
+    return not (word or denial.before(text[: match.start()]) or denial.behind(behind))

@@ -12,10 +12,8 @@ symbolic ones are, in a process with limits. What is not decided is "undecided":
 guessed. No text is ever evaluated.
 """
 
-import re
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from rewards import choices
@@ -25,15 +23,15 @@ from rewards.algebra.cursor import Tree
 from rewards.algebra.number import number, percentage
 from rewards.algebra.parse import parse_tidied
 from rewards.algebra.scalar import Policy
-from rewards.algebra.tokens import Unreadable, squash, tidy, tokenize
-from rewards.answer import LONGEST_ANSWER, Mode, extract, extract_letter
+from rewards.algebra.tokens import Unreadable, squash, tidy
+from rewards.answer import Mode, extract, extract_letter
+from rewards.boxes import LONGEST_ANSWER
 from rewards.cache import Cache
+from rewards.known import Known, known_answer
 from rewards.sandbox import Limits, Outcome, Sandbox
 
 VerdictOutcome = Literal["equal", "different", "undecided", "no_answer"]
 Form = Literal["answer", "latex", "text"]
-
-_COMMAND = re.compile(r"\\[a-zA-Z]+")
 
 
 @dataclass(frozen=True)
@@ -65,78 +63,8 @@ answers of MATH, OlympiadBench and Minerva, all but two take less.
 The wall's clock counts only where a machine is busy four times over."""
 HERE_SECONDS = 0.03
 """Processor seconds that a comparison of structures may take in the caller's process."""
-MOST_KNOWN = 4_096
-"""Known answers whose trees are kept."""
-LONGEST_KEPT = 300
-"""Characters of a known answer that is kept."""
-
-
 _LOOSE = ("", "bare", "formula", "number")
 """Places of an answer beside which a letter that is said to be correct counts more."""
-
-
-class Known:
-    """A known answer, read once, as far as it is needed."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.number = number(text)
-        self.letter = choices.letter(text) if len(text) <= LONGEST_ANSWER else None
-        """Of a choice that is its letter alone."""
-
-    @cached_property
-    def told(self) -> choices.Choice | None:
-        """The choice of one that gives both its letter and its text."""
-        return choices.told(self.text) if self.number is None and len(self.text) <= LONGEST_ANSWER else None
-
-    @cached_property
-    def tidied(self) -> str:
-        return tidy(self.text) if len(self.text) <= LONGEST_ANSWER else self.text
-
-    @cached_property
-    def squashed(self) -> str:
-        return squash(self.tidied)
-
-    @cached_property
-    def read(self) -> tuple[Tree | None, str]:
-        """Its tree, or None and why there is none."""
-        try:
-            return parse_tidied(self.tidied), ""
-        except Unreadable as error:
-            return None, str(error)
-
-    @cached_property
-    def flaw(self) -> str:
-        """Why it is no answer, so that not even the same text earns anything: signs that no answer has, brackets that do not
-        close, nothing but signs, or too long. "" for one that is; what else the grammar does not know is compared as a text."""
-        if self.number is not None or self.letter is not None:
-            return ""
-        try:
-            tokenize(self.tidied)
-        except Unreadable as error:
-            return str(error)
-        if self.read[0] is None:
-            if not any(map(str.isalnum, _COMMAND.sub("", self.tidied))):
-                return "it says nothing"
-            if sum(map(self.text.count, "([{")) != sum(map(self.text.count, ")]}")):
-                return "its brackets do not close"
-        return ""
-
-    @cached_property
-    def has_parts(self) -> bool:
-        """Whether it is a list or a set."""
-        if not any(joint in self.text for joint in (",", "and", "or", ";")):
-            return False
-        tree, _ = self.read
-        return isinstance(tree, tuple) and tree[0] in ("list", "set")
-
-
-_kept = lru_cache(maxsize=MOST_KNOWN)(Known)
-
-
-def known_answer(gold: str) -> Known:
-    """What is known of a known answer; kept between calls where it is no longer than answers are."""
-    return _kept(gold) if len(gold) <= LONGEST_KEPT else Known(gold)
 
 
 class Checker:
@@ -297,12 +225,6 @@ def _as_letters(chosen: str | None, wanted: str | None) -> Verdict:
 def _undecided(stage: str, outcome: Outcome) -> Verdict:
     """What a call to the sandbox says that told nothing."""
     return Verdict("undecided", stage, outcome.reason or "sympy cannot tell", outcome.status in ("timeout", "died"))
-
-
-def is_readable(gold: str) -> bool:
-    """Whether the checker can compare a known answer by more than its text."""
-    known = known_answer(gold)
-    return known.number is not None or known.letter is not None or known.read[0] is not None
 
 
 def _has_big(tree: Tree) -> bool:

@@ -55,17 +55,24 @@ def grade(
         prediction: what a model wrote.
         gold_form, prediction_form: "answer" (a bare answer), "latex" (one formula, with or without dollar signs), or "text" (a
             response to extract an answer from).
-        mode: "strict" takes a box, a tag, a marker or a bare answer; "lenient" the last formula or number too.
+        mode: "strict", for rewards, takes a box, a tag, a marker or a bare answer; "lenient", for evaluation and the default of
+            `reft grade`, the last formula or number too.
         policy: what counts as the same where mathematics leaves it open.
-        checker: one of your own, instead of a shared one.
+        checker: one of your own, with its own policy, instead of a shared one.
 
     Raises:
-        TypeError: if the known answer or the response is no str.
+        TypeError: if the known answer or the response is no str, the policy no Policy, the checker no Checker, or both are
+            given.
         ValueError: if a mode or form is unknown.
     """
     for name, text in (("gold", gold), ("prediction", prediction)):
         if not isinstance(text, str):
             raise TypeError(f"{name}={repr(text)[:80]} is a {type(text).__name__}; give a str")
+    for option, given, kind in (("policy", policy, Policy), ("checker", checker, Checker)):
+        if given is not None and not isinstance(given, kind):
+            raise TypeError(f"{option}={repr(given)[:80]} is a {type(given).__name__}; give a rewards.{kind.__name__}(...)")
+    if policy is not None and checker is not None:
+        raise TypeError("policy and checker are both given; a checker has a policy, so give Checker(policy)")
     for name, value, kinds in (
         ("mode", mode, Mode),
         ("gold_form", gold_form, Form),
@@ -138,8 +145,8 @@ def _text(row: Mapping[str, Any], key: str) -> str:
         raise PairError(f"there is no field {key!r}")
     if row[key] is None:
         return ""
-    if not isinstance(row[key], str | int | float):
-        raise PairError(f"{key} is no text")
+    if not isinstance(row[key], str | int | float) or isinstance(row[key], bool):
+        raise PairError(f"{key} is {json.dumps(row[key])[:80]}, no text or number")
     return str(row[key])
 
 

@@ -17,12 +17,12 @@ import pytest
 
 import rewards
 from reft import grader
-from reft.cli import main
+from reft.cli import build_parser, main
 from rewards import graders
 from rewards.algebra.scalar import Policy
 from rewards.answer import LONGEST_ANSWER, Mode
 from rewards.equal import Checker
-from rewards.grading import Grade, Line, Result
+from rewards.grading import Grade, Line, PairError, Result, parse_pair
 
 BOMBS = [
     r"\boxed{9^{9^{9^{9}}}}", r"\boxed{((((9!)!)!)!)!}", r"\boxed{\sum_{n=1}^{9999} \frac{(-1)^n}{n^n}}", "1+" * 100_000 + "1",
@@ -330,3 +330,37 @@ def test_a_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr("sys.stdin", None)
     assert main(["grade", "-"]) == 2
     assert "the standard input is closed" in capsys.readouterr().err
+
+
+def test_truth_is_no_text() -> None:
+    with pytest.raises(PairError, match="gold is true, no text or number"):
+        parse_pair('{"gold": true, "prediction": "True"}', 1)
+
+
+def test_the_package_offers_what_grading_takes() -> None:
+    assert not rewards.grade("0.5", "50", policy=rewards.Policy(percent=False)).accepted
+    assert isinstance(rewards.grade("1", "1").verdict, rewards.Verdict)
+    checker = rewards.Checker()
+    assert isinstance(rewards.grade("1", "1", checker=checker), rewards.Grade)
+    checker.close()
+    assert set(rewards.__all__) == {"Checker", "Grade", "Policy", "Verdict", "grade"}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"policy": {"percent": False}}, r"policy={'percent': False} is a dict; give a rewards.Policy\(...\)"),
+        ({"policy": 3}, r"policy=3 is a int; give a rewards.Policy\(...\)"),
+        ({"checker": "strict"}, r"checker='strict' is a str; give a rewards.Checker\(...\)"),
+        ({"checker": Checker(), "policy": rewards.Policy()}, r"policy and checker are both given"),
+    ],
+)
+def test_what_is_no_policy_is_refused(options: dict[str, object], complaint: str) -> None:
+    with pytest.raises(TypeError, match=f"^{complaint}"):
+        rewards.grade("1", "1", **options)  # type: ignore[arg-type]
+
+
+def test_the_command_tells_its_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["grade", "--help"])
+    assert "lenient (default)" in " ".join(capsys.readouterr().out.split())

@@ -22,6 +22,10 @@ class Unreadable(ValueError):
     """The text is no mathematics that the parser knows, or too long or deep to be an answer; the message says where."""
 
 
+class Beyond(Unreadable):
+    """The text may well be mathematics, but of a kind that the parser does not know: an answer that only its text can meet."""
+
+
 class Token(NamedTuple):
     """`kind` is num, name, cmd, op, text or row; `spaced` says that white space stood before it."""
 
@@ -37,12 +41,13 @@ _COSMETIC = re.compile(
 _SIZES = re.compile(
     r"\\(?:tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge|scriptstyle|scriptscriptstyle|normalfont|"
     r"bfseries|mdseries|itshape|upshape|rmfamily|sffamily|ttfamily|boldmath|centering)(?![a-zA-Z])"
+    r"|\\[hv]?phantom(?![a-zA-Z])\s*(?:\{[^{}]*\}|[^\s\\{}])"
 )
-"""Commands that change how what follows is set."""
+"""Commands that change how what follows is set, and those that only leave room for it."""
 _THOUSANDS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:(?:~|\\[,;: ])\d{3})+)(?![\d/])")
 """White space between thousands, as LaTeX writes it."""
 _SPACES = re.compile(
-    r"(?<!\\)\\[,;:!> ]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|\\\n|[ \t\r\n\f\v]+|\u00a0"
+    r"(?<!\\)\\[,;:!> \n]|\\q?quad|\\(?:hspace\*?\{[^{}]*\}|thinspace|nobreakspace)(?![a-zA-Z])|~|[ \t\r\n\f\v]+|\u00a0"
 )
 _COUNTRY = re.compile(r"\bUS ?(?=\\?\$)")
 _PRICE = re.compile(r"\$(?= ?\d)")
@@ -85,6 +90,10 @@ _DOTTED = re.compile(r"(?<=\d)\.(\d{0,30})\\dot\s*(?:\{(\d)\}|(\d))(?:(\d{0,30})
 """A dot over the first digit that recurs and one over the last, which may be the same."""
 _BRACKETED = re.compile(r"(?<![\d.])(\d{1,30})\.(\d{0,30})\((\d{1,30})\)(?!\w)")
 """`0.1(6)`, what recurs in brackets."""
+_SCALE = re.compile(r"(\^\s*(?:\\circ|\{\s*\\circ\s*\}))\s*([CFK])(?![\w{])")
+"""`20^\\circ C`, a temperature and no product."""
+_MIXED = re.compile(r"(\d [A-Za-z]+) (?=\d+(?:\.\d+)? ([A-Za-z]+)$)")
+"""`3 hours 20 minutes`."""
 _TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
 _UNIT_AT_END = re.compile(
     r"(?<=[\d}]) ?(?:(?:[kcm]?m|mi|ft|k?g|N|J|in)(?:/(?:s|hr?|mol|m|K)(?:\^\{?-?[23]\}?)?|\^\{?[23]\}?)|(?<= )[mgshLNJWV])$"
@@ -175,6 +184,10 @@ def _as_commands(text: str) -> str:
         text = _REMAINDER.sub(r" \\mod ", _RESIDUE.sub(r"\\pmod{\1}", text))
     if "C_" in text or "{C}_" in text:
         text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
+    if "circ" in text:
+        text = _SCALE.sub(r"\1\\text{\2}", text)
+    if (match := _MIXED.search(text)) is not None and is_unit(match[1][2:]) and is_unit(match[2]):
+        text = f"{text[: match.end()]}and {text[match.end() :]}"
     return _TIMES.sub(r" \\times ", text) if "x" in text else text
 
 

@@ -11,9 +11,10 @@ import pytest
 from rewards import equal
 from rewards.algebra import arithmetic, compare, exact, numeric, points, relations
 from rewards.algebra.scalar import Policy, same_value
-from rewards.equal import FLAW, Checker, Verdict, is_readable, read
+from rewards.equal import FLAW, Checker, Verdict, read
 from rewards.graders import grade_lines
 from rewards.grading import Grade, Pair
+from rewards.known import is_readable
 from rewards.sandbox import Limits
 
 EQUAL = """
@@ -39,6 +40,7 @@ y=-8(x-3) | -8x+24
 -2<k<2, k \\ne 0 | (-2,0)\\cup(0,2) ; \\mathbb{R} - \\{0\\} | x \\ne 0 ; x \\in \\mathbb{R}, x \\ne 1 | x \\ne 1
 \\{y \\mid y \\ge 2\\} | \\{x \\mid x \\ge 2\\}
 [[1,0],[2,-1]] | \\begin{pmatrix} 1 & 0 \\\\ 2 & -1 \\end{pmatrix}
+\\begin{pmatrix} 1 & -1 \\\\ 1 & \\phantom -1 \\end{pmatrix} | \\begin{pmatrix} 1 & -1 \\\\ 1 & 1 \\end{pmatrix}
 2\\begin{pmatrix} 1 & 0 \\\\ 0 & 1 \\end{pmatrix} | \\begin{pmatrix} 2 & 0 \\\\ 0 & 2 \\end{pmatrix}
 (5,-3)^T | \\begin{pmatrix} 5 \\\\ -3 \\end{pmatrix}
 (-1)^n | \\cos(n\\pi) ; ab | ba ; mgh | m \\cdot g \\cdot h ; ce^x | Ce^x ; seventeen | 17 ; 2.71828... | e
@@ -81,6 +83,9 @@ P \\cdot V | V \\cdot P
 100 MeV | 100\\ \\mathrm{MeV} ; \\mu m | m\\mu
 (n+1)!-1 | -1+(n+1)! ; (n+1)! | (n+1)n! ; \\binom{n}{k} | \\frac{n!}{k!(n-k)!} ; 5:3 | 5 to 3
 \\large 42 | 42 ; {\\Huge 42} | \\LARGE\\textbf{42} ; \\tt 42 | \\bold{42} ; \\small x^2 | x^2
+1500 | 1500円 ; 12元 | 12 yuan ; 12元 | 12 ; ₹500 | 500 rupees ; 3 hours and 20 minutes | 3 hours 20 minutes
+5 feet 3 inches | 5 feet and 3 inches ; 20^\\circ C | 20 ; 20^\\circ C | 20^{\\circ} \\text{C} ; 20°C | 20^\\circ C
+12 | about 12 ; 12 | roughly 12 ; 12 | around 12 ; 12 | approximately 12 ; 12 | approx 12
 x = 5+6 = 7 = 11 | 11 ; \\int_0^1 x^2 dx | \\frac{1}{3} ; \\int_0^1 e^{x^2} dx | \\int_0^1 e^{t^2} dt
 """
 DIFFERENT = """
@@ -116,6 +121,7 @@ a<x<b | (b,a) ; a<x<b | [a,b] ; 0<x<2a | (0,a) ; a<x<b | a<y<b
 \\mathbb{Z}^+ | \\mathbb{Z}
 \\begin{vmatrix}1&2\\\\3&4\\end{vmatrix} | \\begin{pmatrix}1&2\\\\3&4\\end{pmatrix} ; DNE | \\infty ; undefined | 0
 \\begin{cases} x=1 \\\\ y=2 \\end{cases} | (2,1) ; infinitely many | finitely many ; \\large 42 | 43
+12元 | 12円 ; 3 hours 20 minutes | 3 hours 21 minutes ; 20^\\circ C | 20^\\circ F
 12 boys | 12 girls ; 5 wins | 5 losses ; 20\\% increase | 20\\% decrease ; 5 km north | 5 km south
 (1,2)\\cap(3,4) | (1,2)\\cup(3,4) ; \\int_0^1 e^{x^2} dx | \\int_0^2 e^{x^2} dx ; no | o n
 """
@@ -245,6 +251,12 @@ def test_integrals_sums_and_limits(checker: Checker, left: str, right: str, outc
         "5 mod anything",
         "5asdf",
         "5..",
+        "5 fewer",
+        "5 fewer apples",
+        "5 less apples",
+        "5 possible answers",
+        "almost 5",
+        "5 roughly",
     ],
 )
 def test_words_that_change_a_value_are_not_skipped(checker: Checker, text: str) -> None:
@@ -297,12 +309,6 @@ def test_what_is_no_product_is_not_read_as_one(checker: Checker, left: str, righ
 def test_what_looks_like_it_and_is_read(checker: Checker, left: str, right: str) -> None:
     assert checker.check(left, right).correct
     assert checker.check(right, left).correct
-
-
-@pytest.mark.parametrize("gold", [r"\frac{1}{", "asdf (( qq", "???", "-", ".", r"\text{}"])
-def test_a_known_answer_that_is_none_earns_nothing(checker: Checker, gold: str) -> None:
-    assert checker.check(gold, gold).stage == "gold"
-    assert not checker.check(gold, gold).correct
 
 
 @pytest.mark.parametrize("gold", [r"\emptyset", r"\{\}", "(0,1]", "B)", "José"])
@@ -464,6 +470,10 @@ def test_a_policy_that_is_none_is_refused(field: str, value: object, remedy: str
         Policy(**{field: value})  # type: ignore[arg-type]
 
 
+def test_rows_of_a_matrix_on_lines_of_their_own(checker: Checker) -> None:
+    assert checker.check("\\begin{pmatrix}\n1 & 2 \\\\\n3 & 4\n\\end{pmatrix}", "[[1,2],[3,4]]").correct
+
+
 def test_any_of_several_where_that_is_wanted(checker: Checker) -> None:
     either = Checker(Policy(several="any"))
     assert either.check("3", "2 or 3").correct
@@ -471,6 +481,32 @@ def test_any_of_several_where_that_is_wanted(checker: Checker) -> None:
     assert not either.check("4", "2 or 3").correct
     assert not checker.check("3", "2 or 3").correct
     assert not either.check("3", "(2, 3)").correct
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        "x^", "1/", "2x+", "x=", r"\begin{pmatrix}1", r"\frac{1}", "1 2 3", r"x^2 }{ y", r"forty-two monkeys }{ \frac",
+        "3 apples)", "null", "nan", " None ", r"\nosuchcommand", r"\frac{dy}{dx} =", r"\frac{1}{", "asdf (( qq", "???", "-",
+        ".", r"\text{}", "forty {@ monkeys",
+    ],
+)  # fmt: skip
+def test_a_known_answer_that_is_none_earns_nothing(checker: Checker, gold: str) -> None:
+    assert checker.check(gold, gold).stage == "gold"
+    assert checker.check(f"{gold} ", gold).outcome == "undecided"
+    assert not is_readable(gold)
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        "Evelyn", "HT", r"\text{Yes}", r"\text{October 30}", "none of these", "a necessary, but not a sufficient condition",
+        "the interval ]0, 1[ and 2", "星期一", r"when $x=3$ (twice), else never", r"\frac{dy}{dx}=\phi y",
+        r"a \nosuchrelation b",
+    ],
+)  # fmt: skip
+def test_a_known_answer_beyond_the_grammar_is_met_by_its_text(checker: Checker, gold: str) -> None:
+    assert checker.check(gold, gold).correct
 
 
 @pytest.mark.parametrize(("gold", "known"), [("12", True), ("B", True), (r"\frac{x}{2}", True), ("forty {@ monkeys", False)])

@@ -34,6 +34,16 @@ from rewards.answer import Extraction, extract, extract_letter
         ("**21**", "21", "bare"),
         ("It is not hard to see that the answer is 7", "7", "marker"),
         ("That was wrong. The answer is 7", "7", "marker"),
+        ("Answer: 7 apples remain in the basket.", "7 apples", "marker"),
+        ("The answer is 7 apples that remain.", "7 apples", "marker"),
+        ("Thus the answer is 7 (since 14/2 = 7).", "7", "marker"),
+        ("The answer is 7. This is correct.", "7", "marker"),
+        ("These are not prime\nAnswer: 7", "7", "marker"),
+        (r"\boxed{7}. It is not hard to verify this.", "7", "box"),
+        ("α = 3", "α = 3", "bare"),
+        ("The answer is: 7 clips, which she sold in April and May.", "7 clips", "marker"),
+        ("Answer: No, it is not a prime.", "No", "marker"),
+        ("José", "José", "bare"),
     ],
 )
 def test_strict(text: str, answer: str, place: str) -> None:
@@ -55,13 +65,34 @@ def test_other_languages(text: str) -> None:
     assert extract(text, "strict") == Extraction("42", "marker")
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("La réponse est donc 3,5.", "3.5"), ("Die Antwort ist 0,125", "0.125"), ("La respuesta es 1,200", "1,200"),
+        ("答案是12个苹果。", "12"), ("答えは1500円です。", "1500"), ("Ответ: 12 яблок.", "12"),
+        ("A resposta é 12 reais.", "12"),
+        ("答案是3万。", "3万"), ("Ответ: 5 тысяч", "5 тысяч"), ("Die Antwort ist 12 km", "12 km"),
+        ("La respuesta es 3 o más", "3 o más"),
+    ],
+)  # fmt: skip
+def test_numbers_in_other_languages(text: str, answer: str) -> None:
+    assert extract(text, "strict") == Extraction(answer, "marker")
+
+
 @pytest.mark.parametrize("text", ["答案不是42", "La respuesta no es 42", "Die Antwort ist nicht 42", "La réponse n'est pas 42"])
 def test_denied_in_other_languages(text: str) -> None:
     assert extract(text, "strict").answer is None
 
 
 def test_a_letter_that_is_denied() -> None:
-    for text in ("It is not B", "B is wrong", "B is not correct", "Not option B", "Option B isn't right"):
+    for text in (
+        "It is not B",
+        "B is wrong",
+        "B is not correct",
+        "Not option B",
+        "Option B isn't right",
+        "I would eliminate B",
+    ):
         assert extract_letter(text, "lenient").answer is None
     assert extract_letter("It is not A, so B", "lenient").answer == "B"
 
@@ -83,6 +114,13 @@ def test_choices_in_chinese(text: str) -> None:
         ("```\n13\n```", "13"),
         ("Result → 17", "17"),
         ("the total cost of the order is $29.00.", "$29.00"),
+        ("Svaret är 12.", "12"),
+        ("Đáp án là 12.", "12"),
+        ("الجواب هو 12", "12"),
+        ("คำตอบคือ 12", "12"),
+        ("Η απάντηση είναι 12", "12"),
+        ("उत्तर 12 है।", "12"),
+        ("一共有12个苹果。", "12"),
     ],
 )
 def test_only_lenient(text: str, answer: str) -> None:
@@ -104,6 +142,22 @@ def test_only_lenient(text: str, answer: str) -> None:
         "I am not sure the answer is 7",
         "I doubt that the final answer is $7$.",
         r"\boxed{}",
+        "\\boxed{7}\n\n\\boxed{}",
+        r"\boxed{7} is wrong.",
+        r"It is not $\boxed{7}$.",
+        "<answer>7</answer> Oh no, this is false.",
+        "7 is not the answer.",
+        "7 can't be the answer.",
+        "The answer is $7$. That can't be right.",
+        "Svaret är inte 7.",
+        "Ответ не 7.",
+        "Het antwoord is niet 7.",
+        "答えは7ではありません。",
+        "정답은 7가 아닙니다.",
+        "It is $7$, which is incorrect.",
+        "The answer is 7. Wait, that is incorrect.",
+        "The answer is $7$. However, this is not correct.",
+        "The answer is 7 because I guess. It's wrong.",
         "x" * 10**6,
     ],
 )
