@@ -35,7 +35,7 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> str | None:
     found = _find(text, len(text))
     if found is None:
         return None
-    start, end, content = found
+    start, end, content = found = _outermost(text, found)
     if (
         not content.strip()
         or denial.behind(text[end : end + denial.NEAR])
@@ -54,6 +54,15 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> str | None:
         start = before[0]
     answer = JOINED.join(reversed(parts)).strip()
     return answer if len(answer) <= LONGEST_ANSWER else ""
+
+
+def _outermost(text: str, box: tuple[int, int, str]) -> tuple[int, int, str]:
+    """The box around all others that holds this one, and its content without their frames."""
+    while (around := _find(text, box[0])) is not None and around[1] >= box[1] and text.startswith("}", around[1] - 1):
+        left, right = text[text.index("{", around[0]) + 1 : box[0]], text[box[1] : around[1] - 1]
+        content = f"{left}{{{box[2]}}}{right}" if (left + right).strip() else box[2]
+        box = around[0], around[1], content
+    return box
 
 
 def _joins(gap: str) -> bool:

@@ -1,29 +1,27 @@
 """A known answer: read once, as far as it is needed, and flagged where it is none.
 
-One in plain words, or in mathematics of a kind that the parser does not know, is met by its text alone. One that is broken, or
-stands for a missing value, earns nothing, whatever is given: nobody can tell what would be right.
+One that the parser cannot read, in plain words or mathematics of a kind that it does not know, is met by its text alone. One
+that is broken for certain, or stands for a missing value, earns nothing, whatever is given: nobody can tell what is right.
 """
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 from rewards import choices
-from rewards.algebra.cursor import Tree
+from rewards.algebra.cursor import CutOff, Tree
 from rewards.algebra.number import number
 from rewards.algebra.parse import parse_tidied
-from rewards.algebra.spoken import is_product
-from rewards.algebra.tokens import Beyond, Token, Unreadable, squash, tidy, tokenize
-from rewards.algebra.words import FUNCTIONS, GREEK
+from rewards.algebra.tokens import Unreadable, squash, tidy
 from rewards.boxes import LONGEST_ANSWER
 
 _COMMAND = re.compile(r"\\(?:begin|end)\s*\{\w+\*?\}|\\[a-zA-Z]+")
-_WORD = re.compile(r"[A-Za-z]{3,}|(?![\x00-\x7f])[^\W\d_]")
-_DANGLING = re.compile(r"[-+*/^_=<>]$")
+_BRACE = re.compile(r"(?<!\\)[{}]")
+_BRACKET = re.compile(r"\\begin|\\end|\\?[{}()\[\]]")
+_DANGLING = re.compile(r"(?:[-+*/^_=<>]|(?<!\\)\\|\\[dtc]?frac|\\sqrt|\\[dt]?binom)$|[,;]\s*[,;]")
 """Where a value should follow."""
-MISSING = {"null", "NULL", "nan", "NaN", "None", "<NA>"}
-"""How JSON, NumPy, Python and pandas write that there is no value; as a known answer it is a gap in the data."""
+MISSING = {"null", "NULL", "nan", "NaN", "None", "<NA>", "N/A", "n/a", "#N/A", "TBD"}
+"""How JSON, NumPy, Python, pandas and people write that there is no value; as a known answer it is a gap in the data."""
 
 
 MOST_KNOWN = 4_096
@@ -70,17 +68,22 @@ class Known:
             return ""
         if self.text.strip() in MISSING:
             return "it stands for a missing value"
-        try:
-            tokens = tokenize(self.tidied)
-        except Unreadable as error:
-            return str(error)
+        if len(self.text) > LONGEST_ANSWER:
+            return f"it is longer than {LONGEST_ANSWER} characters"
+        if not _nests(self.text):
+            return "its braces do not nest"
         tree, unreadable = self.read
         if tree is not None:
             return ""
-        if not _are_closed(tokens):
+        if isinstance(unreadable, CutOff):
+            return str(unreadable)
+        if not any(map(str.isalnum, _COMMAND.sub("", self.tidied))):
+            return "it says nothing"
+        if _DANGLING.search(self.tidied) is not None:
+            return "a value should follow where it ends"
+        if not _closes(self.tidied):
             return "its brackets do not close"
-        says = any(map(str.isalnum, _COMMAND.sub("", self.tidied))) and _DANGLING.search(self.tidied) is None
-        return "" if says and (isinstance(unreadable, Beyond) or _is_prose(self.tidied)) else str(unreadable)
+        return ""
 
     @cached_property
     def has_parts(self) -> bool:
@@ -105,20 +108,19 @@ def is_readable(gold: str) -> bool:
     return known.number is not None or known.letter is not None or (known.read[0] is not None and not known.flaw)
 
 
-def _are_closed(tokens: Sequence[Token]) -> bool:
-    """Whether braces nest, environments end, and brackets are as many as close; those of an interval may turn away from it."""
+def _nests(text: str) -> bool:
+    """Whether every brace that groups is closed, and none is closed that is not open."""
     depth = 0
-    for token in tokens:
-        depth += (token.text == "{") - (token.text == "}")
+    for sign in _BRACE.findall(text):
+        depth += 1 if sign == "{" else -1
         if depth < 0:
             return False
-    signs = Counter(token.text for token in tokens)
+    return depth == 0
+
+
+def _closes(tidied: str) -> bool:
+    """Whether environments end, and brackets are as many as close; those of an interval may turn away from it."""
+    signs = Counter(_BRACKET.findall(tidied))
     opened = signs["("] + signs["["] + signs["\\{"]
     closed = signs[")"] + signs["]"] + signs["\\}"]
-    return depth == 0 and opened == closed and signs["begin"] == signs["end"]
-
-
-def _is_prose(tidied: str) -> bool:
-    """Whether a text has a word that no formula has."""
-    said = _WORD.findall(_COMMAND.sub(" ", tidied))
-    return any(word.lower() not in FUNCTIONS | GREEK and not is_product(word) for word in said)
+    return opened == closed and signs["\\begin"] == signs["\\end"]

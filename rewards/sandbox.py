@@ -89,7 +89,11 @@ class Sandbox:
         """Start the children without waiting for them, so that the first call finds them ready."""
         if self._owner == os.getpid():
             for _ in range(self.processes):
-                self._idle.put(self._idle.get() or self._child())
+                child = self._idle.get()
+                try:
+                    child = child or self._child()
+                finally:  # also where none can be started: a call tries again
+                    self._idle.put(child)
 
     def _child(self) -> "_Child":
         return _Child(self.limits, self.modules, self.setup)

@@ -34,6 +34,10 @@ def tag(tree: Tree) -> str:
     return tree[0] if isinstance(tree, tuple) else ""
 
 
+class CutOff(Unreadable):
+    """The text ends before what it begins is whole."""
+
+
 class Cursor(ABC):
     """Tokens and a position among them. Each rule of the grammar is a method that leaves the position behind what it has read.
 
@@ -99,7 +103,7 @@ class Cursor(ABC):
     def take(self) -> Token:
         token = self.peek()
         if token is None:
-            raise Unreadable("something is missing at the end")
+            raise CutOff("something is missing at the end")
         self.position += 1
         return token
 

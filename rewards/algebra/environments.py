@@ -5,7 +5,7 @@ from functools import reduce
 from rewards.algebra import words
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.terms import RELATIONS, Terms
-from rewards.algebra.tokens import Beyond, Unreadable
+from rewards.algebra.tokens import Unreadable
 
 MATRICES = {"pmatrix", "bmatrix", "matrix", "array", "Bmatrix", "smallmatrix"}
 CASES = {"cases", "dcases", "rcases"}
@@ -23,7 +23,7 @@ class Environments(Terms):
         if name in CASES:
             return self.cases()
         if name not in MATRICES and name != "vmatrix":
-            raise Beyond(f"the environment {name!r} is none of mathematics that is known")
+            raise Unreadable(f"the environment {name!r} is none of mathematics that is known")
         if name == "array" and self.skip("{"):
             while not self.skip("}"):
                 self.take()

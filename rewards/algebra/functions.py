@@ -6,7 +6,7 @@ from rewards.algebra import words
 from rewards.algebra.cursor import DEEPEST, Tree, tag
 from rewards.algebra.environments import Environments, determinant
 from rewards.algebra.terms import quotient
-from rewards.algebra.tokens import Beyond, Unreadable
+from rewards.algebra.tokens import Unreadable
 from rewards.algebra.units import CURRENCIES
 
 BIG = {"sum", "prod", "int", "lim", "iint", "oint", "bigcup", "bigcap"}
@@ -72,7 +72,7 @@ class Functions(Environments):
         if name == "nexists":
             return ("text", words.UNDEFINED)
         if name.lower() not in words.GREEK and name not in SYMBOLS:
-            raise Beyond(f"\\{name} is no command that is known")
+            raise Unreadable(f"\\{name} is no command that is known")
         return self.symbol(name)
 
     def angle(self) -> Tree:

@@ -12,7 +12,7 @@ from rewards.algebra.functions import Functions
 from rewards.algebra.numerals import MULTIPLIERS
 from rewards.algebra.spoken import HEDGES, date, in_words, is_counted, is_product, nouns, time_of_day
 from rewards.algebra.terms import RELATIONS
-from rewards.algebra.tokens import LONGEST_TEXT, Beyond, Token, Unreadable, tidy, tokenize
+from rewards.algebra.tokens import LONGEST_TEXT, Token, Unreadable, tidy, tokenize
 from rewards.algebra.units import CURRENCIES, SCALES, UNITS, unit
 
 INEQUALITIES = {"<", ">", "<=", ">=", "!="}
@@ -116,7 +116,7 @@ class Reader(Functions):
                     raise Unreadable(f"{token.text if token else ''!r} is left over")
                 joints.append(joint)
         if self.logical and not all(tag(part) == "rel" for part in found):
-            raise Beyond("statements are joined whose truth is not known")  # p ∧ q is no list
+            raise Unreadable("statements are joined whose truth is not known")  # p ∧ q is no list
         self.joints = joints
         return found
 

@@ -6,7 +6,7 @@ from rewards.algebra import words
 from rewards.algebra.atoms import ORDINALS, Atoms
 from rewards.algebra.cursor import Tree, tag
 from rewards.algebra.numerals import numeral
-from rewards.algebra.tokens import Beyond, Unreadable
+from rewards.algebra.tokens import Unreadable
 from rewards.algebra.units import BARE, CURRENCIES, MIXED, UNITS
 
 RELATIONS = {
@@ -233,13 +233,13 @@ class Terms(Atoms):
             if operator == "!" and self.text(1) != "=":
                 self.position += 1
                 if self.text() == "!":
-                    raise Beyond("a double factorial is none of a factorial")
+                    raise Unreadable("a double factorial is none of a factorial")
                 tree = ("fn", "factorial", tree)
             elif operator == "%":
                 self.position += 1
                 tree = ("pct", tree)
             elif operator == "circ" and tag(tree) != "dec" and not isinstance(tree, Fraction):
-                raise Beyond("what a composition does is not known")
+                raise Unreadable("what a composition does is not known")
             elif operator in ("^\\circ", "circ"):
                 self.position += 1
                 tree = ("deg", tree)
@@ -302,7 +302,7 @@ def quotient(above: Tree, below: Tree) -> Tree:
     """
     heads = [(tree[1] if tag(tree) == "*" else tree) for tree in (above, below)]
     if tag(below) == "*" and heads[1] == "d" and (heads[0] == "d" or heads[0] == ("^", "d", heads[0][-1])):
-        raise Beyond("what a derivative is of is not known")
+        raise Unreadable("what a derivative is of is not known")
     return ("/", above, below)
 
 

@@ -22,10 +22,6 @@ class Unreadable(ValueError):
     """The text is no mathematics that the parser knows, or too long or deep to be an answer; the message says where."""
 
 
-class Beyond(Unreadable):
-    """The text may well be mathematics, but of a kind that the parser does not know: an answer that only its text can meet."""
-
-
 class Token(NamedTuple):
     """`kind` is num, name, cmd, op, text or row; `spaced` says that white space stood before it."""
 

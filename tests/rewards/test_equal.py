@@ -486,7 +486,7 @@ def test_any_of_several_where_that_is_wanted(checker: Checker) -> None:
 @pytest.mark.parametrize(
     "gold",
     [
-        "x^", "1/", "2x+", "x=", r"\begin{pmatrix}1", r"\frac{1}", "1 2 3", r"x^2 }{ y", r"forty-two monkeys }{ \frac",
+        "x^", "1/", "2x+", "x=", r"\begin{pmatrix}1", r"\frac{1}", "{5", "N/A", r"x^2 }{ y", r"forty-two monkeys }{ \frac",
         "3 apples)", "null", "nan", " None ", r"\nosuchcommand", r"\frac{dy}{dx} =", r"\frac{1}{", "asdf (( qq", "???", "-",
         ".", r"\text{}", "forty {@ monkeys",
     ],
@@ -495,6 +495,19 @@ def test_a_known_answer_that_is_none_earns_nothing(checker: Checker, gold: str) 
     assert checker.check(gold, gold).stage == "gold"
     assert checker.check(f"{gold} ", gold).outcome == "undecided"
     assert not is_readable(gold)
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        r"9\text{ a.m.}", "7 p.m.", "0.0011_{2}", r"\text{A5}_{11}", r"179^{\circ} 59^{\prime} 56^{\prime\prime}", "np.arcsin(10/13)",
+        r"x_{0} \cos (\omega t)+$ $\dot{x}_{0} \sin (\omega t) / \omega", r"$n=3^{k}$ for $k \geq 0$", "1 2 3",
+    ],
+)  # fmt: skip
+def test_a_known_answer_that_the_parser_does_not_know_is_met_by_its_text(checker: Checker, gold: str) -> None:
+    assert checker.check(gold, gold).correct
+    assert not checker.check(gold + "1", gold).correct
+    assert not checker.check("1", gold).correct
 
 
 @pytest.mark.parametrize(

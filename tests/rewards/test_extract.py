@@ -203,3 +203,16 @@ def test_options_named_strictly(text: str, letter: str | None) -> None:
 def test_letters(text: str, letter: str | None) -> None:
     found = extract_letter(text, "lenient").answer
     assert (found if found is None or len(found) == 1 else None) == letter
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (r"\boxed{-\boxed{3}}", "-{3}"),
+        (r"\boxed{8 \text{ or } \boxed{3}}", r"8 \text{ or } {3}"),
+        (r"\boxed{\frac{1}{\boxed{3}}}", r"\frac{1}{{3}}"),
+        (r"so \boxed{ \boxed{\frac{3}{4}} }.", r"\frac{3}{4}"),
+    ],
+)
+def test_a_box_in_a_box_is_part_of_it(response: str, answer: str) -> None:
+    assert extract(response, "strict").answer == answer

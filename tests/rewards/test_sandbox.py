@@ -334,3 +334,12 @@ def test_what_left_its_session_ends_with_a_parent_that_is_killed(tmp_path: Path)
         daemon_id(tmp_path / "id")  # it is there
         parent.kill()
     assert has_ended(tmp_path / "id")
+
+
+def test_where_no_process_can_start_a_later_call_tries_again() -> None:
+    with Sandbox() as sandbox:
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(sys, "executable", "/nowhere")
+            with pytest.raises(FileNotFoundError):
+                sandbox.start()
+        assert sandbox.call("math:sqrt", 4).value == 2.0
