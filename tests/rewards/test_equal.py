@@ -51,7 +51,7 @@ y=-8(x-3) | -8x+24
 2:15:20 | 4:30:40 ; 1,2,\\ldots,n | 1, 2, ..., n ; 52_8 | 52_{(8)} ; \\frac{10!}{3!7!} | 120
 1.4142135623730951 | \\sqrt{2} ; x = \\frac{1+\\sqrt{97}}{8} \\approx 1.36 | \\frac{1+\\sqrt{97}}{8} ; 5+12=17 | 17
 x=1, y=2 \\text{ or } x=2, y=1 | (1,2),(2,1) ; x \\ge 3 \\text{ or } x=0 | \\{0\\}\\cup[3,\\infty) ; t = 5\\text{ seconds} | 5 s
-x=-2 | x+2=0 ; ab=1 | a=\\frac{1}{b} ; PV=nRT | P=\\frac{nRT}{V} ; xy=12 | y=\\frac{12}{x} 
+x=-2 | x+2=0 ; ab=1 | a=\\frac{1}{b} ; PV=nRT | P=\\frac{nRT}{V} ; xy=12 | y=\\frac{12}{x}
 \\{2k \\mid k\\in\\mathbb{Z}\\} | \\{2n \\mid n\\in\\mathbb{Z}\\}
 25^\\circ\\text{C} | 25^\\circ ; 25^\\circ\\text{C} | 25 ; \\operatorname{tg} x | \\tan x ; 3\\sin 2(x+1) | 3\\sin(2x+2)
 Ae^{2x}+Be^{-x} | Be^{-x}+Ae^{2x} ; 2 sq ft | 2\\text{ ft}^2
@@ -500,7 +500,8 @@ def test_a_known_answer_that_is_none_earns_nothing(checker: Checker, gold: str) 
 @pytest.mark.parametrize(
     "gold",
     [
-        r"9\text{ a.m.}", "7 p.m.", "0.0011_{2}", r"\text{A5}_{11}", r"179^{\circ} 59^{\prime} 56^{\prime\prime}", "np.arcsin(10/13)",
+        r"9\text{ a.m.}", "7 p.m.", "0.0011_{2}", r"\text{A5}_{11}", r"179^{\circ} 59^{\prime} 56^{\prime\prime}",
+        "np.arcsin(10/13)",
         r"x_{0} \cos (\omega t)+$ $\dot{x}_{0} \sin (\omega t) / \omega", r"$n=3^{k}$ for $k \geq 0$", "1 2 3",
     ],
 )  # fmt: skip
