@@ -7,6 +7,7 @@ from rewards import denial
 
 _OPENING = r"\s*+(?:\\text\w*\s*\{|\\mathrm\s*\{|\\mathbf\s*\{|[$*])*\s*+"
 _LETTER = re.compile(rf"{_OPENING}\(?([A-J])\)?\s*+[}}$*]*\s*+")
+_SMALL_LETTER = re.compile(rf"{_OPENING}\(([a-j])\)\s*+[}}$*]*\s*+")
 _LED = re.compile(r"\s*+(?:\\text\w*\s*\{|\*\*)?\s*+\(?([A-J])(?:\)[.:]?|[.:])[*\s}]*\S")
 """A letter with any text behind it: `D. it cannot be A`, `(C) 12`."""
 _TOLD = re.compile(rf"{_OPENING}\(?([A-J])[).][.:]?(?:[}}*$\s~]|\\[ ,;:!]|\\q?quad)+(?=[\w$\\-]|[(\[]\s*-?\d)")
@@ -28,6 +29,12 @@ def letter(answer: str) -> str | None:
     r"""The letter that an answer is, with what dresses it up: `(B)`, `\text{B}`, `**B**`; None where there is more to it."""
     match = _LETTER.fullmatch(answer)
     return match[1] if match else None
+
+
+def small_letter(answer: str) -> str | None:
+    """The letter, as a capital, of an answer that is a small one in brackets, which beside lettered choices names one: `(b)`."""
+    match = _SMALL_LETTER.fullmatch(answer)
+    return match[1].upper() if match else None
 
 
 def told(answer: str) -> Choice | None:

@@ -209,7 +209,7 @@ class Checker:
 
 def _chosen(answer: str) -> str | None:
     """The letter that an answer is or begins with; None for several."""
-    if (letter := choices.letter(answer)) is not None:
+    if (letter := choices.letter(answer) or choices.small_letter(answer)) is not None:
         return letter
     if choices.several(answer):
         return None

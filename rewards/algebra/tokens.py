@@ -88,8 +88,10 @@ _BRACKETED = re.compile(r"(?<![\d.])(\d{1,30})\.(\d{0,30})\((\d{1,30})\)(?!\w)")
 """`0.1(6)`, what recurs in brackets."""
 _SCALE = re.compile(r"(\^\s*(?:\\circ|\{\s*\\circ\s*\}))\s*([CFK])(?![\w{])")
 """`20^\\circ C`, a temperature and no product."""
-_MIXED = re.compile(r"(\d [A-Za-z]+) (?=\d+(?:\.\d+)? ([A-Za-z]+)$)")
+_WORDED = r" ?(?:\\(?:text|mathrm) ?\{ ?)?([A-Za-z]+) ?\}? ?"
+_MIXED = re.compile(rf"(?<=\d){_WORDED}(?=\d+(?:\.\d+)?{_WORDED}$)")
 """`3 hours 20 minutes`."""
+_PRIME = re.compile(r"\^ ?(?:\{ ?\\prime ?\}|\\prime(?![a-zA-Z]))")
 _TIMES = re.compile(r"(?<=\d) ?[xX] ?(?=10 ?\^)|(?<=\d) x (?=\d)")
 _UNIT_AT_END = re.compile(
     r"(?<=[\d}]) ?(?:(?:[kcm]?m|mi|ft|k?g|N|J|in)(?:/(?:s|hr?|mol|m|K)(?:\^\{?-?[23]\}?)?|\^\{?[23]\}?)|(?<= )[mgshLNJWV])$"
@@ -182,8 +184,10 @@ def _as_commands(text: str) -> str:
         text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
     if "circ" in text:
         text = _SCALE.sub(r"\1\\text{\2}", text)
-    if (match := _MIXED.search(text)) is not None and is_unit(match[1][2:]) and is_unit(match[2]):
-        text = f"{text[: match.end()]}and {text[match.end() :]}"
+    if (match := _MIXED.search(text)) is not None and is_unit(match[1]) and is_unit(match[2]):
+        text = f"{text[: match.end()].rstrip()} and {text[match.end() :]}"
+    if "prime" in text:
+        text = _PRIME.sub("'", text)
     return _TIMES.sub(r" \\times ", text) if "x" in text else text
 
 

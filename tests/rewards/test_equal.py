@@ -501,6 +501,7 @@ def test_a_known_answer_that_is_none_earns_nothing(checker: Checker, gold: str) 
     "gold",
     [
         r"9\text{ a.m.}", "7 p.m.", "0.0011_{2}", r"\text{A5}_{11}", r"179^{\circ} 59^{\prime} 56^{\prime\prime}",
+
         "np.arcsin(10/13)",
         r"x_{0} \cos (\omega t)+$ $\dot{x}_{0} \sin (\omega t) / \omega", r"$n=3^{k}$ for $k \geq 0$", "1 2 3",
     ],
@@ -715,3 +716,20 @@ def test_a_set_is_another_at_its_first_part_that_the_other_lacks(monkeypatch: py
 )
 def test_sets_hold_each_part_once(gold: str, answer: str, outcome: str) -> None:
     assert Checker().check(answer, gold).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "correct"),
+    [
+        (r"5\text{ hours }30\text{ minutes}", "5 hours 30 minutes", True),
+        (r"5\text{ hours }30\text{ minutes}", "5 hours 20 minutes", False),
+        ("6 feet 2 inches", r"6\text{ ft }2\text{ in}", True),
+        (r"45^{\circ}30^{\prime}", r"45.5^\circ", True),
+        (r"45^{\circ}30^{\prime}", r"45.3^\circ", False),
+        ("(A)", "(a)", True),
+        ("(A)", "(b)", False),
+        ("a", "A", False),
+    ],
+)
+def test_spellings_of_units_and_letters(checker: Checker, gold: str, answer: str, correct: bool) -> None:
+    assert checker.check(answer, gold).correct == correct
