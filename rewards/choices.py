@@ -32,7 +32,7 @@ def letter(answer: str) -> str | None:
 
 
 def small_letter(answer: str) -> str | None:
-    """The letter, as a capital, of an answer that is a small one in brackets, which beside lettered choices names one: `(b)`."""
+    """The letter, as a capital, of an answer that is a small one in brackets, as beside lettered choices: `(b)`."""
     match = _SMALL_LETTER.fullmatch(answer)
     return match[1].upper() if match else None
 
