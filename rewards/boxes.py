@@ -2,6 +2,7 @@ r"""The contents of boxes, `\boxed{7}` and `\fbox{7}`: the last, or several that
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from rewards import denial
 
@@ -10,12 +11,24 @@ LONGEST_ANSWER = 2_000
 JOINED = " , "
 """Between the contents of boxes that belong together."""
 
+MOST_BOXES = 50
+"""That are looked at, side by side or one inside the other."""
+
 _BOX_GAP = re.compile(
     r"(?:\s|[$,;.()\[\]&~]|\\[()\[\],;:! ]|\\(?:q?quad|text|textbf|mathrm|mbox|rm)\b|[{}]|\b(?:and|or)\b|\*)*", re.IGNORECASE
 )
 _ALTERNATIVE = re.compile(r"[\s\W]*(?:\w+[\s,]+)?or\b[\s,]*(?:\w+[\s,]+)?\W*", re.IGNORECASE)
 _UNBRACED = re.compile(r"[^\s$.,;\\}]{1,30}")
 _APPROXIMATE = re.compile(r"\\approx|\\simeq|≈")
+
+
+class _Box(NamedTuple):
+    """Where a box begins and ends in a text, what is in it, and whether it is closed, not cut off or too long."""
+
+    start: int
+    end: int
+    content: str
+    closed: bool
 
 
 def last_box(text: str) -> str | None:
@@ -35,7 +48,7 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> str | None:
     found = _find(text, len(text))
     if found is None:
         return None
-    start, end, content = found = _outermost(text, found)
+    start, end, content, _ = _outermost(text, found)
     if (
         not content.strip()
         or denial.behind(text[end : end + denial.NEAR])
@@ -43,25 +56,27 @@ def _join_boxes(text: str, belongs: Callable[[str], bool]) -> str | None:
     ):
         return ""
     parts = [content]
-    while (before := _find(text, start)) is not None and before[1] <= start and len(parts) < 50:
-        gap = text[before[1] : start]
+    while (before := _find(text, start)) is not None and before.end <= start and len(parts) < MOST_BOXES:
+        gap = text[before.end : start]
         if _APPROXIMATE.search(gap) and len(gap) < 40:
-            parts = [before[2]]  # a box with an approximation of the one before it
+            parts = [before.content]  # a box with an approximation of the one before it
         elif not belongs(gap) or (_is_list(parts[-1]) and not _joins(gap)):
             break
         else:
-            parts.append(before[2])
-        start = before[0]
+            parts.append(before.content)
+        start = before.start
     answer = JOINED.join(reversed(parts)).strip()
     return answer if len(answer) <= LONGEST_ANSWER else ""
 
 
-def _outermost(text: str, box: tuple[int, int, str]) -> tuple[int, int, str]:
+def _outermost(text: str, box: _Box) -> _Box:
     """The box around all others that holds this one, and its content without their frames."""
-    while (around := _find(text, box[0])) is not None and around[1] >= box[1] and text.startswith("}", around[1] - 1):
-        left, right = text[text.index("{", around[0]) + 1 : box[0]], text[box[1] : around[1] - 1]
-        content = f"{left}{{{box[2]}}}{right}" if (left + right).strip() else box[2]
-        box = around[0], around[1], content
+    for _ in range(MOST_BOXES):
+        around = _find(text, box.start)
+        if around is None or not around.closed or around.end < box.end:
+            break
+        left, right = text[text.index("{", around.start) + 1 : box.start], text[box.end : around.end - 1]
+        box = around._replace(content=f"{left}{{{box.content}}}{right}" if (left + right).strip() else box.content)
     return box
 
 
@@ -80,8 +95,8 @@ def _is_list(content: str) -> bool:
     return False
 
 
-def _find(text: str, end: int) -> tuple[int, int, str] | None:
-    r"""Start, end and content of the last `\boxed` or `\fbox` that begins before `end`."""
+def _find(text: str, end: int) -> _Box | None:
+    r"""The last `\boxed` or `\fbox` that begins before `end`."""
     start = max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))
     if start < 0:
         return None
@@ -90,7 +105,7 @@ def _find(text: str, end: int) -> tuple[int, int, str] | None:
         begin += 1
     if begin >= len(text) or text[begin] != "{":
         match = _UNBRACED.match(text, begin)  # `\boxed 4`
-        return (start, match.end(), match[0]) if match else (start, begin, "")
+        return _Box(start, match.end(), match[0], False) if match else _Box(start, begin, "", False)
     depth = 0
     for position in range(begin, min(len(text), begin + LONGEST_ANSWER)):
         sign = text[position]
@@ -99,7 +114,8 @@ def _find(text: str, end: int) -> tuple[int, int, str] | None:
         elif sign == "}":
             depth -= 1
             if depth == 0:
-                return start, position + 1, text[begin + 1 : position]
+                return _Box(start, position + 1, text[begin + 1 : position], True)
     if len(text) - begin >= LONGEST_ANSWER:
-        return start, len(text), ""
-    return start, len(text), text[begin + 1 :].split("\n", 1)[0].strip().rstrip("$").rstrip(".")  # cut off
+        return _Box(start, len(text), "", False)
+    cut_off = text[begin + 1 :].split("\n", 1)[0].strip().rstrip("$").rstrip(".")
+    return _Box(start, len(text), cut_off, False)

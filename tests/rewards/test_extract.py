@@ -212,6 +212,8 @@ def test_letters(text: str, letter: str | None) -> None:
         (r"\boxed{8 \text{ or } \boxed{3}}", r"8 \text{ or } {3}"),
         (r"\boxed{\frac{1}{\boxed{3}}}", r"\frac{1}{{3}}"),
         (r"so \boxed{ \boxed{\frac{3}{4}} }.", r"\frac{3}{4}"),
+        (r"\boxed{" + "a long chain " * 300 + r"\boxed{5}", "5"),
+        (r"\boxed{the sum is \boxed{5}", "5"),
     ],
 )
 def test_a_box_in_a_box_is_part_of_it(response: str, answer: str) -> None:
