@@ -2,12 +2,15 @@
 
 Prompt   `Sam has 2 more pens than Mia . Eve has twice as many pens as Sam . Mia has 5 pens . Ann has 3 fewer pens than Sam .
          How many pens does Ann have ?`
-N-CoT    `Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4`                 what is needed, in an order that can be followed
-P-CoT    `mia = 5 ; sam = mia + 2 ; ann = sam - 3 ; return ann`            behind a prompt that ends in `def solution ( ) :`
+N-CoT    `Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4`
+P-CoT    `ann = lambda : sam ( ) - 3 ; sam = lambda : mia ( ) + 2 ; mia = lambda : 5 ; return ann ( )`
+         behind a prompt that ends in `def solution ( ) :`
 
 Every person is a node of the graph: a number that is told, or an operation on one or two other people. The sentences are
-shuffled, and some lead nowhere (Eve's). Both chains come from the same graph. Demonstrations are of few operations, so that
-reinforcement has the longer problems to find; a few of any length show the late positions.
+shuffled, and some lead nowhere (Eve's). Both chains come from the same graph, and walk it from what is asked down to what is
+told; words then count on the way back, where a program leaves that to the interpreter. A chain that went up at once, from
+`Sam has 5 + 2 = 7`, would hide the walk, and a model of a million weights hardly learns it then (see configs). Demonstrations
+are of few operations, so that reinforcement has the longer problems to find; a few of any length show the late positions.
 """
 
 import operator
@@ -141,7 +144,7 @@ class WordProblems:
     def words(self) -> list[str]:
         numbers = [str(number) for number in range(self.largest + 1)]
         signs = [*OPERATIONS, "="]
-        own = ["####"] if self.style == "n-cot" else [*OPENING.split(), ";", "return", *map(str.lower, NAMES)]
+        own = ["####"] if self.style == "n-cot" else [*OPENING.split(), ";", "lambda", "return", *map(str.lower, NAMES)]
         return [*SAID, *NAMES, *THINGS, *numbers, *signs, *own]
 
     def read(self, problem: Problem, text: str) -> str | Program | None:
@@ -153,10 +156,10 @@ class WordProblems:
     def trace(self, problem: Problem, text: str) -> Trace:
         """Each step against the graph: whose number it is, what is computed from, what comes out."""
         body, closing, end = text.rpartition("####" if self.style == "n-cot" else "return")
-        values = problem.columns["values"]
+        values, asked = problem.columns["values"], problem.columns["asked"]
         stop, judge = (" .", _is_right_sentence) if self.style == "n-cot" else (" ;", _is_right_statement)
         steps = [judge(step, values) for step in body.split(stop) if step.strip()]
-        whole = bool(closing) and end.strip() == (problem.answer if self.style == "n-cot" else problem.columns["asked"].lower())
+        whole = bool(closing) and end.strip() == (problem.answer if self.style == "n-cot" else f"{asked.lower()} ( )")
         return Trace(
             well_formed=whole and bool(steps) and None not in steps,
             steps=sum(step is not None for step in steps),
@@ -176,7 +179,7 @@ class WordProblems:
         question = f"How many {draft.things} does {asked.name} have ?"
         prompt = " ".join([*sentences, question, *([OPENING] if self.style == "p-cot" else [])])
         values = {person.name: person.value for person in draft.people}
-        chain = _program(needed) if self.style == "p-cot" else _sentences(needed, values)
+        chain = _program(asked, needed) if self.style == "p-cot" else _sentences(asked, needed)
         # Shuffled otherwise, or with other people who do not matter, it is the same problem.
         name = " ".join([*sorted(person.sentence for person in needed), question])
         columns = {"operations": operations, "asked": asked.name, "values": values, "chain": chain}
@@ -247,40 +250,72 @@ class _Draft:
         return person
 
 
-def _sentences(needed: Sequence[Person], values: Mapping[str, int]) -> str:
-    """The chain in words: every operation with its numbers and its result, then the answer."""
-    steps = [
-        f"{person.name} has {' '.join(str(values.get(part, part)) for part in person.operation)} = {person.value} ."
-        for person in needed
-        if person.operation is not None
+def _sentences(asked: Person, needed: Sequence[Person]) -> str:
+    """The chain in words: from the person asked for down to who is told of, and back with the numbers."""
+    people = {person.name: person for person in needed}
+    steps: list[str] = []
+    counted: set[str] = set()
+
+    def count(person: Person) -> None:
+        steps.append(f"{person.name} has {_said(person)} .")
+        if person.operation is not None:
+            for part in person.operation:
+                if part in people and part not in counted:
+                    count(people[part])
+            numbers = [str(people[part].value) if part in people else part for part in person.operation]
+            steps.append(f"{person.name} has {' '.join(numbers)} = {person.value} .")
+        counted.add(person.name)
+
+    count(asked)
+    return " ".join([*steps, f"#### {asked.value}"])
+
+
+def _program(asked: Person, needed: Sequence[Person]) -> str:
+    """The chain as a function's body in one line: every person is a function, that of the one asked for is called."""
+    people = {person.name: person for person in needed}
+    order = [asked]
+    for person in order:  # grows meanwhile
+        parts = [people[part] for part in person.operation or () if part in people]
+        order += [part for part in parts if part not in order]
+    calls = {name: f"{name} ( )" for name in people}
+    statements = [
+        f"{person.name} = lambda : {' '.join(calls.get(part, part) for part in person.operation or (str(person.value),))}"
+        for person in order
     ]
-    return " ".join([*steps, f"#### {needed[-1].value}"])
+    return " ; ".join([*statements, f"return {asked.name} ( )"]).lower()
 
 
-def _program(needed: Sequence[Person]) -> str:
-    """The chain as a function's body in one line: every person is a variable, the last one is returned."""
-    statements = [f"{person.name} = {' '.join(person.operation or (str(person.value),))}" for person in needed]
-    return " ; ".join([*statements, f"return {needed[-1].name}"]).lower()
+def _said(person: Person) -> str:
+    return " ".join(person.operation or (str(person.value),))
 
 
 def _is_right_sentence(step: str, values: Mapping[str, int]) -> bool | None:
-    """Whether `Sam has 5 + 2 = 7` is so; None where it has another form."""
+    """Whether `Sam has Mia + 2`, `Sam has 5 + 2 = 7` or `Mia has 5` is so; None where it has another form."""
     match step.split():
-        case [name, "has", left, sign, right, "=", value] if sign in OPERATIONS:
-            result = _number(value)
-            return result is not None and result == values.get(name) == _calculate(_number(left), sign, _number(right))
+        case [name, "has", *said, "=", result]:
+            return None if len(said) != 3 else _is_right(name, said, values) and _number(result) == values[name]
+        case [name, "has", *said]:
+            return _is_right(name, said, values)
     return None
 
 
 def _is_right_statement(step: str, values: Mapping[str, int]) -> bool | None:
-    """Whether `sam = mia + 2` gives what Sam has, if Mia's number is right; None where it has another form."""
+    """Whether `sam = lambda : mia ( ) + 2` gives what Sam has, if Mia's number is right; None where it has another form."""
     known = {name.lower(): value for name, value in values.items()}
-    match step.split():
-        case [name, "=", value]:
-            return name in known and known[name] == _number(value)
-        case [name, "=", left, sign, right] if sign in OPERATIONS:
-            operands = [known.get(part, _number(part)) for part in (left, right)]
-            return name in known and known[name] == _calculate(operands[0], sign, operands[1])
+    match step.replace(" ( )", "").split():
+        case [name, "=", "lambda", ":", *said]:
+            return _is_right(name, said, known)
+    return None
+
+
+def _is_right(name: str, said: Sequence[str], values: Mapping[str, int]) -> bool | None:
+    """Whether somebody has what is said, a number or an operation; None where it is neither."""
+    match said:
+        case [number]:
+            return name in values and values[name] == _number(number)
+        case [left, sign, right] if sign in OPERATIONS:
+            operands = [values.get(part, _number(part)) for part in (left, right)]
+            return name in values and values[name] == _calculate(operands[0], sign, operands[1])
     return None
 
 
