@@ -1,6 +1,6 @@
 """T3, word problems: sentences about who has how many, drawn from a random graph; solved in words or by a program.
 
-Prompt   `Sam has 2 more pens than Mia . Eve has twice as many pens as Sam . Mia has 5 pens . Ann has 3 fewer pens than Sam .
+Prompt   `Sam has 2 more pens than Mia . Eve has double the pens of Sam . Mia has 5 pens . Ann has 3 fewer pens than Sam .
          How many pens does Ann have ?`
 N-CoT    `Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4`
 P-CoT    `ann = lambda : sam ( ) - 3 ; sam = lambda : mia ( ) + 2 ; mia = lambda : 5 ; return ann ( )`
@@ -35,14 +35,16 @@ SAID = (
     "more",
     "fewer",
     "than",
-    "times",
-    "twice",
     "half",
-    "as",
-    "many",
+    "double",
+    "triple",
+    "quadruple",
+    "all",
+    "the",
+    "of",
     "and",
-    "together",
     "How",
+    "many",
     "does",
     "have",
     ".",
@@ -51,8 +53,10 @@ SAID = (
 OPENING = "def solution ( ) :"
 OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
-MOST_TOLD, MOST_ADDED, MOST_TIMES = 20, 9, 5
-"""Of numbers in sentences: what somebody has, how many more or fewer, how many times as many."""
+MOST_TOLD, MOST_ADDED = 20, 9
+"""Of numbers in sentences: what somebody has, how many more or fewer."""
+SHARES = {"half": ("/", 2), "double": ("*", 2), "triple": ("*", 3), "quadruple": ("*", 4)}
+"""Words for so many times as many."""
 MOST_OPERATIONS = 8
 ALONE = 0.75
 """Share of operations on one other person; the rest add up two."""
@@ -212,7 +216,7 @@ class _Draft:
             second = self.grow(elsewhere)
         if second is None or first.value + second.value > self.largest:
             return None
-        said = f"as many {self.things} as {first.name} and {second.name} together"
+        said = f"all the {self.things} of {first.name} and {second.name}"
         return self._add(said, (first.name, "+", second.name), first.value + second.value)
 
     def distract(self) -> None:
@@ -228,13 +232,12 @@ class _Draft:
 
     def _change(self, other: Person) -> Person:
         """Somebody who has more or fewer than another, or some times as many."""
-        added, times = self.generator.randint(2, MOST_ADDED), self.generator.randint(2, MOST_TIMES)
-        many = f"as many {self.things} as {other.name}"
+        added = self.generator.randint(2, MOST_ADDED)
+        word = self.generator.choice([word for word in SHARES if word != "half"])
         ways: list[tuple[str, str, int]] = [
             (f"{added} more {self.things} than {other.name}", "+", added),
             (f"{added} fewer {self.things} than {other.name}", "-", added),
-            (f"{'twice' if times == 2 else f'{times} times'} {many}", "*", times),
-            (f"half {many}", "/", 2),
+            *((f"{said} the {self.things} of {other.name}", *SHARES[said]) for said in (word, "half")),
         ]
         possible = [way for way in ways if self._is_possible(OPERATIONS[way[1]](other.value, way[2]))]
         said, sign, number = self.generator.choice(possible)

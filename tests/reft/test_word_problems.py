@@ -40,14 +40,12 @@ def solve(prompt: str) -> tuple[int, int, set[str]]:
                 result = value(other) + int(number)
             case [number, "fewer", _, "than", other]:
                 result = value(other) - int(number)
-            case ["twice", "as", "many", _, "as", other]:
-                result = 2 * value(other)
-            case ["half", "as", "many", _, "as", other]:
+            case ["half", "the", _, "of", other]:
                 assert value(other) % 2 == 0
                 result = value(other) // 2
-            case [number, "times", "as", "many", _, "as", other]:
-                result = int(number) * value(other)
-            case ["as", "many", _, "as", one, "and", other, "together"]:
+            case ["double" | "triple" | "quadruple" as word, "the", _, "of", other]:
+                result = {"double": 2, "triple": 3, "quadruple": 4}[word] * value(other)
+            case ["all", "the", _, "of", one, "and", other]:
                 assert one != other
                 result = value(one) + value(other)
             case words:
