@@ -16,8 +16,8 @@ from rollout.pool import Pool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
-SAMPLER_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
-"""How far sampler and learner may differ in the log-prob of a token, on average."""
+SAMPLER_GAP = {"float32": 1e-3, "bfloat16": 0.1}
+"""How far sampler and learner may differ in the log-prob of a token, on average, where `train.sampler_gap` says nothing."""
 
 
 class Stream:
@@ -89,7 +89,7 @@ def train(
         if kept:
             with journal.timed("credit"):
                 experience, credit = algorithm.credit(collate(kept, pad=0), learner)
-                check_sampler(credit, learner.shape.dtype)
+                check_sampler(credit, settings.sampler_gap or SAMPLER_GAP[learner.shape.dtype])
             with journal.timed("update"):
                 metrics |= credit | learner.update(experience)
             with journal.timed("publish"):
@@ -114,7 +114,9 @@ def draw(
     kept: list[Sample] = []
     for attempt in range(settings.rounds):
         shard_seed = seed if attempt == 0 else derive_seed(seed, "attempt", attempt)
-        drawn = pool.sample(problems.batch(step, attempt), settings.samples_per_prompt, params, shard_seed)
+        asked = {sample.problem.id for sample in samples}  # a group is drawn once, or it would be drawn until it pleases
+        batch = [problem for problem in problems.batch(step, attempt) if problem.id not in asked]
+        drawn = pool.sample(batch, settings.samples_per_prompt, params, shard_seed)
         samples += drawn
         kept += algorithm.select(drawn)
         if len({sample.problem.id for sample in kept}) >= settings.prompts:
@@ -123,17 +125,17 @@ def draw(
     return samples, [sample for sample in kept if sample.problem.id in wanted]
 
 
-def check_sampler(metrics: Mapping[str, float], dtype: str) -> None:
+def check_sampler(metrics: Mapping[str, float], tolerance: float) -> None:
     """Stop where the sampler gave its tokens other log-probs than the policy that should have drawn them.
 
     Raises:
         RunError: with the difference.
     """
-    gap, tolerance = metrics.get("sampler/logprob_gap_mean", 0.0), SAMPLER_TOLERANCE[dtype]
+    gap = metrics.get("sampler/logprob_gap_mean", 0.0)
     if not gap <= tolerance:
         raise RunError(
             f"sampler and learner differ by {gap:.2g} on average in the log-probs of the same tokens, more than {tolerance:g}: "
-            "they hold different policies, or one that is not causal"
+            "they hold different policies, or one that is not causal; train.sampler_gap allows more"
         )
 
 

@@ -25,7 +25,7 @@ AT_LEAST = {
 AT_MOST = {"warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
-    "warmup.ready_at": 0,
+    "warmup.ready_at": 0, "train.sampler_gap": 0,
 }  # fmt: skip
 
 
@@ -39,6 +39,19 @@ def validate(config: Config) -> None:
         _bound(config, key, lambda value, bound=bound: value > bound, f"more than {bound}")
     for key in ("warmup.betas", "learner.betas"):
         _bound(config, key, lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1")
+    _check_agreement(config)
+    if not config.rewards:
+        raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
+    _check_imports(config.programs.imports)
+    for key, value in _numbers(config, ""):
+        if not math.isfinite(value):
+            raise ConfigError(f"{key}={value} is out of range; choose a finite number")
+    config.task.validate()
+    config.algorithm.validate()
+
+
+def _check_agreement(config: Config) -> None:
+    """Settings that must fit each other."""
     if config.model.path is None and config.model.width % config.model.heads:
         raise ConfigError(f"model.width={config.model.width} is no multiple of model.heads={config.model.heads}")
     horizon = config.warmup.schedule_epochs
@@ -50,14 +63,11 @@ def validate(config: Config) -> None:
         )
     if config.learner.gpus not in (0, 1):
         raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
-    if not config.rewards:
-        raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
-    _check_imports(config.programs.imports)
-    for key, value in _numbers(config, ""):
-        if not math.isfinite(value):
-            raise ConfigError(f"{key}={value} is out of range; choose a finite number")
-    config.task.validate()
-    config.algorithm.validate()
+    if config.train.samples_per_prompt < config.algorithm.least_group:
+        raise ConfigError(
+            f"train.samples_per_prompt={config.train.samples_per_prompt} leaves nothing to compare a chain with; "
+            f"this algorithm takes {config.algorithm.least_group} or more chains a problem"
+        )
 
 
 def _check_imports(names: Sequence[str]) -> None:

@@ -88,6 +88,11 @@ class Algorithm(Protocol):
         """The `kl/update` of a minibatch, in nats a token, behind which an update ends early; None never does."""
         ...
 
+    @property
+    def least_group(self) -> int:
+        """Chains of one problem that credit takes to say anything: 1, or 2 where they are compared with each other."""
+        ...
+
     def validate(self) -> None:
         """Raise `ConfigError` where a hyper-parameter is out of range."""
         ...
@@ -111,17 +116,19 @@ def check_ranges(
     at_least_zero: Sequence[str] = (),
     shares: Sequence[str] = (),
     counts: Sequence[str] = (),
+    above_one: Sequence[str] = (),
 ) -> None:
     """Check the named hyper-parameters of an algorithm; None is always in range, NaN never.
 
     Raises:
-        ConfigError: for the first that is not more than 0, 0 or more, 0 to 1, or 1 or more.
+        ConfigError: for the first that is not more than 0, 0 or more, 0 to 1, 1 or more, or more than 1.
     """
     kinds = [
         (above_zero, lambda value: value > 0, "more than 0"),
         (at_least_zero, lambda value: value >= 0, "0 or more"),
         (shares, lambda value: 0 <= value <= 1, "0 to 1"),
         (counts, lambda value: value >= 1, "1 or more"),
+        (above_one, lambda value: value > 1, "more than 1"),
     ]
     for names, holds, remedy in kinds:
         for name in names:

@@ -15,9 +15,7 @@ class DrGRPO(GroupAlgorithm):
     """Hyper-parameters of Dr. GRPO."""
 
     aggregation: ops.Aggregation = "seq-mean-token-sum-norm"
-    """How token losses are averaged."""
-    longest: int = 256
-    """Divisor of each chain's summed loss; sampling.max_tokens."""
+    """How token losses are averaged; needs `longest`."""
 
     def advantages(self, batch: Batch, kl: Tensor) -> Tensor:
         return along(ops.group_advantages(batch.rewards, batch.groups, "none"), batch.action_mask)

@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Mean = Literal["token-mean", "seq-mean-token-mean"]
+"""How token losses become one number, as verl names it: the mean over all tokens of the batch (DAPO, today's PPO), or the mean
+over sequences of each one's token mean (ReFT, original GRPO)."""
 Aggregation = Literal["token-mean", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
-"""How token losses become one number, as verl names it: the mean over all tokens of the batch (DAPO, today's PPO), the mean
-over sequences of each one's token mean (ReFT, original GRPO), or of each one's token sum over the longest that is allowed
-(Dr. GRPO)."""
+"""The same, or the mean over sequences of each one's token sum over a constant (Dr. GRPO)."""
 KLEstimator = Literal["k1", "k2", "k3"]
 """Estimators of KL(π‖π_ref) from samples of π (Schulman 2020, "Approximating KL divergence"), with x = log π - log π_ref: x,
 ½x², and exp(-x) - 1 + x."""
@@ -21,6 +22,8 @@ batch's, or nothing (Dr. GRPO)."""
 
 LOG_RATIO_BOUND = 20.0
 """exp(20) is 5e8: beyond it a ratio says nothing more, and infinity times zero would be NaN."""
+K3_BOUND = 10.0
+"""Of a token's k3 (verl core_algos.py, kl_penalty: low_var_kl)."""
 
 
 def gae(
@@ -88,8 +91,8 @@ def length_adaptive_lambda(lengths: Tensor, alpha: float = 0.05) -> Tensor:
 
 def steered(coefficient: float, kl: float, target: float, share: float) -> float:
     """A KL coefficient moved towards what brings the KL to its target: times 1 + clip(kl/target - 1, ±0.2) · share (arXiv
-    1909.08593, section 2.2)."""
-    return coefficient * (1 + max(-0.2, min(0.2, kl / target - 1)) * share)
+    1909.08593, section 2.2). More than one horizon a batch counts as one, so that it stays above 0."""
+    return coefficient * (1 + max(-0.2, min(0.2, kl / target - 1)) * min(share, 1.0))
 
 
 def clipped_surrogate(
@@ -109,7 +112,7 @@ def kl(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> Tensor:
     """A token's estimate of KL(π‖π_ref), for actions drawn from π.
 
     The mean of k1 and of k3 is the divergence, that of k2 is near it; the mean of k2's gradient is the divergence's gradient,
-    that of k1's is zero.
+    that of k1's is zero. k3 is bounded, as in verl: one token must not outweigh a batch.
     """
     apart = (logprobs - reference).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     match estimator:
@@ -117,7 +120,7 @@ def kl(logprobs: Tensor, reference: Tensor, estimator: KLEstimator) -> Tensor:
             return apart
         case "k2":
             return 0.5 * apart**2
-    return torch.exp(-apart) - 1 + apart
+    return (torch.exp(-apart) - 1 + apart).clamp(max=K3_BOUND)
 
 
 def group_advantages(rewards: Tensor, groups: Tensor, scale: Scale, epsilon: float = 1e-4) -> Tensor:

@@ -49,19 +49,21 @@ class PPO:
     """Optimizer steps a pass."""
     stop_kl: float | None = 0.1
     """No more minibatches of a batch behind one whose `kl/update` is above this, in nats a token; null does them all."""
-    aggregation: ops.Aggregation = "token-mean"
+    aggregation: ops.Mean = "token-mean"
     """How token losses are averaged."""
     truncation: actor_critic.Truncation = "terminal"
     """What the end of a chain that was cut is worth."""
     importance_cap: float | None = None
     """Weigh each token by min(π_old / π_sampler, cap), where the sampler's log-probs are not the learner's; null does not."""
 
+    @property
+    def least_group(self) -> int:
+        return 1
+
     def validate(self) -> None:
         check_ranges(self, at_least_zero=("kl_coef", "vf_coef"), shares=("gamma", "lam", "lam_value"))
         check_ranges(self, above_zero=("kl_target", "clip", "value_clip", "stop_kl", "importance_cap"))
-        check_ranges(self, counts=("epochs", "minibatches", "kl_horizon"))
-        if self.dual_clip is not None and not self.dual_clip > 1:
-            raise ConfigError(f"algorithm.dual_clip={self.dual_clip} is out of range; choose more than 1")
+        check_ranges(self, counts=("epochs", "minibatches", "kl_horizon"), above_one=("dual_clip",))
         if self.kl_target is not None and self.kl_coef == 0:
             raise ConfigError(f"algorithm.kl_target={self.kl_target} steers algorithm.kl_coef, which is 0; start it above 0")
 

@@ -48,12 +48,16 @@ class ReFT:
     """Passes over each batch (ReFT: 2)."""
     minibatches: int = 1
     """Optimizer steps a pass (ReFT: 1)."""
-    aggregation: ops.Aggregation = "seq-mean-token-mean"
+    aggregation: ops.Mean = "seq-mean-token-mean"
     """How token losses are averaged (ReFT: the mean over sequences of each one's token mean)."""
     truncation: actor_critic.Truncation = "terminal"
     """What the end of a chain that was cut is worth (ReFT: nothing, terminal)."""
     stop_kl: float | None = None
     """No more minibatches of a batch behind one whose `kl/update` is above this, in nats a token; null does them all (ReFT)."""
+
+    @property
+    def least_group(self) -> int:
+        return 1
 
     def validate(self) -> None:
         check_ranges(self, at_least_zero=("kl_coef", "vf_coef"), shares=("gamma", "lam"), counts=("epochs", "minibatches"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from reft.algorithms import ops
-from reft.algorithms.group import GroupAlgorithm
+from reft.algorithms.group import GroupAlgorithm, check_reward_estimator
 from reft.batch import Batch
 from reft.errors import ConfigError
 
@@ -16,14 +16,21 @@ class ReinforcePP(GroupAlgorithm):
     """Hyper-parameters of REINFORCE++."""
 
     kl_coef: float = 0.01
-    """Weight of each token's divergence (k1) in its reward."""
+    """Weight of each token's divergence in its reward."""
+    kl_estimator: ops.KLEstimator = "k1"
+    """How it is estimated: k1, as in every reward."""
     gamma: float = 1.0
     """Discount, 0 to 1."""
     baseline: bool = False
     """Take the group's mean from the rewards before they are whitened."""
 
+    @property
+    def least_group(self) -> int:
+        return 2 if self.baseline else 1
+
     def validate(self) -> None:
         GroupAlgorithm.validate(self)
+        check_reward_estimator(self)
         if not 0 <= self.gamma <= 1:
             raise ConfigError(f"algorithm.gamma={self.gamma} is out of range; choose 0 to 1")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from reft.algorithms import ops
-from reft.algorithms.group import GroupAlgorithm, along, whole
+from reft.algorithms.group import GroupAlgorithm, along, check_reward_estimator, whole
 from reft.batch import Batch
 
 
@@ -14,7 +14,13 @@ class RLOO(GroupAlgorithm):
     """Hyper-parameters of RLOO."""
 
     kl_coef: float = 0.05
-    """Weight of the chain's divergence (k1) in its reward (TRL: beta, 0.05)."""
+    """Weight of the chain's divergence in its reward (TRL: beta, 0.05)."""
+    kl_estimator: ops.KLEstimator = "k1"
+    """How it is estimated: k1, as in every reward."""
+
+    def validate(self) -> None:
+        GroupAlgorithm.validate(self)
+        check_reward_estimator(self)
 
     def advantages(self, batch: Batch, kl: Tensor) -> Tensor:
         rewards = batch.rewards - self.kl_coef * whole(kl, batch.action_mask)

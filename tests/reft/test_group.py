@@ -17,6 +17,7 @@ from reft.algorithms.reinforce_pp import ReinforcePP
 from reft.algorithms.rloo import RLOO
 from reft.batch import Batch
 from reft.errors import ConfigError
+from rewards.equal import Verdict
 from tests.reft.test_batch import sample
 from tests.reft.test_ppo import random_case
 
@@ -104,7 +105,8 @@ def test_clipping_higher(ratio: float, advantage: float, low: float, high: float
 def case(seed: int) -> tuple[Batch, Outputs, Outputs, Tensor]:
     """A batch of three groups of two, the old and the new policy's outputs, and the reference's log-probs."""
     batch, policy, new = random_case(seed)
-    return replace(batch, groups=torch.tensor([0, 0, 1, 1, 2, 2])), policy.outputs, new, policy.reference_logprobs
+    finished = torch.tensor([True, False, True, True, True, False])
+    return replace(batch, groups=torch.tensor([0, 0, 1, 1, 2, 2]), finished=finished), policy.outputs, new, policy.reference_logprobs
 
 
 class Fixed:
@@ -128,20 +130,26 @@ def ours(algorithm, seed: int) -> tuple[Tensor, Tensor, Experience]:  # type: ig
     return loss.detach(), gradient, experience
 
 
-def trl(
-    loss_type: str, seed: int, advantages: Tensor, beta: float, low: float, high: float, longest: int
-) -> tuple[Tensor, Tensor]:
+def trl(loss_type: str, algorithm, seed: int) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
     """The same by TRL's trainer, its method called on tensors."""
     from trl import GRPOTrainer
 
     batch, old, new, reference = case(seed)
+    scale = "none" if loss_type == "dr_grpo" else "group"
+    advantages = ops.group_advantages(batch.rewards, batch.groups, scale)
     mask = batch.action_mask
+    if algorithm.mask_truncated:  # as in _generate_and_score_completions
+        mask = mask & batch.finished[:, None]
+    weighed = algorithm.importance_cap is not None
+    ratio = (old.logprobs - batch.sampler_logprobs).exp().clamp(max=algorithm.importance_cap or torch.inf)
+    high = algorithm.clip if algorithm.clip_high is None else algorithm.clip_high
     logprobs = new.logprobs.detach().clone().requires_grad_()
     fake = SimpleNamespace(
         _get_per_token_logps_and_entropies=lambda *_, **__: (logprobs, new.entropies, None),
         aux_loss_enabled=False, top_entropy_quantile=1.0, off_policy_mask_threshold=None, importance_sampling_level="token",
-        beta=beta, loss_type=loss_type, epsilon_low=low, epsilon_high=high, use_vllm=False, max_completion_length=longest,
-        args=SimpleNamespace(use_bias_correction_kl=False, delta=None, steps_per_generation=1),
+        beta=algorithm.kl_coef, loss_type=loss_type, epsilon_low=algorithm.clip, epsilon_high=high, use_vllm=weighed,
+        vllm_importance_sampling_correction=weighed, max_completion_length=algorithm.longest,
+        args=SimpleNamespace(use_bias_correction_kl=False, delta=algorithm.dual_clip, steps_per_generation=1),
         accelerator=SimpleNamespace(num_processes=1, gather=lambda value: value, reduce=lambda value, reduction: value),
         model=SimpleNamespace(training=True), current_gradient_accumulation_steps=1, _entropy_bonus_enabled=False,
         _metrics={"train": defaultdict(list)},
@@ -150,7 +158,7 @@ def trl(
     inputs = {
         "prompt_ids": empty, "prompt_mask": empty, "completion_ids": batch.tokens[:, 1:], "completion_mask": mask.long(),
         "advantages": advantages, "old_per_token_logps": old.logprobs, "ref_per_token_logps": reference,
-        "num_items_in_batch": mask.sum(),
+        "num_items_in_batch": mask.sum(), "importance_sampling_ratio": ratio,
     }  # fmt: skip
     loss = GRPOTrainer._compute_loss(fake, None, inputs)
     (gradient,) = torch.autograd.grad(loss, logprobs)
@@ -163,17 +171,19 @@ def trl(
     [
         ("grpo", GRPO(kl_coef=0.04)),
         ("grpo", GRPO(kl_coef=0.0, clip_high=0.28)),
-        ("dapo", DAPO(filter_groups=False)),
+        ("grpo", GRPO(kl_coef=0.04, importance_cap=1.1)),
+        ("grpo", GRPO(mask_truncated=True, clip=0.05, dual_clip=1.1)),
+        ("dapo", DAPO(mask_truncated=False)),
+        ("dapo", DAPO()),
         ("dapo", GRPO(kl_coef=0.1, aggregation="token-mean")),
         ("dr_grpo", DrGRPO(longest=9)),
+        ("dr_grpo", DrGRPO(longest=9, mask_truncated=True)),
     ],
 )
 def test_equals_trl(loss_type: str, algorithm, seed: int) -> None:  # type: ignore[no-untyped-def]
     loss, gradient, experience = ours(algorithm, seed)
     mask = experience.batch.action_mask
-    advantages = (experience.advantages * mask).sum(1) / mask.sum(1)
-    high = algorithm.clip if algorithm.clip_high is None else algorithm.clip_high
-    theirs, their_gradient = trl(loss_type, seed, advantages, algorithm.kl_coef, algorithm.clip, high, algorithm.longest)
+    theirs, their_gradient = trl(loss_type, algorithm, seed)
     torch.testing.assert_close(loss, theirs, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(gradient * mask, their_gradient * mask, rtol=1e-5, atol=1e-7)
 
@@ -226,17 +236,17 @@ def test_importance_weights_are_cut() -> None:
     algorithm = GRPO(importance_cap=2.0)
     experience, _ = algorithm.credit(engine, Fixed(old, reference))
     bare, _ = replace(algorithm, importance_cap=None).credit(engine, Fixed(old, reference))
-    factor = (experience.weights / bare.weights)[batch.action_mask]
-    rows = batch.action_mask.nonzero()[:, 0]
     expected = torch.tensor([2.0, 0.1, -0.1, 0, 0, 0])
     expected[1:] = expected[1:].exp()
-    torch.testing.assert_close(factor, expected[rows], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(experience.advantages, bare.advantages * expected[:, None], rtol=1e-4, atol=1e-6)
+    assert torch.equal(experience.weights, bare.weights), "the divergence is not weighed"
 
 
 def test_selection() -> None:
-    def drawn(name: str, reward: float | None, finish: str = "stop"):  # type: ignore[no-untyped-def]
+    def drawn(name: str, reward: float | None, finish: str = "stop", right: bool | None = None):  # type: ignore[no-untyped-def]
         made = sample([1], [2], reward, finish)
-        return replace(made, problem=replace(made.problem, id=name))
+        verdict = Verdict("equal" if (reward == 1 if right is None else right) else "different", "text", "")
+        return replace(made, problem=replace(made.problem, id=name), verdict=verdict)
 
     rows = [
         drawn("a", 1.0),
@@ -246,10 +256,39 @@ def test_selection() -> None:
         drawn("c", 0.0, "length"),
         drawn("c", 1.0),
         drawn("d", None),
+        drawn("e", 0.9, right=True),
+        drawn("e", 1.0, right=True),
     ]
-    assert len(GRPO().select(rows)) == 6
-    assert [row.problem.id for row in DAPO().select(rows)] == ["a", "a"]
-    assert [row.problem.id for row in DAPO(mask_truncated=False).select(rows)] == ["a", "a", "c", "c"]
+    assert len(GRPO().select(rows)) == 8
+    assert [row.problem.id for row in DAPO().select(rows)] == ["a", "a", "c", "c"]
+    assert [row.problem.id for row in DAPO(filter_groups="reward").select(rows)] == ["a", "a", "c", "c", "e", "e"]
+
+
+def test_a_cut_chain_is_compared_with_and_not_learnt_from() -> None:
+    batch, old, _, reference = case(5)
+    batch = replace(batch, rewards=torch.tensor([1.0, 0, 1, 1, 0, 1]), finished=torch.tensor([True, False] * 3))
+    for aggregation, counts in (("token-mean", batch.action_mask.sum(1) * batch.finished), ("seq-mean-token-mean", [1] * 6)):
+        experience, _ = GRPO(mask_truncated=True, aggregation=aggregation).credit(batch, Fixed(old, reference))
+        assert (experience.advantages[0][batch.action_mask[0]] > 0.7).all()
+        assert (experience.weights.sum(1) > 0).tolist() == [True, False] * 3
+        assert experience.counts.tolist() == list(counts)
+
+
+def test_k3_is_bounded() -> None:
+    far = torch.tensor([-30.0, -3.0])
+    assert ops.kl(far, torch.zeros(2), "k3").tolist() == [ops.K3_BOUND, ops.K3_BOUND]
+    assert ops.kl(-far, torch.zeros(2), "k1").tolist() == [ops.LOG_RATIO_BOUND, 3.0]
+
+
+@pytest.mark.parametrize("estimator", ["k2", "k3"])
+def test_the_estimator_is_the_one_that_is_named(estimator: ops.KLEstimator) -> None:
+    batch, old, new, reference = case(5)
+    algorithm = GRPO(kl_coef=0.1, kl_estimator=estimator)
+    experience, _ = algorithm.credit(batch, Fixed(old, reference))
+    with_kl = algorithm.loss(new, experience).total
+    without = replace(algorithm, kl_coef=0.0).loss(new, experience).total
+    penalty = ops.masked_sum(ops.kl(new.logprobs, reference, estimator) * experience.weights, batch.action_mask)
+    torch.testing.assert_close(with_kl - without, 0.1 * penalty, rtol=1e-3, atol=1e-6)
 
 
 def test_groups_without_signal_are_counted() -> None:
@@ -258,8 +297,32 @@ def test_groups_without_signal_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"clip": 0.0}, {"clip_high": -1.0}, {"kl_coef": -1.0}, {"epochs": 0}, {"importance_cap": 0.0}, {"longest": 0}]
-)
+    "wrong",
+    [
+        {"clip": 0.0}, {"clip_high": -1.0}, {"kl_coef": -1.0}, {"epochs": 0}, {"importance_cap": 0.0}, {"longest": 0},
+        {"dual_clip": 1.0}, {"kl_estimator": "k1"}, {"aggregation": "seq-mean-token-sum-norm"},
+    ],
+)  # fmt: skip
 def test_wrong_settings(wrong: dict) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         GRPO(**wrong).validate()
+
+
+@pytest.mark.parametrize("algorithm", [RLOO, ReinforcePP])
+def test_a_divergence_in_the_reward_is_k1(algorithm) -> None:  # type: ignore[no-untyped-def]
+    algorithm().validate()
+    with pytest.raises(ConfigError, match="kl_estimator=k3"):
+        algorithm(kl_estimator="k3").validate()
+
+
+def test_published_defaults() -> None:
+    """As the papers name them; a changed default would be another algorithm under their name."""
+    published = {
+        GRPO(): {"clip": 0.2, "kl_estimator": "k3", "aggregation": "seq-mean-token-mean", "scale_rewards": "group"},
+        DAPO(): {"clip": 0.2, "clip_high": 0.28, "kl_coef": 0.0, "aggregation": "token-mean", "mask_truncated": True,
+                 "filter_groups": "correct"},
+        DrGRPO(): {"aggregation": "seq-mean-token-sum-norm", "kl_coef": 0.0},
+        RLOO(): {"kl_coef": 0.05}, ReinforcePP(): {"kl_coef": 0.01, "gamma": 1.0, "baseline": False},
+    }  # fmt: skip
+    for algorithm, values in published.items():
+        assert {name: getattr(algorithm, name) for name in values} == values, type(algorithm)

@@ -172,10 +172,21 @@ def test_groups_without_signal_are_drawn_again(rounds: int, drawn: int, learnt: 
     settings = TrainConfig(prompts=8, samples_per_prompt=4, rounds=rounds)
     params = SamplingParams(1.0, 3)
     dice = Dice()
-    samples, kept = draw(Stream(many, 8, 0), DAPO(), dice, params, settings, seed=5, step=2)
+    samples, kept = draw(Stream(many, 8, 0), DAPO(filter_groups="reward"), dice, params, settings, seed=5, step=2)
     assert len(dice.seeds) == len(set(dice.seeds)) == drawn
     assert len(samples) == drawn * 8 * 4
     assert len(kept) == learnt * 4
     assert len({sample.problem.id for sample in samples}) == drawn * 8, "rounds are shuffled apart"
-    again = draw(Stream(many, 8, 0), DAPO(), Dice(), params, settings, seed=5, step=2)
+    again = draw(Stream(many, 8, 0), DAPO(filter_groups="reward"), Dice(), params, settings, seed=5, step=2)
     assert [sample.problem.id for sample in again[1]] == [sample.problem.id for sample in kept]
+
+
+def test_a_group_is_drawn_once_a_step() -> None:
+    """Rounds over few problems never ask for one of them again, nor learn from more groups than are wanted."""
+    few = [Problem(str(number), "?", "x") for number in range(12)]
+    settings = TrainConfig(prompts=8, samples_per_prompt=4, rounds=10)
+    samples, kept = draw(Stream(few, 8, 0), DAPO(filter_groups="reward"), Dice(), SamplingParams(1.0, 3), settings, 5, 2)
+    names = [sample.problem.id for sample in samples]
+    assert sorted(names) == sorted(problem.id for problem in few for _ in range(4))
+    assert {names.count(name) for name in names} == {4}
+    assert len(kept) == 4 * len({sample.problem.id for sample in kept})
