@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -63,8 +63,11 @@ class Rank:
         self.rank, self.settings = rank, settings
         self.device = torch.device("cuda" if settings.learner.gpus else "cpu")
         torch.manual_seed(settings.seed)
-        model = self._load(settings.policy)
+        model = self._load(settings.policy, settings.model.critic)
         self.model = model
+        self._critic_only = False
+        for parameter in model.lm.parameters():
+            parameter.register_hook(self._policy_gradient)
         self.optimization: Optimization
         if settings.deepspeed:
             from reft.learner import zero  # slow to import, and plain torch does without
@@ -89,7 +92,7 @@ class Rank:
     def reference(self, batch: Batch, plan: Sequence[Minibatch]) -> list[tuple[Tensor, Outputs]]:
         """The same of the reference policy, which is loaded when it is first asked."""
         if self._reference is None:
-            self._reference = self._load(self.settings.reference).requires_grad_(False)
+            self._reference = self._load(self.settings.reference, "shared").requires_grad_(False)  # nobody asks its values
             if self.settings.deepspeed and self.settings.learner.zero == 3:
                 from reft.learner import zero
 
@@ -102,7 +105,7 @@ class Rank:
 
     def step(self, minibatch: Minibatch, factor: float, critic_only: bool) -> StepRecord:
         """One optimizer step with `factor` times the peak learning rate; only of the critic, if so wanted."""
-        experience = self._experience
+        experience, self._critic_only = self._experience, critic_only
         count = float(experience.counts[minibatch.rows].sum())
         loss, actions = 0.0, 0
         sums: dict[str, float] = {}
@@ -152,10 +155,15 @@ class Rank:
         """This process's id."""
         return os.getpid()
 
-    def _load(self, path: str) -> PolicyModel:
+    def _load(self, path: str, critic: Literal["shared", "separate"]) -> PolicyModel:
         model = self.settings.model
         dtype = getattr(torch, model.dtype)
-        return PolicyModel(path, dtype, model.critic, model.value_head, self.settings.temperature).eval().to(self.device)
+        return PolicyModel(path, dtype, critic, model.value_head, self.settings.temperature).eval().to(self.device)
+
+    def _policy_gradient(self, gradient: Tensor) -> Tensor | None:
+        """None, which leaves it, or zeros while only the critic learns: not even Adam's moments are to know of the advantages
+        and trunk gradients of a value that knows nothing yet."""
+        return torch.zeros_like(gradient) if self._critic_only else None
 
     def _score(self, module: torch.nn.Module, batch: Batch, plan: Sequence[Minibatch]) -> list[tuple[Tensor, Outputs]]:
         scored = []

@@ -106,7 +106,12 @@ def case(seed: int) -> tuple[Batch, Outputs, Outputs, Tensor]:
     """A batch of three groups of two, the old and the new policy's outputs, and the reference's log-probs."""
     batch, policy, new = random_case(seed)
     finished = torch.tensor([True, False, True, True, True, False])
-    return replace(batch, groups=torch.tensor([0, 0, 1, 1, 2, 2]), finished=finished), policy.outputs, new, policy.reference_logprobs
+    return (
+        replace(batch, groups=torch.tensor([0, 0, 1, 1, 2, 2]), finished=finished),
+        policy.outputs,
+        new,
+        policy.reference_logprobs,
+    )
 
 
 class Fixed:

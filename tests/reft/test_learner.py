@@ -5,14 +5,21 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from reft.algorithms import Outputs
+from reft.algorithms.dapo import DAPO
+from reft.algorithms.dr_grpo import DrGRPO
+from reft.algorithms.ppo import PPO
 from reft.algorithms.reft import ReFT
+from reft.algorithms.reinforce_pp import ReinforcePP
+from reft.algorithms.rloo import RLOO
 from reft.batch import Batch, collate, take
 from reft.config import LearnerConfig, ModelConfig
 from reft.errors import RunError
@@ -155,7 +162,7 @@ def test_micro_batches_change_nothing(reference, tiny_model, micro_batch: int) -
 
 
 def test_each_minibatch_is_divided_by_its_own_count(tiny_model) -> None:
-    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(critic_warmup=0))
     rank = learner.gang.rank
     experience, _ = ALGORITHM.credit(sample_batch(tiny_model, 0), learner)
     rows = torch.arange(8)  # the first of two minibatches
@@ -256,6 +263,57 @@ def test_while_the_critic_warms_up_the_policy_stays(tiny_model) -> None:
     assert all(not torch.equal(before, after) for before, after in itertools.pairwise(heads))
 
 
+def test_what_the_critic_warms_up_on_leaves_no_trace_in_the_policy(tiny_model) -> None:
+    """Not even in Adam's moments: an update without advantages, behind the warm-up, moves nothing."""
+    config = LearnerConfig(**LEARNER)
+    apart = RankSettings(str(tiny_model), str(tiny_model), ModelConfig(critic="separate"), config, ALGORITHM, 1.0, 0, False)
+    learner = Learner(LocalGang(partial(Rank, settings=apart)), shape(critic_warmup=2))
+    start = learner.weights().checksum
+    for update in range(3):
+        experience, _ = ALGORITHM.credit(sample_batch(tiny_model, update), learner)
+        if update == 2:
+            experience = replace(experience, advantages=torch.zeros_like(experience.advantages))
+        learner.update(experience)
+    assert learner.weights().checksum == start
+    learner.update(ALGORITHM.credit(sample_batch(tiny_model, 3), learner)[0])
+    assert learner.weights().checksum != start
+
+
+def test_both_learning_rates_follow_the_schedule(tiny_model) -> None:
+    rank = Rank(0, 1, settings(tiny_model, deepspeed=False))
+    rank.optimization.step(0.5, critic_only=False)
+    assert [group["lr"] for group in rank.optimization.optimizer.param_groups] == [0.5e-3, 0.5e-2]
+    rank.optimization.step(0.25, critic_only=True)
+    assert [group["lr"] for group in rank.optimization.optimizer.param_groups] == [0.0, 0.25e-2]
+
+
+OTHERS = {
+    "ppo": PPO(minibatches=2, stop_kl=None), "dapo": DAPO(minibatches=2, filter_groups="never"),
+    "dr_grpo": DrGRPO(minibatches=2, longest=9, kl_coef=0.1), "rloo": RLOO(minibatches=2),
+    "reinforce_pp": ReinforcePP(minibatches=2),
+}  # fmt: skip
+
+
+def two_updates(algorithm: Any, model: Path, micro_batch: int) -> dict[str, torch.Tensor]:
+    """The weights behind them, in one process."""
+    plain = replace(settings(model, deepspeed=False), algorithm=algorithm)
+    at = shape(epochs=1, micro_batch=micro_batch, critic_warmup=0)
+    learner = Learner(LocalGang(partial(Rank, settings=plain)), at)
+    for update in range(2):
+        batch = sample_batch(model, update)
+        learner.update(algorithm.credit(batch, learner)[0])
+    return {name: value.clone() for name, value in learner.gang.rank.model.state_dict().items()}
+
+
+@pytest.mark.parametrize("algorithm", OTHERS.values(), ids=OTHERS)
+def test_micro_batches_change_no_algorithm(tiny_model, algorithm) -> None:
+    whole, cut = (two_updates(algorithm, tiny_model, micro_batch) for micro_batch in (15, 2))
+    start = Rank(0, 1, settings(tiny_model, deepspeed=False)).model.state_dict()
+    assert relative_error(whole, start) > 1e-4, "something was learnt"
+    moved = {name: whole[name] - start[name] for name in whole}
+    assert relative_error({name: cut[name] - start[name] for name in whole}, moved) < 1e-3
+
+
 def test_an_update_ends_early_where_the_policy_has_moved_too_far(tiny_model) -> None:
     def steps(stop_kl: float | None) -> float:
         at = shape(critic_warmup=0, stop_kl=stop_kl)
@@ -266,6 +324,10 @@ def test_an_update_ends_early_where_the_policy_has_moved_too_far(tiny_model) -> 
     assert steps(None) == steps(1e9) == 4
     # The first minibatch comes before any move, so its divergence is exactly zero; the second's is not.
     assert steps(1e-12) == 2
+    # A token's, not a batch's: at twice the mean of the whole update none of its steps is the last before its time.
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(critic_warmup=0))
+    mean = learner.update(ALGORITHM.credit(sample_batch(tiny_model, 0), learner)[0])["kl/update"]
+    assert steps(4 * mean) == 4
 
 
 def test_what_an_algorithm_remembers_is_saved(tiny_model, tmp_path) -> None:

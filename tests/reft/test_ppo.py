@@ -7,6 +7,7 @@ import torch
 
 from reft.algorithms import ops
 from reft.algorithms.ppo import PPO
+from reft.algorithms.reft import ReFT
 from reft.errors import ConfigError
 from tests.reft.test_batch import sample
 from tests.reft.test_reft import random_case
@@ -47,6 +48,42 @@ def test_the_coefficient_is_steered_and_remembered() -> None:
     assert fixed["kl/coef"] == 0.1
 
 
+@pytest.mark.parametrize("horizon", [1, 2, 6])
+def test_a_coefficient_is_never_steered_to_nothing(horizon: int) -> None:
+    """However many chains a batch has for each of its horizon."""
+    assert ops.steered(0.1, kl=0.0, target=1.0, share=60 / horizon) == pytest.approx(0.08)
+    assert ops.steered(0.1, kl=9.0, target=1.0, share=60 / horizon) == pytest.approx(0.12)
+
+
+def test_the_value_loss_has_its_weight() -> None:
+    batch, policy, new = random_case(6)
+    experience, _ = PPO().credit(batch, policy)
+    values = ops.clipped_value_loss(new.values, experience.old_values, experience.returns, 0.5)
+    losses = [PPO(vf_coef=weight).loss(new, experience).total for weight in (0.0, 2.0)]
+    expected = ops.masked_sum(values * experience.weights, batch.action_mask)
+    torch.testing.assert_close(losses[1] - losses[0], 2.0 * expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", [PPO, ReFT])
+@pytest.mark.parametrize("aggregation", ["token-mean", "seq-mean-token-mean"])
+def test_tokens_are_averaged_as_named(algorithm: type, aggregation: ops.Mean) -> None:
+    batch, policy, _ = random_case(6)
+    lengths = batch.action_mask.sum(1)
+    experience, _ = algorithm(aggregation=aggregation).credit(batch, policy)
+    assert experience.counts.tolist() == (lengths.tolist() if aggregation == "token-mean" else [1.0] * 6)
+    torch.testing.assert_close(experience.weights.sum(1), experience.counts)
+
+
+def test_a_discount_holds_for_policy_and_value() -> None:
+    batch, policy, _ = random_case(0)
+    mask = batch.action_mask
+    experience, _ = PPO(kl_coef=0.0, gamma=0.9, lam=1.0, lam_value=1.0).credit(batch, policy)
+    left = mask.flip(1).cumsum(1).flip(1) - 1  # actions behind this one
+    torch.testing.assert_close(experience.returns[mask], (batch.rewards[:, None] * 0.9**left)[mask])
+    bare = (experience.returns - policy.outputs.values * mask) * mask
+    torch.testing.assert_close(experience.advantages, ops.whiten(bare, mask))
+
+
 def test_tokens_of_another_sampler_weigh_what_they_are_worth() -> None:
     batch, policy, _ = random_case(3)
     mask = batch.action_mask
@@ -67,12 +104,13 @@ def test_the_loss_of_bad_actions_is_bounded() -> None:
     torch.testing.assert_close(free - bounded, (-experience.advantages[bad] * (torch.tensor(2.0).exp() - 3.0)).sum())
 
 
+@pytest.mark.parametrize("algorithm", [PPO, ReFT])
 @pytest.mark.parametrize("truncation", ["terminal", "bootstrap"])
-def test_the_end_of_a_cut_chain(truncation: str) -> None:
+def test_the_end_of_a_cut_chain(truncation: str, algorithm: type) -> None:
     """At γ = λ = 1 without KL every return is the reward, and behind it the last value where the chain is taken as going on."""
     batch, policy, _ = random_case(4)
     batch = replace(batch, finished=torch.tensor([True, False, True, False, True, True]))
-    experience, _ = PPO(kl_coef=0.0, lam=1.0, truncation=truncation).credit(batch, policy)
+    experience, _ = algorithm(kl_coef=0.0, lam=1.0, truncation=truncation).credit(batch, policy)
     expected = batch.rewards.clone()
     if truncation == "bootstrap":
         expected[[1, 3]] += policy.outputs.final_values[[1, 3]]
@@ -84,6 +122,15 @@ def test_cut_chains_may_be_left_out() -> None:
     samples = [sample([1], [2]), sample([1], [2], finish="length"), sample([1], [2], None)]
     assert len(PPO(truncation="mask").select(samples)) == 1
     assert len(PPO(truncation="terminal").select(samples)) == 2
+    assert len(ReFT(truncation="bootstrap").select(samples)) == 2
+
+
+def test_published_defaults() -> None:
+    """Of verl's PPO and of ReFT's code; a changed one would be another algorithm under the name."""
+    ppo, reft = PPO(), ReFT()
+    assert (ppo.clip, ppo.dual_clip, ppo.value_clip, ppo.gamma, ppo.aggregation) == (0.2, 3.0, 0.5, 1.0, "token-mean")
+    assert (reft.kl_coef, reft.gamma, reft.lam, reft.clip, reft.value_clip) == (0.05, 1.0, 0.95, 0.2, 0.2)
+    assert (reft.vf_coef, reft.epochs, reft.minibatches, reft.aggregation) == (5.0, 2, 1, "seq-mean-token-mean")
 
 
 @pytest.mark.parametrize(
