@@ -29,27 +29,42 @@ def correct(verdict: Sequence[str], partial: float = 0.1, **columns: Any) -> lis
 def reft_exact(
     completions: Sequence[str],
     answer: Sequence[str],
+    extracted: Sequence[str | None],
+    programs: bool = False,
     trigger: str = "\nTherefore, the answer is: ",
     choices: bool = False,
     **columns: Any,
 ) -> list[float]:
     """ReFT's reward as its code computes it (mwp_ReFT train_rl_reft.py, 61-70 and 297-316), to repeat its numbers, no better:
     what stands behind the last `trigger`, or the whole chain where there is none, is read by Python's float, so that 1,000 is
-    no answer and nan is one; 1 within 0.01 of the known answer, 0.1 else. With `choices` (MathQA) texts are compared without
-    case and quotes, and any text is an answer. `correct` with checker.tolerance=0.01 is its repaired form."""
-    rewards = []
-    for completion, known in zip(completions, answer, strict=True):
-        given = completion.split(trigger)[-1].strip()
-        if choices:
-            same = _bare(given) == _bare(known)
-        else:
-            try:
-                same = abs(float(given) - float(known)) <= 1e-2
-            except ValueError:
-                rewards.append(0.0)
-                continue
-        rewards.append(1.0 if same else 0.1)
-    return rewards
+    no answer and nan is one; 1 within 0.01 of the known answer, 0.1 else. With `programs` (P-CoT) it is what the program
+    returned, which is never nan here. With `choices` (MathQA) texts are compared without case and quotes, and anything is an
+    answer, no result too. `correct` with checker.tolerance=0.01 is its repaired form.
+
+    Raises:
+        ValueError: if a known answer is no number, without `choices`.
+    """
+    given = list(extracted) if programs else [completion.split(trigger)[-1].strip() for completion in completions]
+    if choices:
+        same: list[bool | None] = [_bare(str(text)) == _bare(known) for text, known in zip(given, answer, strict=True)]
+    else:
+        same = [_is_near(text, _known_number(known)) for text, known in zip(given, answer, strict=True)]
+    return [0.0 if verdict is None else 1.0 if verdict else 0.1 for verdict in same]
+
+
+def _is_near(text: str | None, known: float) -> bool | None:
+    """Whether a text is a number within 0.01 of the known one; None where Python reads no number from it."""
+    try:
+        return None if text is None else abs(float(text) - known) <= 1e-2
+    except ValueError:
+        return None
+
+
+def _known_number(text: str) -> float:
+    try:
+        return float(text.replace(",", ""))  # as the paper's code does with the known answer, and not with the given one
+    except ValueError:
+        raise ValueError(f"the known answer {text[:40]!r} is no number, which reft_exact needs; set choices=true") from None
 
 
 def _bare(text: str) -> str:
@@ -78,13 +93,20 @@ def cosine(
     longest: int,
     right: tuple[float, float] = (1.0, 0.5),
     wrong: tuple[float, float] = (-1.0, -0.5),
+    exceeded: float | None = None,
     **columns: Any,
 ) -> list[float]:
-    """A reward for length that depends on being right (arXiv 2502.03373, appendix C.1): along half a cosine from the first
-    value of `right` or `wrong`, for no tokens, to the second, for `longest`. With the defaults short is better where the
-    answer is right, and long where it is not."""
+    """A reward for length that depends on being right (arXiv 2502.03373, section 4.2): along half a cosine from the first value
+    of `right` or `wrong`, for no tokens, to the second, for `longest`; and `exceeded` for a chain that has reached it, where
+    one is given. With the defaults, open-r1's, short is better where the answer is right, and long where it is not. The
+    paper's: right (2, 1), wrong (-10, 0), exceeded -10."""
+    if longest < 1:
+        raise ValueError(f"longest={longest} is out of range; choose 1 or more")
     rewards = []
     for ids, outcome in zip(completion_ids, verdict, strict=True):
+        if exceeded is not None and len(ids) >= longest:
+            rewards.append(exceeded)
+            continue
         start, end = right if outcome == "equal" else wrong
         progress = min(len(ids) / longest, 1.0)
         rewards.append(end + 0.5 * (start - end) * (1.0 + math.cos(math.pi * progress)))
@@ -92,7 +114,8 @@ def cosine(
 
 
 def repetition(completion_ids: Sequence[Sequence[int]], ngram: int = 4, **columns: Any) -> list[float]:
-    """Minus the share of n-grams of tokens that the chain has had before (arXiv 2502.03373, appendix C.2), -1 to 0."""
+    """Minus the share of n-grams of tokens that the chain has had before, -1 to 0: one number a chain, as open-r1 has it, where
+    arXiv 2502.03373 (appendix C.2) takes it from each token that repeats."""
     if ngram < 1:
         raise ValueError(f"ngram={ngram} is out of range; choose 1 or more")
     rewards = []

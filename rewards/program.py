@@ -30,6 +30,10 @@ GRACE_SECONDS = 5.0
 """Beyond a program's deadline, for the process that kills it: one that does not answer then is killed itself."""
 DEFINITION = f"def {ENTRY}("
 """How the definition begins of what a program is called by."""
+LONGEST_REASON = 300
+"""Characters kept of why there is no answer; a program may name an exception as it likes."""
+_NUMBER = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?(/\d+)?")
+"""What a program may return for a number: no list of one, no text around it, however well that could be read."""
 _BEHIND = re.compile(r"\n[ \t]*\n(?=\S)")
 TRIAL, TRIAL_RESULT = "def solution(): return 6 * 7", "42"
 
@@ -108,6 +112,6 @@ class Programs:
         if outcome.status != "done":
             return Result(None, outcome.reason)
         answer, reason = outcome.value
-        if answer is not None and program.numeric and number(answer) is None:
+        if answer is not None and program.numeric and not (_NUMBER.fullmatch(answer) and number(answer) is not None):
             return Result(None, f"the program returned {answer[:40]!r}, which is no number")
-        return Result(answer, reason)
+        return Result(answer, reason[:LONGEST_REASON])

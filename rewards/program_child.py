@@ -108,6 +108,8 @@ def _work_confined(confinement: Confinement, work: Callable[[], str], seconds: f
         os.dup2(pipe, REPLY)
         os.closerange(REPLY + 1, 1 << 20)
         # The kernel ends it by this signal, which it has no way left to ignore.
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)  # whatever the process that started all this has made of it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
         signal.setitimer(signal.ITIMER_PROF, seconds)
         _become_nobody()
         sys.stdout = sys.stderr = _Output()

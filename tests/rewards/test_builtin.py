@@ -19,6 +19,12 @@ def test_cosine_by_hand() -> None:
     verdicts = ["equal", "equal", "equal", "equal", "different", "different", "no_answer"]
     found = cosine(chains(0, 50, 100, 200, 0, 100, 50), verdicts, longest=100)
     assert found == pytest.approx([1.0, 0.75, 0.5, 0.5, -1.0, -0.5, -0.75])
+    paper = {"right": (2.0, 1.0), "wrong": (-10.0, 0.0), "exceeded": -10.0}
+    found = cosine(chains(0, 50, 100, 99, 100), ["equal", "different", "equal", "different", "different"], 100, **paper)
+    assert found == pytest.approx([2.0, -5.0, -10.0, 0.0, -10.0], abs=0.01)
+    for longest in (0, -10):
+        with pytest.raises(ValueError, match=f"longest={longest}"):
+            cosine([], [], longest=longest)
 
 
 def test_repetition_by_hand() -> None:
@@ -38,12 +44,24 @@ def test_repetition_by_hand() -> None:
         ("\nTherefore, the answer is: 1,000", "1000.0", 0.0),
         ("3", "3.0", 1.0),
         ("three", "3.0", 0.0),
+        ("\nTherefore, the answer is: 1080", "1,080", 1.0),
     ],
 )
 def test_the_paper_s_reward_traps_included(chain: str, known: str, reward: float) -> None:
-    assert reft_exact([chain], [known]) == [reward]
+    assert reft_exact([chain], [known], [None]) == [reward]
+
+
+def test_the_paper_s_reward_of_programs_is_for_what_they_return() -> None:
+    found = ["5", "5.005", "6", "five", None]
+    assert reft_exact(["return 5"] * 5, ["5.0"] * 5, found, programs=True) == [1.0, 1.0, 0.1, 0.0, 0.0]
+    assert reft_exact(["return 'b'"] * 3, ["b"] * 3, ["B", "a", None], programs=True, choices=True) == [1.0, 0.1, 0.1]
+
+
+def test_a_known_answer_that_is_no_number_is_named() -> None:
+    with pytest.raises(ValueError, match="'b' is no number"):
+        reft_exact(["x"], ["b"], [None])
 
 
 def test_the_paper_s_reward_of_choices_is_never_none() -> None:
     chains = ["\nTherefore, the answer is: 'B'", "\nTherefore, the answer is: a", "\nTherefore, the answer is: none"]
-    assert reft_exact(chains, ["b"] * 3, choices=True) == [1.0, 0.1, 0.1]
+    assert reft_exact(chains, ["b"] * 3, [None] * 3, choices=True) == [1.0, 0.1, 0.1]

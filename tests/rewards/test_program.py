@@ -85,6 +85,10 @@ def test_what_is_returned_is_the_answer(programs: Programs, lines: list[str], an
         (Program("solution = " + "(" * 5000 + ")" * 5000), "too many nested parentheses"),
         (body("return chr(0xd800)"), "?"),
         (Program("def solution(): return 'b'", numeric=True), "no number"),
+        (Program("def solution(): return '$5.'", numeric=True), "no number"),
+        (Program("def solution(): return '1 234'", numeric=True), "no number"),
+        (Program(r"def solution(): return r'\frac{3}{4}'", numeric=True), "no number"),
+        (Program("def solution(): raise type('x' * 10**6, (Exception,), {})()"), "xxx"),
     ],
 )
 def test_no_answer_has_a_reason(programs: Programs, program: Program, reason: str) -> None:
