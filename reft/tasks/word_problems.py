@@ -15,6 +15,7 @@ are of few operations, so that reinforcement has the longer problems to find; a 
 
 import operator
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -60,6 +61,11 @@ SHARES = {"half": ("/", 2), "double": ("*", 2), "triple": ("*", 3), "quadruple":
 MOST_OPERATIONS = 8
 ALONE = 0.75
 """Share of operations on one other person; the rest add up two."""
+
+SENTENCE = re.compile(r"(\w+) has (\w+(?: [-+*/] \w+(?: = \w+)?)?)")
+STATEMENT = re.compile(r"(\w+) = lambda : ((?:\w+ \( \)|\d+)(?: [-+*/] (?:\w+ \( \)|\d+))?)")
+CALL = re.compile(r"(\w+) (\( \))")
+"""Forms of a step in words and in a program, whose groups are a name and what is said of it; and of a name that is called."""
 
 Operation = tuple[str, str, str]
 """Left operand, sign, right operand; an operand is a person's name or a number."""
@@ -158,16 +164,22 @@ class WordProblems:
         return answer if answer is not None and _number(answer) is not None else None
 
     def trace(self, problem: Problem, text: str) -> Trace:
-        """Each step against the graph: whose number it is, what is computed from, what comes out."""
-        body, closing, end = text.rpartition("####" if self.style == "n-cot" else "return")
-        values, asked = problem.columns["values"], problem.columns["asked"]
-        stop, judge = (" .", _is_right_sentence) if self.style == "n-cot" else (" ;", _is_right_statement)
-        steps = [judge(step, values) for step in body.split(stop) if step.strip()]
-        whole = bool(closing) and end.strip() == (problem.answer if self.style == "n-cot" else f"{asked.lower()} ( )")
+        """Each step against the graph: whose number it is, what it is computed from, what comes out."""
+        said, values, asked = (problem.columns[name] for name in ("said", "values", "asked"))
+        if self.style == "n-cot":
+            form, stop, mark, end, right = SENTENCE, " .", "####", problem.answer, _right_sentences(said, values)
+        else:
+            form, stop, mark, end, right = STATEMENT, " ;", "return", f"{asked.lower()} ( )", _right_statements(said)
+        body, _, closing = text.rpartition(mark)
+        found = [form.fullmatch(step.strip()) for step in body.split(stop) if step.strip()]
+        steps = [match for match in found if match is not None]
+        names = [match[1] for match in steps]
+        called = {name for name, _ in CALL.findall(text)}  # which words never do
+        ends = called <= set(names) and (self.style == "p-cot" or names[-1:] == [asked])
         return Trace(
-            well_formed=whole and bool(steps) and None not in steps,
-            steps=sum(step is not None for step in steps),
-            wrong_steps=steps.count(False),
+            well_formed=closing.strip() == end and ends and len(steps) == len(found) > 0,
+            steps=len(steps),
+            wrong_steps=sum(match[2] not in right.get(match[1], ()) for match in steps),
         )
 
     def _problem(self, operations: int, generator: random.Random) -> Problem:
@@ -182,11 +194,16 @@ class WordProblems:
         generator.shuffle(sentences)
         question = f"How many {draft.things} does {asked.name} have ?"
         prompt = " ".join([*sentences, question, *([OPENING] if self.style == "p-cot" else [])])
-        values = {person.name: person.value for person in draft.people}
         chain = _program(asked, needed) if self.style == "p-cot" else _sentences(asked, needed)
         # Shuffled otherwise, or with other people who do not matter, it is the same problem.
         name = " ".join([*sorted(person.sentence for person in needed), question])
-        columns = {"operations": operations, "asked": asked.name, "values": values, "chain": chain}
+        columns = {
+            "operations": operations,
+            "asked": asked.name,
+            "said": {person.name: _said(person) for person in draft.people},
+            "values": {person.name: person.value for person in draft.people},
+            "chain": chain,
+        }
         return Problem(name, prompt, str(asked.value), columns)
 
 
@@ -260,7 +277,7 @@ def _sentences(asked: Person, needed: Sequence[Person]) -> str:
     counted: set[str] = set()
 
     def count(person: Person) -> None:
-        steps.append(f"{person.name} has {_said(person)} .")
+        steps.append(f"{person.name} has {' '.join(_said(person))} .")
         if person.operation is not None:
             for part in person.operation:
                 if part in people and part not in counted:
@@ -281,51 +298,37 @@ def _program(asked: Person, needed: Sequence[Person]) -> str:
         parts = [people[part] for part in person.operation or () if part in people]
         order += [part for part in parts if part not in order]
     calls = {name: f"{name} ( )" for name in people}
-    statements = [
-        f"{person.name} = lambda : {' '.join(calls.get(part, part) for part in person.operation or (str(person.value),))}"
-        for person in order
-    ]
+    statements = [f"{person.name} = lambda : {' '.join(calls.get(part, part) for part in _said(person))}" for person in order]
     return " ; ".join([*statements, f"return {asked.name} ( )"]).lower()
 
 
-def _said(person: Person) -> str:
-    return " ".join(person.operation or (str(person.value),))
+def _said(person: Person) -> Sequence[str]:
+    """What a chain says of somebody on its way down: a number, or an operation."""
+    return person.operation or (str(person.value),)
 
 
-def _is_right_sentence(step: str, values: Mapping[str, int]) -> bool | None:
-    """Whether `Sam has Mia + 2`, `Sam has 5 + 2 = 7` or `Mia has 5` is so; None where it has another form."""
-    match step.split():
-        case [name, "has", *said, "=", result]:
-            return None if len(said) != 3 else _is_right(name, said, values) and _number(result) == values[name]
-        case [name, "has", *said]:
-            return _is_right(name, said, values)
-    return None
+def _orders(said: Sequence[str]) -> list[Sequence[str]]:
+    """An operation, and the other way round where that is the same."""
+    return [said, said[::-1]] if len(said) == 3 and said[1] in "+*" else [said]
 
 
-def _is_right_statement(step: str, values: Mapping[str, int]) -> bool | None:
-    """Whether `sam = lambda : mia ( ) + 2` gives what Sam has, if Mia's number is right; None where it has another form."""
-    known = {name.lower(): value for name, value in values.items()}
-    match step.replace(" ( )", "").split():
-        case [name, "=", "lambda", ":", *said]:
-            return _is_right(name, said, known)
-    return None
+def _right_sentences(said: Mapping[str, Sequence[str]], values: Mapping[str, int]) -> dict[str, set[str]]:
+    """All that may be written behind `has`, for each person: what is said, and the same with numbers and its result."""
+    right: dict[str, set[str]] = {}
+    for name, words in said.items():
+        numbers = [str(values.get(word, word)) for word in words]
+        right[name] = {" ".join(order) for order in _orders(words)}
+        if len(words) == 3:
+            right[name] |= {f"{' '.join(order)} = {values[name]}" for order in _orders(numbers)}
+    return right
 
 
-def _is_right(name: str, said: Sequence[str], values: Mapping[str, int]) -> bool | None:
-    """Whether somebody has what is said, a number or an operation; None where it is neither."""
-    match said:
-        case [number]:
-            return name in values and values[name] == _number(number)
-        case [left, sign, right] if sign in OPERATIONS:
-            operands = [values.get(part, _number(part)) for part in (left, right)]
-            return name in values and values[name] == _calculate(operands[0], sign, operands[1])
-    return None
-
-
-def _calculate(left: int | None, sign: str, right: int | None) -> float | None:
-    if left is None or right is None or (sign == "/" and right == 0):
-        return None
-    return float(OPERATIONS[sign](left, right))
+def _right_statements(said: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
+    """All that may be written behind `lambda :`, for each person."""
+    return {
+        name.lower(): {" ".join(f"{word.lower()} ( )" if word in said else word for word in order) for order in _orders(words)}
+        for name, words in said.items()
+    }
 
 
 def _number(word: str) -> int | None:

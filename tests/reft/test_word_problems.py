@@ -152,9 +152,8 @@ def test_operations_are_as_asked() -> None:
     assert sum(operations > 3 for operations in demonstrated) / len(demonstrated) == pytest.approx(0.06, abs=0.01)
 
 
-PROBLEM = Problem(
-    "", "", "4", {"asked": "Ann", "values": {"Mia": 5, "Sam": 7, "Ann": 4, "Eve": 14}},
-)  # fmt: skip
+SAID = {"Mia": ("5",), "Sam": ("Mia", "+", "2"), "Ann": ("Sam", "-", "3"), "Eve": ("Sam", "*", "2")}
+PROBLEM = Problem("", "", "4", {"asked": "Ann", "said": SAID, "values": {"Mia": 5, "Sam": 7, "Ann": 4, "Eve": 14}})
 
 
 @pytest.mark.parametrize(
@@ -166,22 +165,26 @@ PROBLEM = Problem(
             Trace(True, 5, 0),
         ),
         ("Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
-        ("Eve has 7 * 2 = 14 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
+        ("Sam has 2 + 5 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
+        ("Eve has 2 * 7 = 14 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
         ("Ann has Sam - 2 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Ann has 3 - Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Ann has Tom - 3 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Mia has 6 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Sam has 5 + 2 = 8 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Sam has 4 + 2 = 6 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Sam has 4 + 3 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Tom has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Tom has 5 . #### 4", "4", Trace(True, 1, 1)),
+        ("Ann has 4 . #### 4", "4", Trace(True, 1, 1)),
+        ("Ann has 3 + 1 = 4 . #### 4", "4", Trace(True, 1, 1)),
         ("Ann has 4 / 0 = 4 . #### 4", "4", Trace(True, 1, 1)),
-        ("Sam has 5 + 2 = 7 . #### 7", "7", Trace(False, 1, 0)),
+        ("Ann has 7 - 3 = 4 . Sam has 5 + 2 = 7 . #### 4", "4", Trace(False, 2, 0)),
+        ("Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 7", "7", Trace(False, 2, 0)),
         ("Sam has 5 + . #### 4", "4", Trace(False, 0, 0)),
         ("Sam has 7 = 7 . #### 4", "4", Trace(False, 0, 0)),
         ("Sam 7 . #### 4", "4", Trace(False, 0, 0)),
         ("#### 4", "4", Trace(False, 0, 0)),
-        ("Sam has 5 + 2 = 7 . ####", None, Trace(False, 1, 0)),
-        ("Sam has 5 + 2 = 7 .", None, Trace(False, 0, 0)),
+        ("Ann has 7 - 3 = 4 . ####", None, Trace(False, 1, 0)),
+        ("Ann has 7 - 3 = 4 .", None, Trace(False, 0, 0)),
         ("#### Ann", None, Trace(False, 0, 0)),
     ],
 )
@@ -194,10 +197,12 @@ def test_chains_in_words_are_read(text: str, answer: str | None, trace: Trace) -
     ("text", "trace"),
     [
         ("ann = lambda : sam ( ) - 3 ; sam = lambda : mia ( ) + 2 ; mia = lambda : 5 ; return ann ( )", Trace(True, 3, 0)),
+        ("mia = lambda : 5 ; sam = lambda : 2 + mia ( ) ; ann = lambda : sam ( ) - 3 ; return ann ( )", Trace(True, 3, 0)),
         ("ann = lambda : sam ( ) - 3 ; sam = lambda : mia ( ) + 2 ; mia = lambda : 6 ; return ann ( )", Trace(True, 3, 1)),
-        ("ann = lambda : mia ( ) - 3 ; return ann ( )", Trace(True, 1, 1)),
-        ("ann = lambda : sam ( ) / 0 ; return ann ( )", Trace(True, 1, 1)),
-        ("tom = lambda : 5 ; ann = lambda : sam ( ) - tim ( ) ; return ann ( )", Trace(True, 2, 2)),
+        ("ann = lambda : sam ( ) - 3 ; sam = lambda : mia ( ) + 2 ; return ann ( )", Trace(False, 2, 0)),
+        ("ann = lambda : sam ( ) - 3 ; sam = lambda : mia + 2 ; mia = lambda : 5 ; return ann ( )", Trace(False, 2, 0)),
+        ("ann = lambda : 4 ; return ann ( )", Trace(True, 1, 1)),
+        ("ann = lambda : ann ( ) / 0 ; return ann ( )", Trace(True, 1, 1)),
         ("mia = lambda : 5 ; return mia ( )", Trace(False, 1, 0)),
         ("mia = lambda : 5 ; return ann", Trace(False, 1, 0)),
         ("mia = 5 ; return ann ( )", Trace(False, 0, 0)),
