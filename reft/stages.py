@@ -298,7 +298,8 @@ def _evaluate_selection(session: Session, pool: Pool) -> Mapping[str, float]:
     """Metrics on the split whose accuracy picks the checkpoint."""
     config = session.config
     split = config.evaluate.select_on
-    problems = vars(session.prepared.splits)[split][: config.evaluate.dev_limit]
+    limits = {"dev": config.evaluate.dev_limit, "test": config.evaluate.limit}
+    problems = vars(session.prepared.splits)[split][: limits[split]]
     params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
     reports = evaluate(pool, config.task, problems, params, 1, derive_seed(config.seed, "evaluate", split))
     greedy, sampled = reports["greedy"][0], reports["sampled"][0]

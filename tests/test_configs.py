@@ -16,6 +16,50 @@ def test_is_valid_and_says_what_it_is(path: Path) -> None:
     assert path.read_text().startswith("# "), "a reader is told what the config is for"
 
 
+REFT_7B = {
+    # mwp_ReFT exps/paper_exps: SFT/_template.sh, ReFT/_template.sh
+    "warmup.epochs": 2, "warmup.schedule_epochs": 40, "warmup.batch_size": 48, "warmup.lr": 1e-5, "warmup.warmup_share": 0.1,
+    "sampling.temperature": 1.0, "sampling.max_tokens": 700, "algorithm.kl_coef": 0.05, "algorithm.gamma": 1.0,
+    "algorithm.lam": 0.95, "algorithm.clip": 0.2, "algorithm.value_clip": 0.2, "algorithm.vf_coef": 5.0, "algorithm.epochs": 2,
+    "algorithm.minibatches": 1, "algorithm.aggregation": "seq-mean-token-mean", "train.prompts": 32,
+    "train.samples_per_prompt": 1, "learner.lr": 3e-7, "learner.schedule": "constant", "learner.warmup_steps": 0,
+    "learner.weight_decay": 0.0, "learner.grad_clip": 1.0, "learner.betas": [0.9, 0.999], "checker.tolerance": 0.01,
+}  # fmt: skip
+VERL = {
+    # verl docs/start/quickstart.rst, examples/grpo_trainer/run_qwen2-7b.sh, trainer/config/ppo_trainer.yaml
+    "sampling.max_tokens": 512, "algorithm.kl_coef": 0.001, "algorithm.clip": 0.2, "algorithm.dual_clip": 3.0,
+    "algorithm.aggregation": "token-mean", "algorithm.stop_kl": None, "algorithm.epochs": 1, "algorithm.minibatches": 4,
+    "train.prompts": 1024, "learner.lr": 1e-6, "learner.weight_decay": 0.01,
+}  # fmt: skip
+PUBLISHED = {
+    "reft_gsm8k": REFT_7B,
+    "reft_svamp": REFT_7B,
+    "reft_svamp_programs": REFT_7B | {"algorithm.kl_coef": 0.01, "programs.seconds": 10.0},
+    "ppo_gsm8k": VERL | {
+        "algorithm.lam": 1.0, "algorithm.lam_value": 1.0, "algorithm.value_clip": 0.5, "algorithm.vf_coef": 0.5,
+        "learner.critic_lr": 1e-5, "train.samples_per_prompt": 1,
+    },
+    "grpo_gsm8k": VERL | {"algorithm.kl_estimator": "k3", "algorithm.scale_rewards": "group", "train.samples_per_prompt": 5},
+    # arXiv 2402.03300, section 4.2
+    "grpo_math": {
+        "learner.lr": 1e-6, "algorithm.kl_coef": 0.04, "algorithm.kl_estimator": "k3", "algorithm.epochs": 1,
+        "algorithm.minibatches": 1, "train.prompts": 16, "train.samples_per_prompt": 64, "sampling.max_tokens": 1024,
+        "algorithm.aggregation": "seq-mean-token-mean",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings_are_as_published(name: str) -> None:
+    identity = compose(name).identity()
+    assert {key: identity[key] for key in PUBLISHED[name]} == PUBLISHED[name]
+
+
+def test_every_config_of_a_hub_model_is_pinned_to_its_source() -> None:
+    hub = {path.stem for path in CONFIGS if compose(str(path)).config.model.path is not None}
+    assert hub == set(PUBLISHED)
+
+
 @pytest.mark.parametrize(
     "name",
     ["quickstart", "reft_running_total", "ppo_running_total", "reft_word_problems", "reft_word_problems_programs"],

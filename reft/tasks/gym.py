@@ -57,6 +57,8 @@ class Gym(RecordTask):
             raise ConfigError("task.name is missing; name a data set of reasoning-gym, such as gsm_symbolic")
         if self.size < 1:
             raise ConfigError(f"task.size={self.size} is out of range; choose 1 or more")
+        if "size" in self.settings:
+            raise ConfigError(f"task.settings.size={self.settings['size']} is not read; set task.size")
 
     def records(self, split: SplitName) -> Sequence[tuple[str, Record]] | None:
         if split != "train":

@@ -111,7 +111,9 @@ class RecordTask(ABC):
         if self.numeric and number(answer) is None:
             raise DataError(f"{name}: the answer {answer[:60]!r} is no number; mend it or set task.numeric=false")
         question = _fill(self.question, record, name).strip()
-        opening = self.opening.replace("{question}", question)
+        # A docstring that ends in a quotation mark of the question's would end too late, and the program with it.
+        opening = self.opening.replace('{question}"', question + ' "' if question.endswith('"') else question + '"')
+        opening = opening.replace("{question}", question)
         prompt = self.prompt.replace("{question}", question) + opening
         return Problem(name, prompt, answer, {"opening": opening, "chain": self._chain(record, opening, answer, name)})
 

@@ -65,6 +65,14 @@ def test_a_deadline_that_no_reward_can_meet(deadline: str) -> None:
         compose("quickstart", ["rewards.correct.use=correct", f"rewards.correct.deadline={deadline}"])
 
 
+@pytest.mark.parametrize("use", ["grpo", "dapo", "rloo", "reinforce_pp algorithm.baseline=true"])
+def test_a_chain_alone_has_nothing_to_be_compared_with(use: str) -> None:
+    alone = ["train.samples_per_prompt=1", *f"algorithm.use={use}".split()]
+    with pytest.raises(ConfigError, match=r"samples_per_prompt=1 leaves nothing to compare .* takes 2 or more"):
+        compose("grpo_running_total", alone)
+    compose("grpo_running_total", ["train.samples_per_prompt=1", "algorithm.use=reinforce_pp"])
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no file.*quickstart"):
         compose("quickstrat")

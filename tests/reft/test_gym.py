@@ -77,6 +77,7 @@ def test_without_a_known_answer_the_score_decides() -> None:
     ("task", "told"),
     [
         (Gym(), "task.name is missing"), (Gym(name="chain_sum", size=0), "task.size=0"),
+        (Gym(name="chain_sum", settings={"size": 5}), "set task.size"),
     ],
 )  # fmt: skip
 def test_wrong_settings(task: Gym, told: str) -> None:

@@ -131,6 +131,18 @@ def test_programs_go_on_from_their_opening(tmp_path: Path) -> None:
         Jsonl(**settings).splits()
 
 
+def test_a_question_may_end_in_a_quotation_mark(tmp_path: Path) -> None:
+    record = {"question": 'Is it "full"?"', "answer_value": "4"}
+    train = write(tmp_path / "a", [record] * 3)
+    opening = 'def solution():\n    """{question}"""\n    '
+    task = Jsonl(train=train, opening=opening, closing="", style="program", chain=None)
+    problem = next(iter(task._problems("train") or []))
+    assert problem.prompt.startswith('Question:\nIs it "full"?"\nAnswer')
+    found = task.read(problem, "return 4")
+    assert isinstance(found, Program)
+    compile(found.source, "<program>", "exec")
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ from reft.tokenizer import word_tokenizer
 from reft.train import Stream, draw, train
 from rewards.equal import Checker
 from rewards.scorer import RewardTerm, Scorer, load_term
-from rollout.engines.hf import HFEngineFactory
+from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.pool import LocalPool, Pool
-from rollout.types import Problem, Sample, SamplingParams
+from rollout.types import Completion, Problem, Sample, SamplingParams
 from rollout.worker import Worker
 from tests.reft.test_batch import sample
 
@@ -68,7 +69,9 @@ class Notes:
         pass
 
 
-def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean") -> Notes:
+def run(
+    folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggregation: str = "token-mean", **changes: Any
+) -> Notes:
     make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), word_tokenizer([*LETTERS, "?"], 8), seed, folder)
     # The penalty keeps a policy that starts from noise exploring; without it some letters are never tried (as in ReFT).
     algorithm = ReFT(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation=aggregation)
@@ -87,7 +90,7 @@ def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], aggreg
     task = NextLetter()
     pool = LocalPool(Worker(HFEngineFactory(str(folder))(), Scorer(terms, Checker()), task.read))
     notes = Notes()
-    config = TrainConfig(steps=steps, prompts=32, samples_per_prompt=4)
+    config = TrainConfig(steps=steps, prompts=32, samples_per_prompt=4, **changes)
     train(Stream(PROBLEMS, 32, seed), task, algorithm, learner, pool, notes, config, SamplingConfig(max_tokens=3), seed)
     return notes
 
@@ -132,6 +135,21 @@ def test_every_step_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(LocalPool, "sample", note)
     run(tmp_path / "model", 0, 3, [load_term("correct", "correct", 1.0, {})])
     assert len(set(seeds)) == 3
+
+
+def test_a_sampler_that_is_another_policy_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = HFEngine.generate
+
+    def shift(self: Any, *arguments: Any) -> list[list[Completion]]:
+        groups = draw(self, *arguments)
+        return [[replace(chain, logprobs=chain.logprobs - 0.01) for chain in group] for group in groups]
+
+    monkeypatch.setattr(HFEngine, "generate", shift)
+    term = [load_term("correct", "correct", 1.0, {})]
+    with pytest.raises(RunError, match=r"differ by 0\.01 on average .* more than 0\.001: .* train.sampler_gap allows more"):
+        run(tmp_path / "a", 0, 2, term)
+    notes = run(tmp_path / "b", 0, 2, term, sampler_gap=0.02)
+    assert [metrics["sampler/logprob_gap_mean"] for metrics in notes.metrics] == pytest.approx([0.01] * 2, rel=1e-3)
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:

@@ -175,7 +175,8 @@ def test_a_bomb_is_one_bad_sample(programs: Programs, reason: str, program: Prog
 
 
 CALLS = ["fork()", "vfork()", "kill(0, 0)", "socket(2, 1, 0)", "open(b'/etc/passwd', 0)", "ptrace(0, 0, 0, 0)", "setuid(0)",
-         "mmap(0, 4096, 7, 0x22, -1, 0)", "mprotect(0, 4096, 4)", "prctl(22, 0, 0, 0, 0)", "close(0)", "dup(0)", "pause()",
+         "mmap(0, 4096, 7, 0x22, -1, 0)", "mmap(0, 4096, 1, 0x02, -1, 0)", "mprotect(0, 4096, 4)", "prctl(22, 0, 0, 0, 0)",
+         "close(0)", "dup(0)", "pause()",
          "unlink(b'/nothing')", "syscall(435, 0, 0)", "syscall(0x40000000 + 57)", "setrlimit(0, 0)"]  # fmt: skip
 
 
