@@ -9,7 +9,8 @@ is here by name:
     length                                        are of it; token-mean is today's practice
     a cut chain ends like a finished one          truncation: terminal is the default, since the limit holds in evaluation too
     the value head starts at random               model.value_head: uniform; the default is zero
-    nan, inf and any text count as an answer      the reward `reft_exact`; `correct` takes the form that the task asks for
+    nan, inf and any text count as an answer      the reward `reft_exact` (of programs with kwargs.programs=true); `correct`
+                                                  takes the form that the task asks for
     |x - y| <= 0.01 is right                      checker.tolerance: 0.01; the default is exact
     the best of all evaluations on test           evaluate.select_on: test; the default is dev
     one sample a problem                          train.samples_per_prompt: 1, the default

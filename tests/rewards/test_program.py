@@ -10,7 +10,7 @@ import pytest
 
 from rewards.algebra.scalar import Policy
 from rewards.equal import Checker
-from rewards.program import Program, ProgramError, Programs
+from rewards.program import LONGEST_REASON, Program, ProgramError, Programs
 from rewards.program_child import LONGEST_RESULT
 from rewards.sandbox import Limits
 
@@ -98,6 +98,7 @@ def test_no_answer_has_a_reason(programs: Programs, program: Program, reason: st
     else:
         assert result.answer is None
         assert reason in result.reason
+        assert len(result.reason) <= LONGEST_REASON
 
 
 def test_a_number_may_be_asked_for(programs: Programs) -> None:
