@@ -51,6 +51,8 @@ def _reinforce_lines(prepared: Prepared) -> list[str]:
     updates = train.steps * algorithm.epochs * algorithm.minibatches
     again = f" (× {train.rounds} at most)" if train.rounds > 1 else ""
     passes = train.steps * train.prompts / len(prepared.splits.train)
+    if config.self_training.rounds:
+        return _self_training_lines(prepared)
     return [
         f"reinforce  {train.steps} steps × {train.prompts} prompts × {train.samples_per_prompt} samples{again} "
         f"→ {train.steps * chains:,} chains ({passes:.1f} passes over the problems)",
@@ -60,10 +62,22 @@ def _reinforce_lines(prepared: Prepared) -> list[str]:
     ]
 
 
+def _self_training_lines(prepared: Prepared) -> list[str]:
+    config = prepared.config.self_training
+    problems = config.prompts or len(prepared.splits.train)
+    chains = problems * config.samples_per_prompt
+    return [
+        f"self-train {config.rounds} rounds × {problems:,} prompts × {config.samples_per_prompt} samples "
+        f"→ {config.rounds * chains:,} chains",
+        f"           at most {config.rounds * chains * prepared.config.sampling.max_tokens:,} tokens sampled",
+        f"           × {config.epochs:g} epochs of what is kept, {config.batch_size} a step, peak learning rate {config.lr:g}",
+    ]
+
+
 def _evaluate_lines(prepared: Prepared) -> list[str]:
     config, splits = prepared.config, prepared.splits
     test, dev = splits.test[: config.evaluate.limit], splits.dev[: config.evaluate.dev_limit]
-    times = -(-config.train.steps // config.train.eval_every)
+    times = config.self_training.rounds or -(-config.train.steps // config.train.eval_every)
     return [
         f"evaluate   {len(test):,} test problems × (1 greedy + {config.evaluate.samples} sampled), before and after",
         f"           {len(dev):,} dev problems × 2, {times} times on the way",

@@ -32,7 +32,7 @@ def run(command: str, config: str, overrides: Sequence[str]) -> int:
     check_directory(directory, composed)
     display = Display()
     display.note(f"{composed.name}, seed {composed.config.seed} → {directory}")
-    if "reinforce" in stages and (finished := read_summary(directory)) and "reinforced" in finished:
+    if "reinforce" in stages and (finished := read_summary(directory)) and finished.keys() & {"reinforced", "self_trained"}:
         print_summary(finished)
         display.note("\nThis run is complete. Change a setting, or run.dir, for another.")
         return 0

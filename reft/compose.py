@@ -43,6 +43,7 @@ class Draft:
     seed: int = 0
     model: sections.ModelConfig = field(default_factory=sections.ModelConfig)
     warmup: sections.WarmupConfig = field(default_factory=sections.WarmupConfig)
+    self_training: sections.SelfTrainingConfig = field(default_factory=sections.SelfTrainingConfig)
     sampling: sections.SamplingConfig = field(default_factory=sections.SamplingConfig)
     train: sections.TrainConfig = field(default_factory=sections.TrainConfig)
     learner: sections.LearnerConfig = field(default_factory=sections.LearnerConfig)
@@ -237,12 +238,13 @@ def _annotated_fields(kind: type) -> list[str]:
 
 
 def field_docstrings(kind: type) -> dict[str, str]:
-    """The string under each field of a dataclass, read from its source."""
-    body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef)
+    """The string under each field of a dataclass and of those it builds on, read from their source."""
     found: dict[str, str] = {}
-    for statement, following in zip(body.body, body.body[1:], strict=False):
-        match (statement, following):
-            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
-                found[name] = inspect.cleandoc(text)
+    for owner in filter(dataclasses.is_dataclass, reversed(kind.__mro__)):
+        body = ast.parse(inspect.cleandoc(inspect.getsource(owner))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for statement, following in zip(body.body, body.body[1:], strict=False):
+            match (statement, following):
+                case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
+                    found[name] = inspect.cleandoc(text)
     return found

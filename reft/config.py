@@ -9,6 +9,9 @@ from typing import Any, Literal
 
 from rewards.program import IMPORTS
 
+Distinct = Literal["none", "text", "equations"]
+"""Which of a problem's chains count as different: all, those whose text differs, or those whose equations do (RFT, arXiv
+2308.01825)."""
 JUDGE = "rewards.judge:judge"
 """The reward function that is known to judge answers."""
 
@@ -42,19 +45,19 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class WarmupConfig:
-    """Imitation of demonstrations before reinforcement, by TRL's SFTTrainer."""
+class ImitationConfig:
+    """Imitation of chains, by TRL's SFTTrainer."""
 
     epochs: float = 2.0
-    """Passes over the demonstrations; 0 skips the warm-up."""
+    """Passes over the chains; of a warm-up, 0 skips it."""
     schedule_epochs: float | None = None
     """Passes the learning-rate schedule is laid out for; null means `epochs`. ReFT lays out 40 and stops at 2."""
     batch_size: int = 48
-    """Demonstrations an optimizer step, over all ranks (ReFT: 48)."""
+    """Chains an optimizer step, over all ranks (ReFT: 48)."""
     micro_batch: int = 64
-    """Demonstrations a forward pass, a rank, at most."""
+    """Chains a forward pass, a rank, at most."""
     group_by_length: bool = False
-    """Whether a batch holds demonstrations of about the same length, which saves padding, instead of random ones."""
+    """Whether a batch holds chains of about the same length, which saves padding, instead of random ones."""
     lr: float = 1e-5
     """Peak learning rate (ReFT: 1e-5)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -67,6 +70,12 @@ class WarmupConfig:
     """AdamW's weight decay (ReFT: 0)."""
     grad_clip: float = 1.0
     """Largest gradient norm (ReFT: 1)."""
+
+
+@dataclass(frozen=True)
+class WarmupConfig(ImitationConfig):
+    """Imitation of demonstrations before reinforcement."""
+
     ready_at: float | None = 0.85
     """Share of sampled dev chains that must be valid (see README, glossary) for reinforcement to start; null asks nothing.
 
@@ -74,6 +83,34 @@ class WarmupConfig:
     """
     force: bool = False
     """Reinforce even if the warm-up is not ready."""
+
+
+@dataclass(frozen=True)
+class SelfTrainingConfig(ImitationConfig):
+    """Rounds of sampling, keeping what is right and imitating it (STaR and its relatives), in place of reinforcement."""
+
+    rounds: int = 0
+    """Rounds; 0 trains by reinforcement."""
+    prompts: int | None = None
+    """Problems a round; null takes all."""
+    samples_per_prompt: int = 1
+    """Chains a problem (STaR: 1; RFT and ReFT's offline self-training: 100; ReST-EM: 32)."""
+    temperature: float | None = None
+    """Of sampling; null means sampling.temperature. STaR's code has 0.01, by which a mixture of ways to answer collapses to the
+    likeliest, often the shortest."""
+    distinct: Distinct = "text"
+    """Which of a problem's right chains count as different, so that more than one is kept."""
+    cap: int | None = None
+    """Chains kept of a problem at most (ReST-EM and ReFT's offline self-training: 10); null keeps all."""
+    start: Literal["base", "warmup", "previous"] = "base"
+    """What imitation starts from: the model before the warm-up (STaR, RFT, ReST-EM, ReFT's offline self-training), the warm-up,
+    or the round before."""
+    demonstrations: bool = False
+    """Whether the demonstrations are imitated with the kept chains (RFT, ReFT's offline self-training)."""
+    growth: float = 1.0
+    """Factor by which `epochs` grow each round, 1 or more (STaR's code: steps grow by 1.2)."""
+    patience: int | None = None
+    """Rounds without a better dev accuracy behind which no other follows (ReST-EM stops at the first); null does all."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +309,7 @@ class Config:
     seed: int
     model: ModelConfig
     warmup: WarmupConfig
+    self_training: SelfTrainingConfig
     sampling: SamplingConfig
     train: TrainConfig
     learner: LearnerConfig

@@ -61,7 +61,7 @@ def prepare(composed: Composed) -> Prepared:
         if not problems:
             raise DataError(f"the {name} split of task {composed.settings['task']['use']!r} is empty; give it problems")
     demonstrations: Sequence[Demonstration] = []
-    if config.warmup.epochs > 0:
+    if config.warmup.epochs > 0 or (config.self_training.rounds and config.self_training.demonstrations):
         demonstrations = config.task.demonstrations(splits.train, derive_seed(config.seed, "demonstrations"))
     tokenizer = _tokenizer(config, demonstrations, splits)
     if model_config is None:

@@ -3,6 +3,7 @@
 config.yaml  environment.json      the resolved settings; versions, revision, machine
 metrics.jsonl  tensorboard/        every metric by phase and step
 samples/step_*.jsonl               chains with rewards and verdicts, to be read by people
+rounds/round_NNN*                  of self-training: counts, and the chains that were kept and that were wrong
 checkpoints/NAME/                  folders that `transformers` loads, `trainer/` in them for resuming
 eval/NAME.json, NAME.jsonl         reports and the samples behind them
 state.json  summary.json           counters; the result
@@ -93,7 +94,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, composed: Composed) -> None:
         self.path = path
-        for name in ("samples", "checkpoints", "eval"):
+        for name in ("samples", "rounds", "checkpoints", "eval"):
             (path / name).mkdir(parents=True, exist_ok=True)
         self._lock = _lock(path / ".lock")
         for folder in (path, path / "checkpoints", path / "eval"):
@@ -224,6 +225,10 @@ class RunDirectory:
 
 def step_name(step: int) -> str:
     return f"step_{step:06d}"
+
+
+def round_name(number: int) -> str:
+    return f"round_{number:03d}"
 
 
 def row(sample: Sample) -> dict[str, Any]:

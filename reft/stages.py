@@ -1,106 +1,28 @@
 """The stages of a run, in order: warm-up, readiness, reinforcement, evaluation. Each goes on where it stopped."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoModelForCausalLM
-
-from reft.assessment import evaluate_policy
-from reft.cluster import RayGang, cluster
-from reft.errors import DataError, RunError
-from reft.evaluate import Report, evaluate
+from reft.cluster import cluster
+from reft.errors import RunError
 from reft.files import full_disk_named
 from reft.interrupt import termination_as_interrupt
 from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
-from reft.prepare import Prepared, materialise
+from reft.prepare import Prepared
 from reft.progress import Display
-from reft.rollouts import ray_pool
-from reft.run import RunDirectory, step_name
+from reft.run import RunDirectory, round_name, step_name
+from reft.self_training import best_round, self_train
+from reft.session import WARMUP, Session, imitate
 from reft.summary import summarise_run
 from reft.train import Stream, train
-from reft.warmup import ImitatorSettings, schedule, tokenize
-from rollout.engine import checksum, untied
-from rollout.pool import Pool, Publication, RayPool
-from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
-
-WARMUP, FRESH = "warmup", "fresh"
-
-
-class Session:
-    """A run directory and the processes at work on it. Processes start when they are first needed, and early where that
-    costs nothing.
-
-    Args:
-        prepared: the run's inputs.
-        run: its directory.
-        display: where a person looks.
-    """
-
-    def __init__(self, prepared: Prepared, run: RunDirectory, display: Display) -> None:
-        self.prepared, self.run, self.display = prepared, run, display
-        self.config = prepared.config
-        self._gang: RayGang | None = None
-        self._pool: RayPool | None = None
-
-    def source(self) -> str:
-        """Folder or hub id of the model that the warm-up starts from."""
-        if self.config.model.path is not None:
-            return self.config.model.path
-        if not self.run.has_checkpoint(FRESH):
-            self.run.write_checkpoint(FRESH, partial(materialise, self.prepared))
-        return str(self.run.checkpoint(FRESH).absolute())
-
-    def start(self) -> str:
-        """Folder or hub id of the policy that reinforcement starts from.
-
-        Raises:
-            RunError: if it is still to be made.
-        """
-        if self.run.has_checkpoint(WARMUP):
-            return str(self.run.checkpoint(WARMUP).absolute())
-        if self.config.warmup.epochs > 0:
-            raise RunError(f"{self.run.path} has no warm-up checkpoint; run `reft warmup` first, or `reft run` for all")
-        return self.source()
-
-    def gang(self) -> RayGang:
-        """The processes of warm-up and learner."""
-        if self._gang is None:
-            learner = self.config.learner
-            preload = ["reft.imitator", "reft.learner.zero"]
-            self._gang = RayGang(learner.ranks, learner.cpus, learner.gpus, self.config.ray.deadline, "learner", preload)
-        return self._gang
-
-    def pool(self) -> RayPool:
-        """The rollout workers, with the model that the warm-up starts from until something is published."""
-        if self._pool is None:
-            self._pool = ray_pool(self.config, self.source())
-        return self._pool
-
-    def prestart(self) -> None:
-        """Let processes load their libraries side by side. Not where workers and learner share a GPU's memory."""
-        self.gang()
-        if not self.config.rollout.gpus:
-            self.pool()
-
-    def publish(self, checkpoint: str) -> None:
-        """Give the workers the weights of a folder or hub id."""
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=self.config.model.dtype)
-        state = untied(model.state_dict())
-        self.pool().publish(Publication(state, checksum(state)), version=0)
-
-    def close(self) -> None:
-        for part in (self._gang, self._pool):
-            if part is not None:
-                part.close()
-        self._gang = self._pool = None
 
 
 def run_stages(
@@ -135,7 +57,8 @@ def run_stages(
 
 
 def _do_stages(session: Session, wanted: Sequence[str]) -> bool:
-    """Do the wanted stages; false if somebody asked to stop before they were complete."""
+    """Do the wanted stages, where "reinforce" stands for whatever comes behind the warm-up; false if somebody asked to stop
+    before they were complete."""
     with session.run.phase("startup"):
         session.prestart()
     if "warmup" in wanted:
@@ -145,46 +68,17 @@ def _do_stages(session: Session, wanted: Sequence[str]) -> bool:
         if not reinforce(session):
             return False
         assess_reinforced(session)
+        self_train(session)
+        assess_self_trained(session)
     return True
 
 
 def warm_up(session: Session) -> None:
     """Imitate the demonstrations, unless that is done or not wanted."""
-    config, run = session.config, session.run
-    if run.has_checkpoint(WARMUP) or config.warmup.epochs == 0:
-        return
-    with run.phase("startup"):
-        corpus, dropped = tokenize(session.prepared.demonstrations, session.prepared.codec, session.prepared.context)
-        if not len(corpus):
-            raise DataError(f"no demonstration fits into the model's {session.prepared.context} positions")
-        if dropped:
-            session.display.note(f"left out {dropped} demonstrations that do not fit into {session.prepared.context} positions")
-        shape = schedule(config.warmup, len(corpus), config.learner.ranks)
-        scratch = run.checkpoint(".trainer")
-        target = run.checkpoint(f".{WARMUP}.0")
-        settings = ImitatorSettings(
-            source=session.source(),
-            target=str(target.absolute()),
-            scratch=str(scratch.absolute()),
-            corpus=corpus,
-            config=config.warmup,
-            ranks=config.learner.ranks,
-            threads=config.learner.threads,
-            gpu=config.learner.gpus > 0,
-            bfloat16=config.model.dtype == "bfloat16",
-            seed=derive_seed(config.seed, "warmup"),
-        )
-        session.gang().build(partial(_imitator, settings=settings))
-    with run.phase("warmup"), session.display.bar("warm-up", shape.steps, "step") as bar:
-
-        def show(progress: tuple[int, list[dict[str, float]]]) -> None:
-            done, records = progress
-            for record in records:
-                run.log("warmup", int(record.pop("step")), record)
-            bar.update(done, f"loss {records[-1]['warmup/loss']:.3f}" if records else "")
-
-        session.gang().watch("run", "progress", 1.0, show)
-        target.rename(run.checkpoint(WARMUP))
+    config = session.config
+    if not session.run.has_checkpoint(WARMUP) and config.warmup.epochs > 0:
+        with session.run.phase("warmup"):
+            imitate(session, config.warmup, session.prepared.demonstrations, session.source(), WARMUP, "warm-up")
 
 
 def assess_warmup(session: Session) -> None:
@@ -194,13 +88,13 @@ def assess_warmup(session: Session) -> None:
         with run.phase("startup"):
             session.publish(session.start())
         with run.phase("evaluate"):
-            dev = session.prepared.splits.dev[: config.evaluate.dev_limit]
-            _write_report(session, "readiness", _reports(session, dev, "readiness"))
-            _write_report(session, "warmup", _reports(session, _test(session), "test"))
+            session.report("readiness", session.dev_problems(), "readiness")
+            session.report("warmup", session.test_problems(), "test")
     content = run.read_json("eval/readiness.json")
     assert content is not None
     valid, bar = content["sampled"]["valid"], config.warmup.ready_at
-    if config.train.steps and bar is not None and (valid is None or valid < bar) and not config.warmup.force:
+    follows = config.train.steps or config.self_training.rounds
+    if follows and bar is not None and (valid is None or valid < bar) and not config.warmup.force:
         raise RunError(
             f"the warm-up is not ready: {0.0 if valid is None else valid:.3f} of its sampled dev chains are valid, less than "
             f"warmup.ready_at={bar:g}; raise warmup.epochs (with a new run.dir), or set warmup.force=true to go on"
@@ -235,7 +129,7 @@ def reinforce(session: Session) -> bool:
         session.display,
         config.train,
         config.run.keep_last,
-        partial(_evaluate_selection, session),
+        session.select,
         config.evaluate.select_on,
         judges,
     )
@@ -259,13 +153,19 @@ def assess_reinforced(session: Session) -> None:
             session.publish(str(run.checkpoint(step_name(best))))
         run.state.best_step = best
         with run.phase("evaluate"):
-            _write_report(session, "reinforced", _reports(session, _test(session), "test"))
+            session.report("reinforced", session.test_problems(), "test")
 
 
-def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:
-    from reft.imitator import Imitator  # TRL is imported in the process that works, not where the run is directed
-
-    return Imitator(rank, world, settings)
+def assess_self_trained(session: Session) -> None:
+    """Evaluate the best round on test."""
+    run = session.run
+    best = best_round(session)
+    if best is not None and run.read_json("eval/self_trained.json") is None:
+        with run.phase("startup"):
+            session.publish(str(run.checkpoint(round_name(best)).absolute()))
+        run.state.best_step = best
+        with run.phase("evaluate"):
+            session.report("self_trained", session.test_problems(), "test")
 
 
 def _update_shape(session: Session) -> UpdateShape:
@@ -283,35 +183,3 @@ def _update_shape(session: Session) -> UpdateShape:
         dtype=config.model.dtype,
         seed=config.seed,
     )
-
-
-def _test(session: Session) -> Sequence[Problem]:
-    return session.prepared.splits.test[: session.config.evaluate.limit]
-
-
-def _reports(session: Session, problems: Sequence[Problem], name: str) -> dict[str, tuple[Report, list[Sample]]]:
-    """Reports on the published policy."""
-    return evaluate_policy(session.config, session.pool(), problems, name, session.display)
-
-
-def _evaluate_selection(session: Session, pool: Pool) -> Mapping[str, float]:
-    """Metrics on the split whose accuracy picks the checkpoint."""
-    config = session.config
-    split = config.evaluate.select_on
-    limits = {"dev": config.evaluate.dev_limit, "test": config.evaluate.limit}
-    problems = vars(session.prepared.splits)[split][: limits[split]]
-    params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
-    reports = evaluate(pool, config.task, problems, params, 1, derive_seed(config.seed, "evaluate", split))
-    greedy, sampled = reports["greedy"][0], reports["sampled"][0]
-    return {
-        f"{split}/greedy": greedy.accuracy.value,
-        f"{split}/sampled": sampled.accuracy.value,
-        f"{split}/tokens_per_chain": sampled.tokens_per_chain,
-    }
-
-
-def _write_report(session: Session, name: str, reports: Mapping[str, tuple[Report, list[Sample]]]) -> None:
-    run = session.run
-    content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
-    run.write_rows(run.path / "eval" / f"{name}.jsonl", [sample for _, samples in reports.values() for sample in samples])
-    run.write_json(f"eval/{name}.json", content)

@@ -8,16 +8,18 @@ from rich.console import Console
 from rich.table import Table
 
 from reft.compose import Composed
-from reft.run import RunDirectory
+from reft.run import RunDirectory, round_name, step_name
 
-PHASES = ("startup", "warmup", "reinforce", "evaluate")
+PHASES = ("startup", "warmup", "reinforce", "self_training", "evaluate")
+STAGES = {"warmup": "warm-up", "reinforced": "reinforced (step {} of {})", "self_trained": "trained (round {} of {})"}
+"""Reports of a run, and what their columns are called."""
 
 
 def summarise_run(run: RunDirectory, composed: Composed) -> dict[str, Any]:
     """Write and return `summary.json` from the reports and counters of a run."""
-    seconds = {phase: run.state.seconds.get(phase, 0.0) for phase in PHASES}
+    seconds = {phase: run.state.seconds[phase] for phase in PHASES if phase in run.state.seconds}
     content: dict[str, Any] = {"name": composed.name, "seed": composed.config.seed, "config_hash": composed.hash()}
-    for name in ("warmup", "reinforced"):
+    for name in STAGES:
         report = run.read_json(f"eval/{name}.json")
         if report is not None:
             content[name] = {
@@ -27,7 +29,7 @@ def summarise_run(run: RunDirectory, composed: Composed) -> dict[str, Any]:
             }
     content |= {
         "best_step": run.state.best_step,
-        "steps": composed.config.train.steps,
+        "steps": composed.config.train.steps or composed.config.self_training.rounds,
         "tokens_sampled": run.state.tokens_sampled,
         "seconds": {**seconds, "total": sum(seconds.values())},
         "peak_memory_bytes": run.state.peak_memory_bytes,
@@ -46,33 +48,33 @@ def read_summary(directory: Path) -> dict[str, Any] | None:
 def print_summary(content: dict[str, Any]) -> None:
     """The table of a finished run, and what to do next, on standard output."""
     console = Console(highlight=False, soft_wrap=True)
-    stages = [name for name in ("warmup", "reinforced") if name in content]
+    stages = [name for name in STAGES if name in content]
     n = content[stages[0]]["greedy"]["n"]
     table = Table(title=f"{content['name']}, seed {content['seed']}: test split, n = {n}, 95% intervals", title_justify="left")
     table.add_column("")
     for name in stages:
-        heading = "warm-up" if name == "warmup" else f"reinforced (step {content['best_step']} of {content['steps']})"
-        table.add_column(heading, justify="right")
+        table.add_column(STAGES[name].format(content["best_step"], content["steps"]), justify="right")
     for mode in ("greedy", "sampled"):
         table.add_row(f"accuracy, {mode}", *(_estimate(content[name][mode]) for name in stages))
     _add_rates(table, [content[name] for name in stages])
     console.print(table)
     seconds = content["seconds"]
-    phases = ", ".join(f"{phase} {seconds[phase]:.0f} s" for phase in PHASES)
+    phases = ", ".join(f"{phase.replace('_', '-')} {seconds[phase]:.0f} s" for phase in PHASES if phase in seconds)
     console.print(f"wall time {seconds['total']:.0f} s: {phases}")
     console.print(
-        f"{content['tokens_sampled']:,} tokens sampled for reinforcement; "
+        f"{content['tokens_sampled']:,} tokens sampled for training; "
         f"peak memory of all processes {content['peak_memory_bytes'] / 2**30:.1f} GiB"
     )
     run = content["run_dir"]
-    checkpoint = f"step_{content['best_step']:06d}" if "reinforced" in content else "warmup"
+    names = {"reinforced": step_name, "self_trained": round_name}
+    checkpoint = names[stages[-1]](content["best_step"]) if stages[-1] in names else "warmup"
     console.print(f"\nEverything is in {run}. Next:")
     hints = {
         f"reft sample {run}/checkpoints/{checkpoint}": "watch it think",
         f"tensorboard --logdir {run}/tensorboard": "the curves",
         f"less {run}/eval/{stages[-1]}.jsonl": "every chain of the evaluation, with its verdict",
     }
-    if "reinforced" not in content:
+    if stages == ["warmup"]:
         hints["reft train CONFIG key=value ..."] = "reinforce it: the words of this command behind `train`"
     width = max(map(len, hints))
     for command, gives in hints.items():

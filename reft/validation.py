@@ -14,6 +14,10 @@ AT_LEAST = {
     "warmup.epochs": 0, "warmup.batch_size": 1, "warmup.micro_batch": 1, "warmup.lr": 0, "warmup.warmup_share": 0,
     "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
     "train.samples_per_prompt": 1, "train.rounds": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
+    **{f"self_training.{name}": least for name, least in (
+        ("rounds", 0), ("prompts", 1), ("samples_per_prompt", 1), ("cap", 1), ("growth", 1), ("patience", 0), ("batch_size", 1),
+        ("micro_batch", 1), ("lr", 0), ("warmup_share", 0), ("weight_decay", 0), ("grad_clip", 0),
+    )},
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
@@ -22,10 +26,10 @@ AT_LEAST = {
     "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip
-AT_MOST = {"warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
+AT_MOST = {"warmup.warmup_share": 1, "self_training.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
-    "warmup.ready_at": 0, "train.sampler_gap": 0,
+    "warmup.ready_at": 0, "train.sampler_gap": 0, "self_training.epochs": 0, "self_training.temperature": 0,
 }  # fmt: skip
 
 
@@ -37,7 +41,7 @@ def validate(config: Config) -> None:
         _bound(config, key, lambda value, bound=bound: value <= bound, f"{bound} or less")
     for key, bound in ABOVE.items():
         _bound(config, key, lambda value, bound=bound: value > bound, f"more than {bound}")
-    for key in ("warmup.betas", "learner.betas"):
+    for key in ("warmup.betas", "self_training.betas", "learner.betas"):
         _bound(config, key, lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1")
     _check_agreement(config)
     if not config.rewards:
@@ -63,6 +67,15 @@ def _check_agreement(config: Config) -> None:
         )
     if config.learner.gpus not in (0, 1):
         raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
+    if config.self_training.rounds and config.train.steps:
+        raise ConfigError(
+            f"self_training.rounds={config.self_training.rounds} and train.steps={config.train.steps} are two ways to go on "
+            "from the warm-up; set one of them to 0"
+        )
+    if config.self_training.batch_size % config.learner.ranks:
+        raise ConfigError(
+            f"self_training.batch_size={config.self_training.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
+        )
     if config.train.samples_per_prompt < config.algorithm.least_group:
         raise ConfigError(
             f"train.samples_per_prompt={config.train.samples_per_prompt} leaves nothing to compare a chain with; "

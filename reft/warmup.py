@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from reft.config import WarmupConfig
+from reft.config import ImitationConfig
 from reft.tasks import Demonstration
 from rollout.codec import Codec
 
@@ -62,7 +62,7 @@ class Schedule:
     steps_per_epoch: int
 
 
-def schedule(config: WarmupConfig, rows: int, ranks: int) -> Schedule:
+def schedule(config: ImitationConfig, rows: int, ranks: int) -> Schedule:
     """How many steps of which size `config` means for `rows` demonstrations; `ranks` divide its batch."""
     share = config.batch_size // ranks
     accumulation = next(parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= config.micro_batch)
@@ -83,7 +83,7 @@ class ImitatorSettings:
     scratch: str
     """Folder for the trainer's own checkpoints, from which an interrupted warm-up goes on."""
     corpus: Corpus
-    config: WarmupConfig
+    config: ImitationConfig
     ranks: int
     threads: int
     gpu: bool

@@ -1,0 +1,37 @@
+"""Which of many sampled chains are worth imitating: the right ones, those that differ, so many a problem."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from reft.config import Distinct
+from rollout.types import Sample
+
+EQUATION = re.compile(r"[-+*/×÷().,%$\d\s]*\d[-+*/×÷().,%$\d\s]*=\s*[-$]?\s*\d[\d.,]*")
+
+
+def equations(text: str) -> tuple[str, ...]:
+    """The equations in a chain, in order, without spaces or what ends a sentence: by them RFT tells one way to the answer from
+    another (arXiv 2308.01825, section 3.3; code gsm8k-ScRel collect_rejection_sampling.py).
+
+    >>> equations("Sam has 5 + 2 = 7 pens. So Ann has 7-3=4.")
+    ('5+2=7', '7-3=4')
+    """
+    return tuple(re.sub(r"[\s$]", "", found).strip(".,") for found in EQUATION.findall(text))
+
+
+def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None) -> list[Sample]:
+    """The samples whose answer is right, for each problem those that are `distinct`, the first `cap` of them at most.
+
+    A chain without equations is told from others by its text.
+    """
+    keys: dict[Distinct, Callable[[Sample], object]] = {
+        "none": id,
+        "text": lambda sample: sample.completion.text,
+        "equations": lambda sample: equations(sample.completion.text) or sample.completion.text,
+    }
+    kept: dict[str, dict[object, Sample]] = defaultdict(dict)
+    for sample in samples:
+        if sample.verdict.correct and sample.completion.finish == "stop":
+            kept[sample.problem.id].setdefault(keys[distinct](sample), sample)
+    return [sample for group in kept.values() for sample in list(group.values())[:cap]]

@@ -1,0 +1,134 @@
+"""Self-training: rounds of sampling from the policy, keeping the chains that are right, and imitating them.
+
+One recipe, told apart by its settings (`self_training` in a config):
+
+    STaR (arXiv 2203.14465)            one chain a problem, every round from the model before the warm-up, as many as wanted
+    RFT (arXiv 2308.01825)             one round of many chains, those with different equations, with the demonstrations
+    ReST-EM (arXiv 2312.06585)         32 chains a problem and 10 kept, from the model before the warm-up, until dev falls
+    offline self-training (ReFT,       one round of 100 chains, 10 different ones kept, with the demonstrations
+    arXiv 2401.08967, section 4.2)
+
+A round leaves `rounds/round_NNN.json`, its counts; `round_NNN-kept.jsonl`, what was imitated; and `round_NNN-wrong.jsonl`, from
+which a verifier can learn (V-STaR, arXiv 2402.06457).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reft.config import SelfTrainingConfig
+from reft.errors import RunError
+from reft.run import round_name
+from reft.selection import keep
+from reft.session import Session, imitate
+from reft.tasks import Demonstration
+from reft.train import Stream
+from rollout.types import Problem, Sample, SamplingParams
+from rollout.worker import derive_seed
+
+PHASE = "self_training"
+
+
+def self_train(session: Session) -> None:
+    """Do the rounds that are still to be done.
+
+    Raises:
+        RunError: if no chain of a round is right.
+    """
+    settings, run = session.config.self_training, session.run
+    while (number := len(run.rows(PHASE)) + 1) <= settings.rounds:
+        behind = number - 1 - (best_round(session) or 0)
+        if settings.patience is not None and behind > settings.patience:
+            session.display.note(f"stopped behind round {number - 1}: no better accuracy for {behind} rounds")
+            return
+        _do_round(session, settings, number)
+
+
+def best_round(session: Session) -> int | None:
+    """The round whose accuracy (mean of greedy and sampled) is the best, the last of several; None before any is done."""
+    split = session.config.evaluate.select_on
+    values = [row[f"{split}/greedy"] + row[f"{split}/sampled"] for row in session.run.rows(PHASE)]
+    return max(range(len(values)), key=lambda at: (values[at], at)) + 1 if values else None
+
+
+def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> None:
+    """Sample, keep, imitate, evaluate: each once, though the run be stopped between them and taken up again."""
+    run, name = session.run, round_name(number)
+    if not run.has_checkpoint(name):
+        if run.read_json(f"rounds/{name}.json") is None:
+            _sample(session, settings, number)
+        schedule = replace(settings, epochs=settings.epochs * settings.growth ** (number - 1))
+        with run.phase(PHASE):
+            chains = _demonstrations(session, number)
+            imitate(session, schedule, chains, source(session, number), name, f"round {number}: imitate")
+    with run.phase("startup"):
+        session.publish(str(run.checkpoint(name).absolute()))
+    with run.phase("evaluate"):
+        metrics = session.select(session.pool())
+    run.log(PHASE, number, {**(run.read_json(f"rounds/{name}.json") or {}), **metrics})
+    split = session.config.evaluate.select_on
+    session.display.note(
+        f"round {number:3d}  {split} greedy {metrics[f'{split}/greedy']:.3f}  sampled {metrics[f'{split}/sampled']:.3f}  "
+        f"tokens/chain {metrics[f'{split}/tokens_per_chain']:.1f}"
+    )
+
+
+def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None:
+    """Sample chains for the round's problems and write down which are kept and which were wrong."""
+    run, config, name = session.run, session.config, round_name(number)
+    train = session.prepared.splits.train
+    problems = Stream(train, settings.prompts or len(train), derive_seed(config.seed, PHASE)).batch(number - 1)
+    params = SamplingParams(settings.temperature or config.sampling.temperature, config.sampling.max_tokens)
+    with run.phase("startup"):
+        session.publish(session.start() if number == 1 else str(run.checkpoint(round_name(number - 1)).absolute()))
+    with run.phase(PHASE):
+        samples = _draw(session, problems, settings.samples_per_prompt, params, number)
+    kept = keep(samples, settings.distinct, settings.cap)
+    counts = _counts(problems, samples, kept)
+    if not kept:
+        raise RunError(
+            f"round {number}: {counts['round/right']:.3f} of {len(samples)} sampled chains are right and whole, so there is "
+            "nothing to imitate; raise warmup.epochs or self_training.samples_per_prompt (with a new run.dir)"
+        )
+    run.state.tokens_sampled += int(counts["round/tokens"])
+    run.write_rows(run.path / "rounds" / f"{name}-kept.jsonl", kept)
+    run.write_rows(run.path / "rounds" / f"{name}-wrong.jsonl", [sample for sample in samples if not sample.verdict.correct])
+    run.write_json(f"rounds/{name}.json", counts)
+
+
+def _draw(session: Session, problems: Sequence[Problem], n: int, params: SamplingParams, number: int) -> list[Sample]:
+    with session.display.bar(f"round {number}: sample", len(problems) * n, "chain") as bar:
+        seed = derive_seed(session.config.seed, PHASE, number)
+        return session.pool().sample(problems, n, params, seed, lambda done, _: bar.update(done))
+
+
+def _counts(problems: Sequence[Problem], samples: Sequence[Sample], kept: Sequence[Sample]) -> dict[str, float]:
+    right = [sample for sample in samples if sample.verdict.correct]
+    return {
+        "round/problems": len(problems),
+        "round/samples": len(samples),
+        "round/right": len(right) / len(samples),
+        "round/solved": len({sample.problem.id for sample in right}) / len({problem.id for problem in problems}),
+        "round/kept": len(kept),
+        "round/kept_tokens": sum(len(sample.completion.tokens) for sample in kept) / max(len(kept), 1),
+        "round/tokens": sum(len(sample.completion.tokens) for sample in samples),
+    }
+
+
+def _demonstrations(session: Session, number: int) -> list[Demonstration]:
+    """What a round imitates: the chains that it kept, and the demonstrations where they belong to it."""
+    problems = {problem.id: problem for problem in session.prepared.splits.train}
+    lines = (session.run.path / "rounds" / f"{round_name(number)}-kept.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    shown = session.prepared.demonstrations if session.config.self_training.demonstrations else []
+    return [*(Demonstration(problems[kept["problem"]], kept["chain"]) for kept in rows), *shown]
+
+
+def source(session: Session, number: int) -> str:
+    """The model that a round's imitation starts from."""
+    match session.config.self_training.start:
+        case "base":
+            return session.source()
+        case "warmup":
+            return session.start()
+    return session.start() if number == 1 else str(session.run.checkpoint(round_name(number - 1)).absolute())

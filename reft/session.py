@@ -1,0 +1,175 @@
+"""A run at work: its directory, its processes, and what every stage does with them."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from transformers import AutoModelForCausalLM
+
+from reft.assessment import evaluate_policy
+from reft.cluster import RayGang
+from reft.config import ImitationConfig
+from reft.errors import DataError, RunError
+from reft.evaluate import evaluate
+from reft.prepare import Prepared, materialise
+from reft.progress import Display
+from reft.rollouts import ray_pool
+from reft.run import RunDirectory
+from reft.tasks import Demonstration
+from reft.warmup import ImitatorSettings, schedule, tokenize
+from rollout.engine import checksum, untied
+from rollout.pool import Pool, Publication, RayPool
+from rollout.types import Problem, SamplingParams
+from rollout.worker import derive_seed
+
+WARMUP, FRESH = "warmup", "fresh"
+
+
+class Session:
+    """A run directory and the processes at work on it. Processes start when they are first needed, and early where that
+    costs nothing.
+
+    Args:
+        prepared: the run's inputs.
+        run: its directory.
+        display: where a person looks.
+    """
+
+    def __init__(self, prepared: Prepared, run: RunDirectory, display: Display) -> None:
+        self.prepared, self.run, self.display = prepared, run, display
+        self.config = prepared.config
+        self._gang: RayGang | None = None
+        self._pool: RayPool | None = None
+
+    def source(self) -> str:
+        """Folder or hub id of the model that the warm-up starts from."""
+        if self.config.model.path is not None:
+            return self.config.model.path
+        if not self.run.has_checkpoint(FRESH):
+            self.run.write_checkpoint(FRESH, partial(materialise, self.prepared))
+        return str(self.run.checkpoint(FRESH).absolute())
+
+    def start(self) -> str:
+        """Folder or hub id of the policy that reinforcement starts from.
+
+        Raises:
+            RunError: if it is still to be made.
+        """
+        if self.run.has_checkpoint(WARMUP):
+            return str(self.run.checkpoint(WARMUP).absolute())
+        if self.config.warmup.epochs > 0:
+            raise RunError(f"{self.run.path} has no warm-up checkpoint; run `reft warmup` first, or `reft run` for all")
+        return self.source()
+
+    def gang(self) -> RayGang:
+        """The processes of warm-up and learner."""
+        if self._gang is None:
+            learner = self.config.learner
+            preload = ["reft.imitator", "reft.learner.zero"]
+            self._gang = RayGang(learner.ranks, learner.cpus, learner.gpus, self.config.ray.deadline, "learner", preload)
+        return self._gang
+
+    def pool(self) -> RayPool:
+        """The rollout workers, with the model that the warm-up starts from until something is published."""
+        if self._pool is None:
+            self._pool = ray_pool(self.config, self.source())
+        return self._pool
+
+    def prestart(self) -> None:
+        """Let processes load their libraries side by side. Not where workers and learner share a GPU's memory."""
+        self.gang()
+        if not self.config.rollout.gpus:
+            self.pool()
+
+    def publish(self, checkpoint: str) -> None:
+        """Give the workers the weights of a folder or hub id."""
+        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=self.config.model.dtype)
+        state = untied(model.state_dict())
+        self.pool().publish(Publication(state, checksum(state)), version=0)
+
+    def test_problems(self) -> Sequence[Problem]:
+        """Those that the run reports on."""
+        return self.prepared.splits.test[: self.config.evaluate.limit]
+
+    def dev_problems(self) -> Sequence[Problem]:
+        """Those of the dev split that the run looks at on the way."""
+        return self.prepared.splits.dev[: self.config.evaluate.dev_limit]
+
+    def report(self, file: str, problems: Sequence[Problem], name: str) -> None:
+        """Evaluate the published policy and write `eval/FILE.json`, with every chain beside it."""
+        reports = evaluate_policy(self.config, self.pool(), problems, name, self.display)
+        content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
+        samples = [sample for _, samples in reports.values() for sample in samples]
+        self.run.write_rows(self.run.path / "eval" / f"{file}.jsonl", samples)
+        self.run.write_json(f"eval/{file}.json", content)
+
+    def select(self, pool: Pool) -> Mapping[str, float]:
+        """Metrics of the pool's policy on the split whose accuracy picks the checkpoint."""
+        config = self.config
+        split = config.evaluate.select_on
+        problems = self.test_problems() if split == "test" else self.dev_problems()
+        params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
+        reports = evaluate(pool, config.task, problems, params, 1, derive_seed(config.seed, "evaluate", split))
+        greedy, sampled = reports["greedy"][0], reports["sampled"][0]
+        return {
+            f"{split}/greedy": greedy.accuracy.value,
+            f"{split}/sampled": sampled.accuracy.value,
+            f"{split}/tokens_per_chain": sampled.tokens_per_chain,
+        }
+
+    def close(self) -> None:
+        for part in (self._gang, self._pool):
+            if part is not None:
+                part.close()
+        self._gang = self._pool = None
+
+
+def imitate(
+    session: Session, config: ImitationConfig, demonstrations: Sequence[Demonstration], source: str, name: str, title: str
+) -> None:
+    """Train the model in `source`, a folder or hub id, on demonstrations, and keep it as the checkpoint `name`. Goes on where
+    it was stopped. Its metrics are logged under `name`, and a person sees `title`.
+
+    Raises:
+        DataError: if none of them fits into the model.
+    """
+    settings, run, context = session.config, session.run, session.prepared.context
+    with run.phase("startup"):
+        corpus, dropped = tokenize(demonstrations, session.prepared.codec, context)
+        if not len(corpus):
+            raise DataError(f"no demonstration fits into the model's {context} positions")
+        if dropped:
+            session.display.note(f"left out {dropped} demonstrations that do not fit into {context} positions")
+        shape = schedule(config, len(corpus), settings.learner.ranks)
+        target, scratch = run.checkpoint(f".{name}.0"), run.checkpoint(f".{name}-trainer")
+        imitator = ImitatorSettings(
+            source=source,
+            target=str(target.absolute()),
+            scratch=str(scratch.absolute()),
+            corpus=corpus,
+            config=config,
+            ranks=settings.learner.ranks,
+            threads=settings.learner.threads,
+            gpu=settings.learner.gpus > 0,
+            bfloat16=settings.model.dtype == "bfloat16",
+            seed=derive_seed(settings.seed, name),
+        )
+        session.gang().build(partial(_imitator, settings=imitator))
+    with session.display.bar(title, shape.steps, "step") as bar:
+
+        def show(progress: tuple[int, list[dict[str, float]]]) -> None:
+            done, records = progress
+            for record in records:
+                run.log(name, int(record.pop("step")), record)
+            bar.update(done, f"loss {records[-1]['warmup/loss']:.3f}" if records else "")
+
+        session.gang().watch("run", "progress", 1.0, show)
+        target.rename(run.checkpoint(name))
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:
+    from reft.imitator import Imitator  # TRL is imported in the process that works, not where the run is directed
+
+    return Imitator(rank, world, settings)

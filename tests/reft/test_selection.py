@@ -1,0 +1,68 @@
+"""What is kept of sampled chains."""
+
+from dataclasses import replace
+
+import pytest
+
+from reft.config import Distinct
+from reft.selection import equations, keep
+from rewards.equal import Verdict
+from rollout.types import Sample
+from tests.reft.test_batch import sample
+
+
+def drawn(name: str, text: str, outcome: str = "equal", finish: str = "stop") -> Sample:
+    made = sample([1], [2], finish=finish)
+    return replace(
+        made,
+        problem=replace(made.problem, id=name),
+        completion=replace(made.completion, text=text),
+        verdict=Verdict(outcome, "text", ""),  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Sam has 5 + 2 = 7 pens. So Ann has 7-3=4.", ("5+2=7", "7-3=4")),
+        ("It costs $3 * (2 + 1) = $9, and 10% of 50 = 5 more.", ("3*(2+1)=9", "50=5")),
+        ("5+2 =7", ("5+2=7",)),
+        ("x = 7", ()),
+        ("the answer is 7", ()),
+        ("", ()),
+    ],
+)
+def test_equations_are_read_from_text(text: str, found: tuple[str, ...]) -> None:
+    assert equations(text) == found
+
+
+SAMPLES = [
+    drawn("a", "2 + 3 = 5, so 5"),
+    drawn("b", "no sums"),
+    drawn("a", "wrong", "different"),
+    drawn("a", "2 + 3 = 5, so 5"),
+    drawn("a", "2 + 3 = 5. It is 5"),
+    drawn("a", "3 + 2 = 5"),
+    drawn("b", "cut", finish="length"),
+    drawn("b", "no sums either"),
+    drawn("c", "undecided", "undecided"),
+]
+
+
+@pytest.mark.parametrize(
+    ("distinct", "cap", "kept"),
+    [
+        ("none", None, [0, 3, 4, 5, 1, 7]),
+        ("text", None, [0, 4, 5, 1, 7]),
+        ("equations", None, [0, 5, 1, 7]),
+        ("none", 2, [0, 3, 1, 7]),
+        ("equations", 1, [0, 1]),
+    ],
+)
+def test_right_chains_are_kept_where_they_differ(distinct: Distinct, cap: int | None, kept: list[int]) -> None:
+    found = keep(SAMPLES, distinct, cap)
+    assert [next(at for at, other in enumerate(SAMPLES) if other is one) for one in found] == kept
+
+
+def test_nothing_right_is_nothing_kept() -> None:
+    assert keep([drawn("a", "x", "different")], "text", None) == keep([], "none", 3) == []
