@@ -92,7 +92,7 @@ class SelfTrainingConfig(ImitationConfig):
     rounds: int = 0
     """Rounds; 0 trains by reinforcement."""
     prompts: int | None = None
-    """Problems a round; null takes all."""
+    """Problems a round at most, each once; null takes all."""
     samples_per_prompt: int = 1
     """Chains a problem (STaR: 1; RFT and ReFT's offline self-training: 100; ReST-EM: 32)."""
     temperature: float | None = None

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from reft.config import Distinct
 from rollout.types import Sample
 
-EQUATION = re.compile(r"[-+*/×÷().,%$\d\s]*\d[-+*/×÷().,%$\d\s]*=\s*[-$]?\s*\d[\d.,]*")
+LEFT = "-+*/×÷().,%$0123456789 \t\n"
+"""Characters of an equation's left side."""
+RIGHT = re.compile(r"=\s*[-$]?\s*\d[\d.,]*")
 
 
 def equations(text: str) -> tuple[str, ...]:
@@ -17,7 +19,13 @@ def equations(text: str) -> tuple[str, ...]:
     >>> equations("Sam has 5 + 2 = 7 pens. So Ann has 7-3=4.")
     ('5+2=7', '7-3=4')
     """
-    return tuple(re.sub(r"[\s$]", "", found).strip(".,") for found in EQUATION.findall(text))
+    found = []
+    for right in RIGHT.finditer(text):
+        before = text[: right.start()]
+        left = before[len(before.rstrip(LEFT)) :]
+        if any(character.isdigit() for character in left):
+            found.append(re.sub(r"[\s$]", "", left + right[0]).strip(".,"))
+    return tuple(found)
 
 
 def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None) -> list[Sample]:

@@ -13,6 +13,7 @@ which a verifier can learn (V-STaR, arXiv 2402.06457).
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -71,13 +72,23 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
         f"round {number:3d}  {split} greedy {metrics[f'{split}/greedy']:.3f}  sampled {metrics[f'{split}/sampled']:.3f}  "
         f"tokens/chain {metrics[f'{split}/tokens_per_chain']:.1f}"
     )
+    prune(session, number)
+
+
+def prune(session: Session, number: int) -> None:
+    """Delete the checkpoints of rounds up to `number` but the last few and the best, as run.keep_last says."""
+    kept = {*range(number + 1 - session.config.run.keep_last, number + 1), best_round(session)}
+    for old in range(1, number):
+        if old not in kept:
+            shutil.rmtree(session.run.checkpoint(round_name(old)), ignore_errors=True)
 
 
 def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None:
     """Sample chains for the round's problems and write down which are kept and which were wrong."""
     run, config, name = session.run, session.config, round_name(number)
     train = session.prepared.splits.train
-    problems = Stream(train, settings.prompts or len(train), derive_seed(config.seed, PHASE)).batch(number - 1)
+    drawn = Stream(train, settings.prompts or len(train), derive_seed(config.seed, PHASE)).batch(number - 1)
+    problems = list({problem.id: problem for problem in drawn}.values())  # a round may span two passes over them
     params = SamplingParams(settings.temperature or config.sampling.temperature, config.sampling.max_tokens)
     with run.phase("startup"):
         session.publish(session.start() if number == 1 else str(run.checkpoint(round_name(number - 1)).absolute()))
@@ -108,7 +119,7 @@ def _counts(problems: Sequence[Problem], samples: Sequence[Sample], kept: Sequen
         "round/problems": len(problems),
         "round/samples": len(samples),
         "round/right": len(right) / len(samples),
-        "round/solved": len({sample.problem.id for sample in right}) / len({problem.id for problem in problems}),
+        "round/solved": len({sample.problem.id for sample in right}) / len(problems),
         "round/kept": len(kept),
         "round/kept_tokens": sum(len(sample.completion.tokens) for sample in kept) / max(len(kept), 1),
         "round/tokens": sum(len(sample.completion.tokens) for sample in samples),

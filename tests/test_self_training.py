@@ -112,6 +112,22 @@ def test_where_imitation_starts_from(start: str, sources: list[str]) -> None:
     assert [Path(source(session, number)).name for number in (1, 2, 3)] == sources  # type: ignore[arg-type]
 
 
+def test_the_last_rounds_and_the_best_are_kept(tmp_path: Path) -> None:
+    from reft.self_training import prune
+
+    for number in range(1, 6):
+        (tmp_path / f"round_{number:03d}").mkdir()
+    session = SimpleNamespace(
+        config=SimpleNamespace(run=SimpleNamespace(keep_last=2), evaluate=SimpleNamespace(select_on="dev")),
+        run=SimpleNamespace(
+            checkpoint=tmp_path.joinpath,
+            rows=lambda _: [{"dev/greedy": value, "dev/sampled": value} for value in (0.1, 0.5, 0.2, 0.3, 0.4)],
+        ),
+    )
+    prune(session, 5)  # type: ignore[arg-type]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["round_002", "round_004", "round_005"]
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [

@@ -30,6 +30,7 @@ def drawn(name: str, text: str, outcome: str = "equal", finish: str = "stop") ->
         ("x = 7", ()),
         ("the answer is 7", ()),
         ("", ()),
+        ("1" * 50_000, ()),  # in no time
     ],
 )
 def test_equations_are_read_from_text(text: str, found: tuple[str, ...]) -> None:
