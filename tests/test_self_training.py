@@ -17,7 +17,7 @@ model: {layers: 1, width: 32, heads: 2, context: 24}
 warmup: {epochs: 6, batch_size: 64, lr: 1.0e-2, ready_at: null}
 sampling: {max_tokens: 6}
 train: {steps: 0}
-self_training: {rounds: 2, prompts: 48, samples_per_prompt: 4, start: previous, epochs: 2, batch_size: 16, lr: 1.0e-3}
+self_training: {rounds: 2, prompts: 60, samples_per_prompt: 4, start: previous, epochs: 2, batch_size: 16, lr: 1.0e-3}
 learner: {threads: 1}
 rollout: {shard_size: 8}
 """
@@ -46,12 +46,14 @@ def test_a_round_leaves_what_it_kept_and_what_was_wrong(folder: Path) -> None:
         kept = rows(folder / "whole" / "rounds" / f"round_{number:03d}-kept.jsonl")
         wrong = rows(folder / "whole" / "rounds" / f"round_{number:03d}-wrong.jsonl")
         assert metrics["step"] == number
-        assert (metrics["round/problems"], metrics["round/samples"]) == (48, 192)
+        problems = metrics["round/problems"]
+        assert problems == 60 if number == 1 else 40 <= problems < 60, "the second spans two passes, and asks nobody twice"
+        assert metrics["round/samples"] == 4 * problems
         assert len(kept) == metrics["round/kept"] > 0
         assert {row["verdict"] for row in kept} == {"equal"}
         assert "equal" not in {row["verdict"] for row in wrong}
-        assert metrics["round/right"] == pytest.approx(1 - len(wrong) / 192)
-        assert metrics["round/solved"] == pytest.approx(len({row["problem"] for row in kept}) / 48)
+        assert metrics["round/right"] == pytest.approx(1 - len(wrong) / (4 * problems))
+        assert metrics["round/solved"] == pytest.approx(len({row["problem"] for row in kept}) / problems)
         assert len({(row["problem"], row["chain"]) for row in kept}) == len(kept), "each chain once"
         assert {"dev/greedy", "dev/sampled"} <= metrics.keys()
         assert (folder / "whole" / "checkpoints" / f"round_{number:03d}" / "config.json").is_file()
