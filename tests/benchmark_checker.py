@@ -22,7 +22,7 @@ from rewards.answer import Mode, extract
 from rewards.equal import Checker, read
 from rewards.graders import grade_lines
 from rewards.grading import Grade, Pair, parse_pair
-from tests.test_grade import BOMBS, bomb_rows, is_bomb
+from tests.test_graders import BOMBS, bomb_rows, is_bomb
 
 SHARED = Path(os.environ.get("REFT_SHARED", Path(__file__).parent.parent.parent / "shared"))
 FILES = ("math_verify", "peers", "issues", "hostile", "real", "reflexive")
