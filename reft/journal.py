@@ -19,6 +19,14 @@ LEAST_AGREEMENT = 0.8
 """Of a judge with the checker; below it a person is warned."""
 
 
+def selection_note(at: str, split: str, metrics: Mapping[str, float]) -> str:
+    """What a person sees of an evaluation that picks the checkpoint."""
+    return (
+        f"{at}  {split} greedy {metrics[f'{split}/greedy']:.3f}  sampled {metrics[f'{split}/sampled']:.3f}  "
+        f"tokens/chain {metrics[f'{split}/tokens_per_chain']:.1f}"
+    )
+
+
 class RunJournal:
     """Writes a run directory and shows a bar.
 
@@ -97,11 +105,7 @@ class RunJournal:
         with self.run.phase("evaluate"):
             metrics = self.evaluation(pool)
         self._compare(step, metrics)
-        split = self.split
-        self.display.note(
-            f"step {step:4d}  {split} greedy {metrics[f'{split}/greedy']:.3f}  sampled {metrics[f'{split}/sampled']:.3f}  "
-            f"tokens/chain {metrics[f'{split}/tokens_per_chain']:.1f}"
-        )
+        self.display.note(selection_note(f"step {step:4d}", self.split, metrics))
         return metrics
 
     def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
+from reft.journal import selection_note
 from reft.run import round_name
 from reft.selection import keep
 from reft.session import Session, imitate
@@ -67,11 +68,8 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
     with run.phase("evaluate"):
         metrics = session.select(session.pool())
     run.log(PHASE, number, {**(run.read_json(f"rounds/{name}.json") or {}), **metrics})
-    split = session.config.evaluate.select_on
-    session.display.note(
-        f"round {number:3d}  {split} greedy {metrics[f'{split}/greedy']:.3f}  sampled {metrics[f'{split}/sampled']:.3f}  "
-        f"tokens/chain {metrics[f'{split}/tokens_per_chain']:.1f}"
-    )
+    run.state.tokens_sampled = int(sum(row["round/tokens"] for row in run.rows(PHASE)))
+    session.display.note(selection_note(f"round {number:3d}", session.config.evaluate.select_on, metrics))
     prune(session, number)
 
 
@@ -79,8 +77,8 @@ def prune(session: Session, number: int) -> None:
     """Delete the checkpoints of rounds up to `number` but the last few and the best, as run.keep_last says."""
     kept = {*range(number + 1 - session.config.run.keep_last, number + 1), best_round(session)}
     for old in range(1, number):
-        if old not in kept:
-            shutil.rmtree(session.run.checkpoint(round_name(old)), ignore_errors=True)
+        if old not in kept and session.run.checkpoint(round_name(old)).exists():
+            shutil.rmtree(session.run.checkpoint(round_name(old)))
 
 
 def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None:
@@ -91,7 +89,7 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
     problems = list({problem.id: problem for problem in drawn}.values())  # a round may span two passes over them
     params = SamplingParams(settings.temperature or config.sampling.temperature, config.sampling.max_tokens)
     with run.phase("startup"):
-        session.publish(session.start() if number == 1 else str(run.checkpoint(round_name(number - 1)).absolute()))
+        session.publish(_previous(session, number))
     with run.phase(PHASE):
         samples = _draw(session, problems, settings.samples_per_prompt, params, number)
     kept = keep(samples, settings.distinct, settings.cap)
@@ -101,7 +99,6 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
             f"round {number}: {counts['round/right']:.3f} of {len(samples)} sampled chains are right and whole, so there is "
             "nothing to imitate; raise warmup.epochs or self_training.samples_per_prompt (with a new run.dir)"
         )
-    run.state.tokens_sampled += int(counts["round/tokens"])
     run.write_rows(run.path / "rounds" / f"{name}-kept.jsonl", kept)
     run.write_rows(run.path / "rounds" / f"{name}-wrong.jsonl", [sample for sample in samples if not sample.verdict.correct])
     run.write_json(f"rounds/{name}.json", counts)
@@ -142,4 +139,9 @@ def source(session: Session, number: int) -> str:
             return session.source()
         case "warmup":
             return session.start()
+    return _previous(session, number)
+
+
+def _previous(session: Session, number: int) -> str:
+    """The policy that a round begins with."""
     return session.start() if number == 1 else str(session.run.checkpoint(round_name(number - 1)).absolute())

@@ -166,7 +166,8 @@ def imitate(
 
         session.gang().watch("run", "progress", 1.0, show)
         target.rename(run.checkpoint(name))
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch.exists():  # a short training writes nothing there
+            shutil.rmtree(scratch)
 
 
 def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:

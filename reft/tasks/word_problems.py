@@ -56,7 +56,7 @@ OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": oper
 
 MOST_TOLD, MOST_ADDED = 20, 9
 """Of numbers in sentences: what somebody has, how many more or fewer."""
-SHARES = {"half": ("/", 2), "double": ("*", 2), "triple": ("*", 3), "quadruple": ("*", 4)}
+TIMES = {"half": ("/", 2), "double": ("*", 2), "triple": ("*", 3), "quadruple": ("*", 4)}
 """Words for so many times as many."""
 MOST_OPERATIONS = 8
 ALONE = 0.75
@@ -250,11 +250,11 @@ class _Draft:
     def _change(self, other: Person) -> Person:
         """Somebody who has more or fewer than another, or some times as many."""
         added = self.generator.randint(2, MOST_ADDED)
-        word = self.generator.choice([word for word in SHARES if word != "half"])
+        word = self.generator.choice([word for word in TIMES if word != "half"])
         ways: list[tuple[str, str, int]] = [
             (f"{added} more {self.things} than {other.name}", "+", added),
             (f"{added} fewer {self.things} than {other.name}", "-", added),
-            *((f"{said} the {self.things} of {other.name}", *SHARES[said]) for said in (word, "half")),
+            *((f"{said} the {self.things} of {other.name}", *TIMES[said]) for said in (word, "half")),
         ]
         possible = [way for way in ways if self._is_possible(OPERATIONS[way[1]](other.value, way[2]))]
         said, sign, number = self.generator.choice(possible)
