@@ -2,7 +2,7 @@
 
 from reft.model import parameter_count
 from reft.prepare import Prepared
-from reft.warmup import Schedule, schedule, tokenize
+from reft.warmup import Schedule, arrange, schedule, tokenize
 
 STATE_BYTES = {"float32": 4 + 4 + 8, "bfloat16": 2 + 4 + 4 + 8}
 """Bytes a weight of the learner takes: the weight, its gradient, Adam's two moments, and a float32 master of a bfloat16 one."""
@@ -25,7 +25,9 @@ def arithmetic(prepared: Prepared) -> str:
     lines = [headline(prepared), ""]
     if config.warmup.epochs:
         corpus, dropped = tokenize(prepared.demonstrations, prepared.codec, prepared.context)
-        lines += _warmup_lines(schedule(config.warmup, len(corpus), config.learner.ranks), len(corpus), dropped, prepared)
+        rows = arrange(corpus.lengths.tolist(), config.warmup, prepared.context)
+        shape = schedule(config.warmup, len(rows), config.learner.ranks)
+        lines += _warmup_lines(shape, len(corpus), dropped, prepared)
         lines.append(f"           {corpus.lengths.mean():.1f} tokens each, {int(corpus.lengths.max())} the longest")
     else:
         lines.append("warm-up    none")

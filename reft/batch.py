@@ -36,6 +36,8 @@ class Batch:
     """(B,) bool, false where the chain was cut at its longest."""
     groups: Tensor
     """(B,) int64, the same number for chains of the same problem."""
+    demonstrated: Tensor
+    """(B,) bool, true where the chain is a demonstration, which no policy has sampled."""
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
@@ -68,6 +70,7 @@ def collate(samples: Sequence[Sample], pad: int) -> Batch:
         rewards=rewards,
         finished=torch.tensor([sample.completion.finish == "stop" for sample in samples]),
         groups=torch.tensor([numbers[sample.problem.id] for sample in samples]),
+        demonstrated=torch.tensor([sample.demonstrated for sample in samples]),
     )
 
 

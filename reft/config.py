@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from rewards.program import IMPORTS
 
-Distinct = Literal["none", "text", "equations"]
-"""Which of a problem's chains count as different: all, those whose text differs, or those whose equations do (RFT, arXiv
-2308.01825)."""
+Distinct = Literal["none", "text", "equations", "edits"]
+"""Which of a problem's chains count as different: all, those whose text differs, those whose equations do, or those that are
+far apart by edits of their words (RFT, arXiv 2308.01825, whose code takes equations first and edits among equals)."""
 JUDGE = "rewards.judge:judge"
 """The reward function that is known to judge answers."""
 
@@ -58,6 +58,9 @@ class ImitationConfig:
     """Chains a forward pass, a rank, at most."""
     group_by_length: bool = False
     """Whether a batch holds chains of about the same length, which saves padding, instead of random ones."""
+    packing: bool = False
+    """Whether a row of a batch is as many chains as fit into the model's context (STaR's code), none seeing the others;
+    batch_size and micro_batch then count rows."""
     lr: float = 1e-5
     """Peak learning rate (ReFT: 1e-5)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
@@ -94,12 +97,18 @@ class SelfTrainingConfig(ImitationConfig):
     prompts: int | None = None
     """Problems a round at most, each once; null takes all."""
     samples_per_prompt: int = 1
-    """Chains a problem (STaR: 1; RFT and ReFT's offline self-training: 100; ReST-EM: 32)."""
+    """Chains a problem (STaR: 1; RFT and ReFT's offline self-training: 100; ReST-EM: 32). 0 samples nothing and imitates the
+    demonstrations further, which takes `demonstrations`."""
     temperature: float | None = None
     """Of sampling; null means sampling.temperature. STaR's code has 0.01, by which a mixture of ways to answer collapses to the
     likeliest, often the shortest."""
     distinct: Distinct = "text"
     """Which of a problem's right chains count as different, so that more than one is kept."""
+    least_distance: float = 0.2
+    """Of chains that are different by edits: words changed over the words of the longer one, above 0 to 1."""
+    rationalize: float = 0.0
+    """Share of a round's problems without a right chain that are sampled once more with a hint of the answer, 0 to 1 (STaR: 1;
+    its code: p_rationalization). What is kept of them is kept without the hint. Takes a task that has hints."""
     cap: int | None = None
     """Chains kept of a problem at most (ReST-EM and ReFT's offline self-training: 10); null keeps all."""
     start: Literal["base", "warmup", "previous"] = "base"

@@ -1,6 +1,7 @@
 """One process of the warm-up: TRL's SFTTrainer on demonstrations. The only module that knows TRL."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from reft.errors import RunError
 from reft.model import load_causal_lm, load_tokenizer
 from reft.warmup import Corpus, ImitatorSettings, schedule
 
@@ -26,7 +29,7 @@ class Imitator:
     def __init__(self, rank: int, world: int, settings: ImitatorSettings) -> None:
         torch.set_num_threads(settings.threads)
         self.rank, self.settings = rank, settings
-        self.schedule = schedule(settings.config, len(settings.corpus), world)
+        self.schedule = schedule(settings.config, len(settings.rows), world)
         self._log = _Log(self.schedule.steps)
 
     def progress(self) -> tuple[int, list[dict[str, float]]]:
@@ -51,11 +54,17 @@ class Imitator:
         tokenizer = load_tokenizer(settings.source)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token  # attention masks and labels hide it
+        model = load_causal_lm(settings.source, torch.float32)
+        if settings.config.packing:
+            _check_apart(model)
         trainer = SFTTrainer(
-            model=load_causal_lm(settings.source, torch.float32),
+            model=model,
             args=self._arguments(),
-            train_dataset=_dataset(settings.corpus),
+            train_dataset=_dataset(settings.corpus, settings.rows),
             processing_class=tokenizer,
+            data_collator=_PackedCollator(tokenizer.pad_token_id, return_position_ids=True)
+            if settings.config.packing
+            else None,
             callbacks=[self._log],
         )
         trainer.remove_callback(PrinterCallback)
@@ -127,11 +136,39 @@ class _Log(TrainerCallback):
                 self.records.append(record)
 
 
-def _dataset(corpus: Corpus) -> Dataset:
-    """Rows of `input_ids` and `labels`; labels hide the prompt."""
-    ends = numpy.cumsum(corpus.lengths)
-    rows = []
-    for end, length, prompt in zip(ends.tolist(), corpus.lengths.tolist(), corpus.prompt_lengths.tolist(), strict=True):
-        ids = corpus.tokens[end - length : end].tolist()
-        rows.append({"input_ids": ids, "labels": [-100] * prompt + ids[prompt:]})
-    return Dataset.from_list(rows)
+class _PackedCollator(DataCollatorForLanguageModeling):
+    """Rows of several chains, told apart by positions that begin anew. TRL's own way lays a whole batch end to end, which only
+    kernels for such rows are fast at; an attention mask would have transformers overlook the positions."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        output = super().torch_call(examples)
+        del output["attention_mask"]
+        return output
+
+
+@torch.no_grad()
+def _check_apart(model: Any) -> None:
+    """Raise `RunError` if a chain's logits depend on the one before it in its row."""
+    tokens, positions = torch.tensor([[5, 6, 7, 5, 6, 7], [4, 3, 2, 5, 6, 7]]), torch.tensor([[0, 1, 2, 0, 1, 2]] * 2)
+    first, second = model(input_ids=tokens, position_ids=positions, use_cache=False).logits[:, 3:]
+    if not torch.equal(first, second):  # what is masked counts exactly nothing
+        raise RunError(
+            f"packing=true does not keep chains apart in a {model.config.model_type}: one changes what is made of the next; "
+            "set packing=false, group_by_length=true saves padding too"
+        )
+
+
+def _dataset(corpus: Corpus, rows: Sequence[Sequence[int]]) -> Dataset:
+    """Rows of `input_ids`, `labels`, which hide prompts, and `seq_lengths`, the lengths of the chains in a row."""
+    starts = numpy.cumsum(corpus.lengths) - corpus.lengths
+    made = []
+    for row in rows:
+        ids: list[int] = []
+        labels: list[int] = []
+        for number in row:
+            start, length, prompt = (int(column[number]) for column in (starts, corpus.lengths, corpus.prompt_lengths))
+            chain = corpus.tokens[start : start + length].tolist()
+            ids += chain
+            labels += [-100] * prompt + chain[prompt:]
+        made.append({"input_ids": ids, "labels": labels, "seq_lengths": [int(corpus.lengths[number]) for number in row]})
+    return Dataset.from_list(made)

@@ -60,8 +60,11 @@ def prepare(composed: Composed) -> Prepared:
     for name, problems in vars(splits).items():
         if not problems:
             raise DataError(f"the {name} split of task {composed.settings['task']['use']!r} is empty; give it problems")
+        if unanswered := next((problem.id for problem in problems if not problem.answer.strip()), None):
+            raise DataError(f"problem {unanswered!r} of the {name} split has no answer; give it one, or leave it out")
     demonstrations: Sequence[Demonstration] = []
-    if config.warmup.epochs > 0 or (config.self_training.rounds and config.self_training.demonstrations):
+    rounds = config.self_training.rounds and config.self_training.demonstrations
+    if config.warmup.epochs > 0 or rounds or (config.train.steps and config.algorithm.imitates):
         demonstrations = config.task.demonstrations(splits.train, derive_seed(config.seed, "demonstrations"))
     tokenizer = _tokenizer(config, demonstrations, splits)
     if model_config is None:

@@ -2,7 +2,9 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from rapidfuzz.distance import Levenshtein
 
 from reft.config import Distinct
 from rollout.types import Sample
@@ -10,6 +12,12 @@ from rollout.types import Sample
 LEFT = "-+*/×÷().,%$0123456789 \t\n"
 """Characters of an equation's left side."""
 RIGHT = re.compile(r"=\s*[-$]?\s*\d[\d.,]*")
+KEYS: Mapping[Distinct, Callable[[Sample], object]] = {
+    "none": id,
+    "text": lambda sample: sample.completion.text,
+    "equations": lambda sample: equations(sample.completion.text) or sample.completion.text,
+}
+"""What tells a problem's chains apart."""
 
 
 def equations(text: str) -> tuple[str, ...]:
@@ -28,18 +36,37 @@ def equations(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None) -> list[Sample]:
-    """The samples whose answer is right, for each problem those that are `distinct`, the first `cap` of them at most.
+def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None, least_distance: float = 0.2) -> list[Sample]:
+    """The samples whose answer is right, for each problem those that are `distinct`, `cap` of them at most.
 
-    A chain without equations is told from others by its text.
+    A chain without equations is told from others by its text. By edits, chains are taken that are `least_distance` apart.
     """
-    keys: dict[Distinct, Callable[[Sample], object]] = {
-        "none": id,
-        "text": lambda sample: sample.completion.text,
-        "equations": lambda sample: equations(sample.completion.text) or sample.completion.text,
-    }
-    kept: dict[str, dict[object, Sample]] = defaultdict(dict)
+    right: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.verdict.correct and sample.completion.finish == "stop":
-            kept[sample.problem.id].setdefault(keys[distinct](sample), sample)
-    return [sample for group in kept.values() for sample in list(group.values())[:cap]]
+            right[sample.problem.id].append(sample)
+    if distinct == "edits":
+        return [sample for group in right.values() for sample in spread(group, least_distance, cap)]
+    firsts: dict[str, dict[object, Sample]] = defaultdict(dict)
+    for name, group in right.items():
+        for sample in group:
+            firsts[name].setdefault(KEYS[distinct](sample), sample)
+    return [sample for group in firsts.values() for sample in list(group.values())[:cap]]
+
+
+def spread(samples: Sequence[Sample], least: float, cap: int | None) -> list[Sample]:
+    """The first sample, then again and again the one that is farthest from all that are taken, until none is `least` away.
+
+    The distance is that of Levenshtein between words, over the words of the longer chain: 0 to 1.
+    """
+    words = [sample.completion.text.split() for sample in samples]
+    taken, apart = [0], [1.0] * len(samples)
+    while cap is None or len(taken) < cap:
+        apart = [
+            min(far, Levenshtein.normalized_distance(words[taken[-1]], own)) for far, own in zip(apart, words, strict=True)
+        ]
+        farthest = max(range(len(samples)), key=apart.__getitem__)
+        if apart[farthest] < least:
+            break
+        taken.append(farthest)
+    return [samples[at] for at in sorted(taken)]

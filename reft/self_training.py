@@ -4,15 +4,19 @@ One recipe, told apart by its settings (`self_training` in a config):
 
     STaR (arXiv 2203.14465)            one chain a problem, every round from the model before the warm-up, as many as wanted
     RFT (arXiv 2308.01825)             one round of many chains, those with different equations, with the demonstrations
+                                       problems without a right chain once more with a hint of the answer (rationalize: 1)
     ReST-EM (arXiv 2312.06585)         32 chains a problem and 10 kept, from the model before the warm-up, until dev falls
     offline self-training (ReFT,       one round of 100 chains, 10 different ones kept, with the demonstrations
     arXiv 2401.08967, section 4.2)
 
-A round leaves `rounds/round_NNN.json`, its counts; `round_NNN-kept.jsonl`, what was imitated; and `round_NNN-wrong.jsonl`, from
-which a verifier can learn (V-STaR, arXiv 2402.06457).
+    supervised, further                rounds of the demonstrations alone (samples_per_prompt: 0), to hold the others against
+
+A round leaves `rounds/round_NNN.json`, its counts; `round_NNN-kept.jsonl` and `-rationalized.jsonl`, what was imitated; and
+`round_NNN-wrong.jsonl`, from which a verifier can learn (V-STaR, arXiv 2402.06457).
 """
 
 import json
+import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +24,7 @@ from dataclasses import replace
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
 from reft.journal import selection_note
+from reft.rationalization import without_hints
 from reft.run import round_name
 from reft.selection import keep
 from reft.session import Session, imitate
@@ -29,6 +34,8 @@ from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
 PHASE = "self_training"
+STORED = ("kept", "rationalized")
+"""Files of a round whose chains are imitated."""
 
 
 def self_train(session: Session) -> None:
@@ -57,7 +64,7 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
     """Sample, keep, imitate, evaluate: each once, though the run be stopped between them and taken up again."""
     run, name = session.run, round_name(number)
     if not run.has_checkpoint(name):
-        if run.read_json(f"rounds/{name}.json") is None:
+        if settings.samples_per_prompt and run.read_json(f"rounds/{name}.json") is None:
             _sample(session, settings, number)
         schedule = replace(settings, epochs=settings.epochs * settings.growth ** (number - 1))
         with run.phase(PHASE):
@@ -68,7 +75,7 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
     with run.phase("evaluate"):
         metrics = session.select(session.pool())
     run.log(PHASE, number, {**(run.read_json(f"rounds/{name}.json") or {}), **metrics})
-    run.state.tokens_sampled = int(sum(row["round/tokens"] for row in run.rows(PHASE)))
+    run.state.tokens_sampled = int(sum(row.get("round/tokens", 0) for row in run.rows(PHASE)))
     session.display.note(selection_note(f"round {number:3d}", session.config.evaluate.select_on, metrics))
     prune(session, number)
 
@@ -87,47 +94,77 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
     train = session.prepared.splits.train
     drawn = Stream(train, settings.prompts or len(train), derive_seed(config.seed, PHASE)).batch(number - 1)
     problems = list({problem.id: problem for problem in drawn}.values())  # a round may span two passes over them
-    params = SamplingParams(settings.temperature or config.sampling.temperature, config.sampling.max_tokens)
     with run.phase("startup"):
         session.publish(_previous(session, number))
     with run.phase(PHASE):
-        samples = _draw(session, problems, settings.samples_per_prompt, params, number)
-    kept = keep(samples, settings.distinct, settings.cap)
-    counts = _counts(problems, samples, kept)
-    if not kept:
+        samples = _draw(session, problems, number, "sample")
+        hinted = _rationalize(session, problems, samples, number)
+    kept = keep(samples, settings.distinct, settings.cap, settings.least_distance)
+    rationalized = keep(hinted, settings.distinct, settings.cap, settings.least_distance)
+    counts = _counts(problems, samples, kept, hinted, rationalized)
+    if not kept and not rationalized:
         raise RunError(
             f"round {number}: {counts['round/right']:.3f} of {len(samples)} sampled chains are right and whole, so there is "
             "nothing to imitate; raise warmup.epochs or self_training.samples_per_prompt (with a new run.dir)"
         )
-    run.write_rows(run.path / "rounds" / f"{name}-kept.jsonl", kept)
-    run.write_rows(run.path / "rounds" / f"{name}-wrong.jsonl", [sample for sample in samples if not sample.verdict.correct])
+    wrong = [sample for sample in samples if not sample.verdict.correct]
+    for kind, rows in (("kept", kept), ("rationalized", rationalized), ("wrong", wrong)):
+        run.write_rows(run.path / "rounds" / f"{name}-{kind}.jsonl", rows)
     run.write_json(f"rounds/{name}.json", counts)
 
 
-def _draw(session: Session, problems: Sequence[Problem], n: int, params: SamplingParams, number: int) -> list[Sample]:
-    with session.display.bar(f"round {number}: sample", len(problems) * n, "chain") as bar:
-        seed = derive_seed(session.config.seed, PHASE, number)
+def _rationalize(session: Session, problems: Sequence[Problem], samples: Sequence[Sample], number: int) -> list[Sample]:
+    """Samples of the problems that `samples` do not solve, drawn with a hint and told of without it."""
+    share = session.config.self_training.rationalize
+    solved = {sample.problem.id for sample in samples if sample.verdict.correct}
+    generator = random.Random(derive_seed(session.config.seed, PHASE, number, "rationalize"))
+    unsolved = [problem for problem in problems if problem.id not in solved and generator.random() < share]
+    if not unsolved:
+        return []
+    hints = {problem.id: session.config.task.hinted(problem) for problem in unsolved}
+    told = [replace(problem, prompt=hints[problem.id].prompt) for problem in unsolved]
+    return without_hints(_draw(session, told, number, "rationalize"), unsolved, hints)
+
+
+def _draw(session: Session, problems: Sequence[Problem], number: int, purpose: str) -> list[Sample]:
+    config, n = session.config, session.config.self_training.samples_per_prompt
+    params = SamplingParams(config.self_training.temperature or config.sampling.temperature, config.sampling.max_tokens)
+    seed = derive_seed(config.seed, PHASE, number, *([] if purpose == "sample" else [purpose]))
+    with session.display.bar(f"round {number}: {purpose}", len(problems) * n, "chain") as bar:
         return session.pool().sample(problems, n, params, seed, lambda done, _: bar.update(done))
 
 
-def _counts(problems: Sequence[Problem], samples: Sequence[Sample], kept: Sequence[Sample]) -> dict[str, float]:
+def _counts(
+    problems: Sequence[Problem],
+    samples: Sequence[Sample],
+    kept: Sequence[Sample],
+    hinted: Sequence[Sample],
+    rationalized: Sequence[Sample],
+) -> dict[str, float]:
     right = [sample for sample in samples if sample.verdict.correct]
+    stored = [*kept, *rationalized]
     return {
         "round/problems": len(problems),
         "round/samples": len(samples),
         "round/right": len(right) / len(samples),
         "round/solved": len({sample.problem.id for sample in right}) / len(problems),
+        "round/hinted": len(hinted),
+        "round/reached": len({sample.problem.id for sample in stored}) / len(problems),
         "round/kept": len(kept),
-        "round/kept_tokens": sum(len(sample.completion.tokens) for sample in kept) / max(len(kept), 1),
-        "round/tokens": sum(len(sample.completion.tokens) for sample in samples),
+        "round/rationalized": len(rationalized),
+        "round/rejected": len(samples) + len(hinted) - len(stored),
+        "round/kept_tokens": sum(len(sample.completion.tokens) for sample in stored) / max(len(stored), 1),
+        "round/tokens": sum(len(sample.completion.tokens) for sample in [*samples, *hinted]),
     }
 
 
 def _demonstrations(session: Session, number: int) -> list[Demonstration]:
     """What a round imitates: the chains that it kept, and the demonstrations where they belong to it."""
     problems = {problem.id: problem for problem in session.prepared.splits.train}
-    lines = (session.run.path / "rounds" / f"{round_name(number)}-kept.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
+    name, rows = round_name(number), []
+    for kind in STORED if session.config.self_training.samples_per_prompt else ():
+        lines = (session.run.path / "rounds" / f"{name}-{kind}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows += [json.loads(line) for line in lines]
     shown = session.prepared.demonstrations if session.config.self_training.demonstrations else []
     return [*(Demonstration(problems[kept["problem"]], kept["chain"]) for kept in rows), *shown]
 

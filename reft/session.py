@@ -17,7 +17,7 @@ from reft.progress import Display
 from reft.rollouts import ray_pool
 from reft.run import RunDirectory
 from reft.tasks import Demonstration
-from reft.warmup import ImitatorSettings, schedule, tokenize
+from reft.warmup import ImitatorSettings, arrange, schedule, tokenize
 from rollout.engine import checksum, untied
 from rollout.pool import Pool, Publication, RayPool
 from rollout.types import Problem, SamplingParams
@@ -141,13 +141,15 @@ def imitate(
             raise DataError(f"no demonstration fits into the model's {context} positions")
         if dropped:
             session.display.note(f"left out {dropped} demonstrations that do not fit into {context} positions")
-        shape = schedule(config, len(corpus), settings.learner.ranks)
+        rows = arrange(corpus.lengths.tolist(), config, context)
+        shape = schedule(config, len(rows), settings.learner.ranks)
         target, scratch = run.checkpoint(f".{name}.0"), run.checkpoint(f".{name}-trainer")
         imitator = ImitatorSettings(
             source=source,
             target=str(target.absolute()),
             scratch=str(scratch.absolute()),
             corpus=corpus,
+            rows=rows,
             config=config,
             ranks=settings.learner.ranks,
             threads=settings.learner.threads,

@@ -22,6 +22,7 @@ from reft.self_training import best_round, self_train
 from reft.session import WARMUP, Session, imitate
 from reft.summary import summarise_run
 from reft.train import Stream, train
+from reft.warmup import as_samples
 from rollout.worker import derive_seed
 
 
@@ -133,7 +134,9 @@ def reinforce(session: Session) -> bool:
         config.evaluate.select_on,
         judges,
     )
-    problems = Stream(session.prepared.splits.train, config.train.prompts, derive_seed(config.seed, "stream"))
+    prepared = session.prepared
+    shown = as_samples(prepared.demonstrations, prepared.codec, prepared.context) if config.algorithm.imitates else None
+    problems = Stream(prepared.splits.train, config.train.prompts, derive_seed(config.seed, "stream"), shown)
     with run.phase("reinforce"):
         train(
             problems, config.task, config.algorithm, learner, session.pool(), journal,

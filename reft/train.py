@@ -27,10 +27,14 @@ class Stream:
         problems: the training split.
         size: problems a step.
         seed: of the shuffling.
+        demonstrations: by problems' ids, what a step imitates besides; none where the algorithm does not.
     """
 
-    def __init__(self, problems: Sequence[Problem], size: int, seed: int) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], size: int, seed: int, demonstrations: Mapping[str, Sample] | None = None
+    ) -> None:
         self.problems, self.size, self.seed = problems, size, seed
+        self.demonstrations = demonstrations or {}
 
     def batch(self, step: int, attempt: int = 0) -> list[Problem]:
         """The `size` problems of a step; a step may span two passes. Further attempts at it follow orders of their own."""
@@ -109,20 +113,22 @@ def draw(
     step: int,
 ) -> tuple[list[Sample], list[Sample]]:
     """Everything that was sampled for a step, and what is learnt from: samples of `prompts` problems at most, drawn in as many
-    rounds as it takes to have them, or are allowed."""
+    rounds as it takes to have them, or are allowed; and the demonstrations of all that were asked, if they are imitated."""
     samples: list[Sample] = []
     kept: list[Sample] = []
     for attempt in range(settings.rounds):
         shard_seed = seed if attempt == 0 else derive_seed(seed, "attempt", attempt)
-        asked = {sample.problem.id for sample in samples}  # a group is drawn once, or it would be drawn until it pleases
-        batch = [problem for problem in problems.batch(step, attempt) if problem.id not in asked]
+        known = {sample.problem.id for sample in samples}  # a group is drawn once, or it would be drawn until it pleases
+        batch = [problem for problem in problems.batch(step, attempt) if problem.id not in known]
         drawn = pool.sample(batch, settings.samples_per_prompt, params, shard_seed)
         samples += drawn
         kept += algorithm.select(drawn)
         if len({sample.problem.id for sample in kept}) >= settings.prompts:
             break
     wanted = list(dict.fromkeys(sample.problem.id for sample in kept))[: settings.prompts]
-    return samples, [sample for sample in kept if sample.problem.id in wanted]
+    asked = {sample.problem.id: None for sample in samples}
+    shown = [problems.demonstrations[name] for name in asked if name in problems.demonstrations]
+    return samples, [*(sample for sample in kept if sample.problem.id in wanted), *shown]
 
 
 def check_sampler(metrics: Mapping[str, float], tolerance: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from reft.config import Config
 from reft.errors import ConfigError
+from reft.tasks import HintedTask
 
 AT_LEAST = {
     "model.layers": 1, "model.width": 1, "model.heads": 1, "model.context": 2, "model.vocabulary": 260,
@@ -15,8 +16,9 @@ AT_LEAST = {
     "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
     "train.samples_per_prompt": 1, "train.rounds": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
     **{f"self_training.{name}": least for name, least in (
-        ("rounds", 0), ("prompts", 1), ("samples_per_prompt", 1), ("cap", 1), ("growth", 1), ("patience", 0), ("batch_size", 1),
-        ("micro_batch", 1), ("lr", 0), ("warmup_share", 0), ("weight_decay", 0), ("grad_clip", 0),
+        ("rounds", 0), ("prompts", 1), ("samples_per_prompt", 0), ("rationalize", 0), ("cap", 1),
+        ("growth", 1), ("patience", 0), ("batch_size", 1), ("micro_batch", 1), ("lr", 0),
+        ("warmup_share", 0), ("weight_decay", 0), ("grad_clip", 0),
     )},
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
@@ -26,10 +28,14 @@ AT_LEAST = {
     "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip
-AT_MOST = {"warmup.warmup_share": 1, "self_training.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1}
+AT_MOST = {
+    "warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1,
+    **{f"self_training.{name}": 1 for name in ("warmup_share", "rationalize", "least_distance")},
+}  # fmt: skip
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
     "warmup.ready_at": 0, "train.sampler_gap": 0, "self_training.epochs": 0, "self_training.temperature": 0,
+    "self_training.least_distance": 0,
 }  # fmt: skip
 
 
@@ -72,6 +78,7 @@ def _check_agreement(config: Config) -> None:
             f"self_training.rounds={config.self_training.rounds} and train.steps={config.train.steps} are two ways to go on "
             "from the warm-up; set one of them to 0"
         )
+    _check_rounds(config)
     if config.self_training.batch_size % config.learner.ranks:
         raise ConfigError(
             f"self_training.batch_size={config.self_training.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
@@ -81,6 +88,23 @@ def _check_agreement(config: Config) -> None:
             f"train.samples_per_prompt={config.train.samples_per_prompt} leaves nothing to compare a chain with; "
             f"this algorithm takes {config.algorithm.least_group} or more chains a problem"
         )
+
+
+def _check_rounds(config: Config) -> None:
+    """What rounds of self-training need."""
+    settings = config.self_training
+    if settings.samples_per_prompt == 0 and not settings.demonstrations:
+        raise ConfigError(
+            "self_training.samples_per_prompt=0 leaves nothing to imitate; raise it, or set self_training.demonstrations=true"
+        )
+    if settings.rationalize:
+        if settings.samples_per_prompt == 0:
+            raise ConfigError("self_training.rationalize takes chains that were wrong; set self_training.samples_per_prompt")
+        if not isinstance(config.task, HintedTask):
+            raise ConfigError(
+                f"self_training.rationalize={settings.rationalize:g} needs hints, and the task has none; give it a method "
+                "`hinted`, as signed_sum, jsonl and hub have"
+            )
 
 
 def _check_imports(names: Sequence[str]) -> None:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from reft.config import ImitationConfig
 from reft.tasks import Demonstration
+from rewards.equal import Verdict
 from rollout.codec import Codec
+from rollout.types import Completion, Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,42 @@ def tokenize(demonstrations: Sequence[Demonstration], codec: Codec, longest: int
     return corpus, len(demonstrations) - len(corpus)
 
 
+def as_samples(demonstrations: Sequence[Demonstration], codec: Codec, longest: int) -> dict[str, Sample]:
+    """By problem, its first demonstration of at most `longest` tokens, as a sample to be imitated among others (reward 1)."""
+    prompts = codec.prompts([demonstration.problem.prompt for demonstration in demonstrations])
+    chains = codec.chains([demonstration.chain for demonstration in demonstrations])
+    samples: dict[str, Sample] = {}
+    for shown, prompt, chain in zip(demonstrations, prompts, chains, strict=True):
+        if len(prompt) + len(chain) <= longest and shown.problem.id not in samples:
+            completion = Completion(prompt, chain, numpy.zeros(len(chain), dtype=numpy.float32), shown.chain, "stop")
+            verdict = Verdict("equal", "text", "it is a demonstration")
+            samples[shown.problem.id] = Sample(shown.problem, completion, None, verdict, {}, 1.0, 0, demonstrated=True)
+    return samples
+
+
+def arrange(lengths: Sequence[int], config: ImitationConfig, context: int) -> list[list[int]]:
+    """The rows of batches: numbers of the chains in each, one a row, or packed, as many as fit into `context` tokens.
+
+    Packing is best fit, longest first, as TRL's `pack_dataset` does it; here, since a run must know its steps before TRL is
+    loaded.
+    """
+    if not config.packing:
+        return [[number] for number in range(len(lengths))]
+    rows: list[list[int]] = []
+    open_rows: dict[int, list[int]] = {}  # rows by the tokens that they have left
+    for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
+        length = int(lengths[number])
+        left = next((left for left in range(length, context + 1) if open_rows.get(left)), None)
+        if left is None:
+            row, left = len(rows), context
+            rows.append([])
+        else:
+            row = open_rows[left].pop()
+        rows[row].append(number)
+        open_rows.setdefault(left - length, []).append(row)
+    return rows
+
+
 @dataclass(frozen=True)
 class Schedule:
     """The arithmetic of a warm-up."""
@@ -63,7 +101,7 @@ class Schedule:
 
 
 def schedule(config: ImitationConfig, rows: int, ranks: int) -> Schedule:
-    """How many steps of which size `config` means for `rows` demonstrations; `ranks` divide its batch."""
+    """How many steps of which size `config` means for so many rows (see `arrange`); `ranks` divide its batch."""
     share = config.batch_size // ranks
     accumulation = next(parts for parts in range(1, share + 1) if share % parts == 0 and share // parts <= config.micro_batch)
     steps_per_epoch = math.ceil(rows / config.batch_size)
@@ -83,6 +121,8 @@ class ImitatorSettings:
     scratch: str
     """Folder for the trainer's own checkpoints, from which an interrupted warm-up goes on."""
     corpus: Corpus
+    rows: Sequence[Sequence[int]]
+    """Numbers of the corpus's chains in each row."""
     config: ImitationConfig
     ranks: int
     threads: int

@@ -67,6 +67,8 @@ class Sample:
     rewards: Mapping[str, float | None]
     reward: float | None
     policy_version: int
+    demonstrated: bool = False
+    """Whether the chain is a demonstration put among samples, to be imitated with them."""
 
 
 Reader = Callable[[Problem, str], str | Program | None]

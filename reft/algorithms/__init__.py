@@ -93,6 +93,11 @@ class Algorithm(Protocol):
         """Chains of one problem that credit takes to say anything: 1, or 2 where they are compared with each other."""
         ...
 
+    @property
+    def imitates(self) -> bool:
+        """Whether a step learns from the demonstrations of its problems as well."""
+        ...
+
     def validate(self) -> None:
         """Raise `ConfigError` where a hyper-parameter is out of range."""
         ...

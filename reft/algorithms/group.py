@@ -66,6 +66,10 @@ class GroupAlgorithm:
     def least_group(self) -> int:
         return 2
 
+    @property
+    def imitates(self) -> bool:
+        return False
+
     def validate(self) -> None:
         check_ranges(self, above_zero=("clip", "clip_high", "importance_cap", "stop_kl"), at_least_zero=("kl_coef",))
         check_ranges(self, counts=("epochs", "minibatches", "longest"), above_one=("dual_clip",))

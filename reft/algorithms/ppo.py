@@ -60,6 +60,10 @@ class PPO:
     def least_group(self) -> int:
         return 1
 
+    @property
+    def imitates(self) -> bool:
+        return False
+
     def validate(self) -> None:
         check_ranges(self, at_least_zero=("kl_coef", "vf_coef"), shares=("gamma", "lam", "lam_value"))
         check_ranges(self, above_zero=("kl_target", "clip", "value_clip", "stop_kl", "importance_cap"))

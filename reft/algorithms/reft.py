@@ -60,6 +60,10 @@ class ReFT:
     def least_group(self) -> int:
         return 1
 
+    @property
+    def imitates(self) -> bool:
+        return False
+
     def validate(self) -> None:
         check_ranges(self, at_least_zero=("kl_coef", "vf_coef"), shares=("gamma", "lam"), counts=("epochs", "minibatches"))
         check_ranges(self, above_zero=("clip", "value_clip", "stop_kl"))

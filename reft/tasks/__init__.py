@@ -6,7 +6,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from rewards.program import Program
 from rollout.types import Problem
@@ -50,6 +50,25 @@ class Trace:
     @property
     def valid(self) -> bool:
         return self.well_formed and not self.wrong_steps and not self.wrong_verdicts
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A prompt that tells something of the answer, so that a chain can be written towards it (STaR's rationalization)."""
+
+    prompt: str
+    """The whole prompt, with the hint."""
+    text: str
+    """The words of it that are the hint. No text that is kept may hold them."""
+
+
+@runtime_checkable
+class HintedTask(Protocol):
+    """A task that can say something of a problem's answer beforehand; what `self_training.rationalize` takes."""
+
+    def hinted(self, problem: Problem) -> Hint:
+        """The problem's prompt with a hint. Raises `ConfigError` where the settings have none."""
+        ...
 
 
 class Task(Protocol):

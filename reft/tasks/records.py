@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reft.errors import ConfigError, DataError
-from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from reft.tasks import Demonstration, Hint, SplitName, Splits, Trace, split_of
 from rewards.algebra.number import number
 from rewards.answer import STYLES
 from rewards.program import DEFINITION, Program, up_to_end
@@ -44,6 +44,9 @@ class RecordTask(ABC):
     takes it off the solutions. ReFT's for programs: `def solution():`, the question as docstring (train_rl_reft.py:151-153)."""
     closing: str = "\nTherefore, the answer is: {answer}"
     """Template of what ends a demonstration; the answer is read back from this form. Empty where the chain is a program."""
+    hint: str = ""
+    """Template of what follows the question where `self_training.rationalize` tells the answer beforehand, such as
+    ` (The answer is {answer}.)`; empty where nothing does."""
     style: str = "reft"
     """How the answer is read from a chain: reft, hashes, boxed, strict, lenient, last_number; or program (P-CoT): the chain is
     a program, run in a sandbox (`programs`), and what its `solution()` returns is the answer."""
@@ -68,6 +71,8 @@ class RecordTask(ABC):
         for name, field in (("prompt", "question"), *([("closing", "answer")] if self.style != PROGRAM else [])):
             if f"{{{field}}}" not in vars(self)[name]:
                 raise ConfigError(f"task.{name}={vars(self)[name]!r} has no {{{field}}}; add it")
+        if self.hint and "{answer}" not in self.hint:
+            raise ConfigError(f"task.hint={self.hint!r} has no {{answer}}; add it")
         if self.remove is not None:
             try:
                 re.compile(self.remove)
@@ -84,6 +89,12 @@ class RecordTask(ABC):
 
     def words(self) -> None:
         return None
+
+    def hinted(self, problem: Problem) -> Hint:
+        if not self.hint:
+            raise ConfigError("task.hint is empty, so there is nothing to rationalize by; write one with {answer}")
+        text, question = self.hint.replace("{answer}", problem.answer), problem.columns["question"]
+        return Hint(self.prompt.replace("{question}", question + text) + problem.columns["opening"], text.strip())
 
     def read(self, problem: Problem, text: str) -> str | Program | None:
         if self.style == PROGRAM:
@@ -115,7 +126,8 @@ class RecordTask(ABC):
         opening = self.opening.replace('{question}"', question + ' "' if question.endswith('"') else question + '"')
         opening = opening.replace("{question}", question)
         prompt = self.prompt.replace("{question}", question) + opening
-        return Problem(name, prompt, answer, {"opening": opening, "chain": self._chain(record, opening, answer, name)})
+        chain = self._chain(record, opening, answer, name)
+        return Problem(name, prompt, answer, {"question": question, "opening": opening, "chain": chain})
 
     def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
         missing = next((problem.id for problem in problems if problem.columns["chain"] is None), None)

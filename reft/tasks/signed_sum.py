@@ -6,19 +6,23 @@ Chain    `b - 3 2 c + 4 6 x b + 3 8 c - 4 4 ok`        a try names each operand,
 
 The answer is the last try. Demonstrations search without repeating themselves but often give up after a wrong try:
 they think too briefly on purpose, so that reinforcement has persistence to find.
+
+A hint names the second operand's sign: `a 5 b 3 c 4 > 4 ! b + ?`. A share of the demonstrations may show how one is used.
 """
 
 import itertools
 import random
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reft.errors import ConfigError
-from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from reft.tasks import Demonstration, Hint, SplitName, Splits, Trace, split_of
 from rollout.types import Problem
 
 VERDICTS = ("x", "ok")
+HINT = "!"
+"""The word that begins a hint, and stands nowhere else."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class SignedSum:
     """Probability that a demonstration stops after a wrong try; 0 to 1."""
     patient_share: float = 0.05
     """Share of demonstrations that never give up, so that late positions are seen too; 0 to 1."""
+    hint_share: float = 0.0
+    """Share of demonstrations of hinted prompts, whose tries keep to the hint; 0 to 1. Without any, hints say nothing to the
+    policy."""
     demonstrations_size: int = 16_000
     """Chains to imitate."""
     problems_size: int = 20_000
@@ -41,7 +48,7 @@ class SignedSum:
     def validate(self) -> None:
         if not 2 <= self.operands <= 7:
             raise ConfigError(f"task.operands={self.operands} is out of range; choose 2 to 7")
-        for name in ("give_up", "patient_share"):
+        for name in ("give_up", "patient_share", "hint_share"):
             if not 0 <= vars(self)[name] <= 1:
                 raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 0 to 1")
         for name in ("tries", "demonstrations_size", "problems_size"):
@@ -57,14 +64,20 @@ class SignedSum:
     def demonstrations(self, problems: Sequence[Problem], seed: int) -> list[Demonstration]:
         generator = random.Random(f"signed_sum/demonstrations/{seed}")
         return [
-            Demonstration(problem, self._chain(problem, generator))
+            self._demonstration(problem, generator)
             for problem in (generator.choice(problems) for _ in range(self.demonstrations_size))
         ]
+
+    def hinted(self, problem: Problem) -> Hint:
+        """The prompt with the second operand's sign in a solution, the first of them where both signs lead to one."""
+        text = f"{HINT} b {self._solutions(problem)[0][0]}"
+        return Hint(f"{problem.prompt.removesuffix('?')}{text} ?", text)
 
     def words(self) -> list[str]:
         largest = 9 * self.operands
         numbers = [str(number) for number in range(-largest, largest + 1)]
-        return [*numbers, *string.ascii_lowercase[: self.operands], "+", "-", ">", "?", *VERDICTS]
+        hint = [HINT] if self.hint_share else []
+        return [*numbers, *string.ascii_lowercase[: self.operands], "+", "-", ">", "?", *VERDICTS, *hint]
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The last try as an expression such as `5 + 3 - 4`; None unless it is whole and uses the problem's digits."""
@@ -124,10 +137,22 @@ class SignedSum:
             rows = list(drawn)
         return [_problem(digits, target) for digits, target in rows]
 
-    def _chain(self, problem: Problem, generator: random.Random) -> str:
+    def _solutions(self, problem: Problem) -> list[tuple[str, ...]]:
+        digits, target = problem.columns["digits"], int(problem.answer)
+        return [signs for signs in _leaves(self.operands) if _sums(digits, signs)[-1] == target]
+
+    def _demonstration(self, problem: Problem, generator: random.Random) -> Demonstration:
+        leaves = _leaves(self.operands)
+        if self.hint_share and generator.random() < self.hint_share:
+            sign = self._solutions(problem)[0][0]
+            leaves = [leaf for leaf in leaves if leaf[0] == sign]
+            problem = replace(problem, prompt=self.hinted(problem).prompt)
+        return Demonstration(problem, self._chain(problem, leaves, generator))
+
+    def _chain(self, problem: Problem, leaves: list[tuple[str, ...]], generator: random.Random) -> str:
+        """A search among `leaves`, which may give up."""
         digits, target = problem.columns["digits"], int(problem.answer)
         patient = generator.random() < self.patient_share
-        leaves = _leaves(self.operands)
         generator.shuffle(leaves)
         words: list[str] = []
         for signs in leaves[: self.tries]:

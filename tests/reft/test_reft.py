@@ -39,6 +39,7 @@ def random_case(seed: int, rows: int = 6, width: int = 11) -> tuple[Batch, Fixed
         rewards=torch.tensor([1.0, 0.1, 0.0])[torch.randint(0, 3, (rows,), generator=generator)],
         finished=torch.ones(rows, dtype=torch.bool),
         groups=torch.arange(rows),
+        demonstrated=torch.zeros(rows, dtype=torch.bool),
     )
     old = Outputs(-random().abs() * mask, random() * mask, random().abs() * mask, random()[:, 0])
     policy = FixedPolicy(old, (old.logprobs + 0.3 * random()) * mask)

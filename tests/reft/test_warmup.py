@@ -8,10 +8,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from reft.config import WarmupConfig
+from reft.config import ModelConfig, WarmupConfig
+from reft.errors import RunError
 from reft.imitator import Imitator
+from reft.model import make_fresh
 from reft.tasks import Demonstration
-from reft.warmup import Corpus, ImitatorSettings, schedule, tokenize
+from reft.tasks.signed_sum import SignedSum
+from reft.tokenizer import word_tokenizer
+from reft.warmup import Corpus, ImitatorSettings, arrange, schedule, tokenize
 from rollout.codec import Codec
 from rollout.types import Problem
 
@@ -54,8 +58,8 @@ def test_the_schedule(settings: WarmupConfig, rows: int, ranks: int, expected: t
 
 def settings_of(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> ImitatorSettings:
     return ImitatorSettings(
-        source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus, config=config,
-        ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
+        source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus,
+        rows=arrange(corpus.lengths.tolist(), config, 80), config=config, ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
     )  # fmt: skip
 
 
@@ -119,3 +123,53 @@ def test_batches_of_about_the_same_length_hold_less_padding_and_every_demonstrat
         return 1 - shown.float().mean().item()
 
     assert padding(True) < 0.05 < padding(False)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "context", "rows"),
+    [
+        ([5, 3, 4, 2], 8, [[0, 1], [2, 3]]),
+        ([4, 4, 4], 8, [[0, 1], [2]]),
+        ([6, 5, 3, 2], 8, [[0, 3], [1, 2]]),  # 2 goes where it fits best, not first
+        ([8, 1], 8, [[0], [1]]),
+    ],
+)
+def test_chains_are_packed_by_best_fit(lengths: list[int], context: int, rows: list[list[int]]) -> None:
+    assert arrange(lengths, WarmupConfig(packing=True), context) == rows
+    assert arrange(lengths, WarmupConfig(), context) == [[number] for number in range(len(lengths))]
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_packed_chains_teach_what_they_teach_alone(architecture: str, tmp_path: Path) -> None:
+    """Loss and gradients of a batch are the same whether its chains share rows or not."""
+    model = fresh(architecture, tmp_path)
+    rows = [Demonstration(Problem(str(n), PAIRS[0][0], "", {}), " ".join(["+ a 1"] * (1 + n % 4))) for n in range(12)]
+    corpus, _ = tokenize(rows, Codec(AutoTokenizer.from_pretrained(model)), longest=80)
+    found = {}
+    for packing in (False, True):
+        imitator = Imitator(0, 1, settings_of(model, corpus, tmp_path, WarmupConfig(batch_size=12, packing=packing)))
+        trainer = imitator.trainer()
+        (batch,) = trainer.get_train_dataloader()
+        assert ("attention_mask" in batch) != packing
+        assert batch["input_ids"].shape[0] == (12 if not packing else len(imitator.settings.rows))
+        loss = trainer.compute_loss(trainer.model, batch)
+        loss.backward()
+        found[packing] = [loss.detach(), *(parameter.grad for parameter in trainer.model.parameters())]
+    assert len(arrange(corpus.lengths.tolist(), WarmupConfig(packing=True), 80)) < 6
+    for alone, packed in zip(found[False], found[True], strict=True):
+        assert torch.allclose(alone, packed, atol=1e-6)
+
+
+def test_packing_is_refused_where_chains_would_mix(tmp_path: Path) -> None:
+    extra = {"layer_types": ["conv", "full_attention"], "intermediate_size": 32, "block_auto_adjust_ff_dim": False}
+    model = fresh("lfm2", tmp_path, extra)
+    corpus, _ = tokenize(demonstrations(4), Codec(AutoTokenizer.from_pretrained(model)), longest=80)
+    settings = settings_of(model, corpus, tmp_path, WarmupConfig(packing=True))
+    with pytest.raises(RunError, match="packing=true does not keep chains apart in a lfm2"):
+        Imitator(0, 1, settings).trainer()
+
+
+def fresh(architecture: str, folder: Path, extra: dict | None = None) -> Path:
+    config = ModelConfig(architecture=architecture, layers=2, width=16, heads=2, context=80, extra=extra or {})
+    make_fresh(config, word_tokenizer(SignedSum().words(), 80), 0, folder / "model")
+    return folder / "model"
