@@ -13,17 +13,22 @@ COMMANDS = {
     "warmup": "only imitate the demonstrations, and see whether the policy is ready",
     "train": "only reinforce, from the run's warm-up or from model.path",
     "eval": "evaluate a checkpoint of a run, greedy and sampled",
+    "compare": "methods side by side from one warm-up, each with the same budget",
     "sample": "watch a checkpoint think about problems",
     "grade": "compare answers with known ones, line by line of a file",
     "check": "validate a config and print the arithmetic of the run; starts nothing",
     "doctor": "versions, devices, and what each missing extra would give",
 }
 
-RESUMING = ("run", "warmup", "train")
+RESUMING = ("run", "warmup", "train", "compare")
 """Commands that go on where they stopped."""
 
 MODES = """strict: a box, a tag, "the answer is" and the like, as training rewards them and `rewards.grade` defaults to; lenient
 (default): the last formula or number too"""
+
+
+METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
+BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,10 +42,13 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
-        if name in ("run", "warmup", "train", "check"):
+        if name in ("run", "warmup", "train", "compare", "check"):
             optional = "?" if name == "check" else None
             command.add_argument("config", nargs=optional, help="a YAML file, or the name of a shipped config")
             command.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. train.steps=20")
+        if name == "compare":
+            command.add_argument("--methods", default="sft,star,rft,offline-st,online-st,reft", help=METHODS)
+            command.add_argument("--budget", choices=("samples", "flops", "minutes"), default="samples", help=BUDGET)
         if name == "check":
             command.add_argument("--defaults", action="store_true", help="print every setting with its meaning and default")
         if name == "eval":
@@ -88,6 +96,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.run(options.command, options.config, options.overrides)
         case "check":
             return commands.check(options.config, options.overrides, options.defaults)
+        case "compare":
+            return commands.compare(options.config, options.overrides, options.methods.split(","), options.budget)
         case "eval":
             return commands.evaluate(Path(options.checkpoint), options.overrides, options.split)
         case "sample":

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import psutil
 
 from reft.compose import annotated_defaults, compose, compose_settings
 from reft.errors import ConfigError, RunError
+from reft.methods import Budget
 from reft.progress import Display
 from reft.run import check_directory, default_directory, read_settings
 from reft.summary import print_summary, read_summary
@@ -68,6 +70,32 @@ def check(config: str | None, overrides: Sequence[str], defaults: bool) -> int:
     from reft.prepare import prepare
 
     print(arithmetic(prepare(composed)))
+    return 0
+
+
+def compare(config: str, overrides: Sequence[str], methods: Sequence[str], budget: Budget) -> int:
+    """Run methods side by side, print the table and draw the chart."""
+    composed = compose(config, overrides)
+    directory = Path(composed.config.run.dir or f"runs/{composed.name}-compare-{composed.hash()[:6]}")
+    display = Display()
+    _quiet()
+
+    from reft.chart import draw_comparison
+    from reft.comparison import check_methods
+    from reft.comparison import compare as run_methods
+    from reft.files import write_atomically
+    from reft.summary import print_comparison
+
+    check_methods(composed, methods, budget)
+    display.note(f"{composed.name}, seed {composed.config.seed}: {', '.join(methods)} → {directory}")
+    content = run_methods(composed, methods, budget, directory, display)
+    if content is None:
+        words = ["reft", "compare", config, *overrides, "--methods", ",".join(methods), "--budget", budget]
+        display.note(f"go on with: {shlex.join(words)}")
+        return 130
+    write_atomically(directory / f"comparison-{budget}.json", json.dumps(content, indent=2) + "\n")
+    draw_comparison(content, directory / f"comparison-{budget}.svg")
+    print_comparison(content)
     return 0
 
 

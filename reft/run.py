@@ -39,7 +39,9 @@ class RunState:
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall seconds by phase."""
     tokens_sampled: int = 0
-    """By reinforcement."""
+    """By reinforcement, or by rounds of self-training."""
+    tokens_imitated: dict[str, int] = field(default_factory=dict)
+    """Tokens that imitation went over, prompts and repetitions included, by the checkpoint that it made."""
     best_step: int | None = None
     best_value: float = -1.0
     """Step and dev accuracy (mean of greedy and sampled) of the best checkpoint so far."""

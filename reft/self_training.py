@@ -155,6 +155,7 @@ def _counts(
         "round/rejected": len(samples) + len(hinted) - len(stored),
         "round/kept_tokens": sum(len(sample.completion.tokens) for sample in stored) / max(len(stored), 1),
         "round/tokens": sum(len(sample.completion.tokens) for sample in [*samples, *hinted]),
+        "round/prompt_tokens": sum(len(sample.completion.prompt_tokens) for sample in [*samples, *hinted]),
     }
 
 

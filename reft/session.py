@@ -167,6 +167,8 @@ def imitate(
             bar.update(done, f"loss {records[-1]['warmup/loss']:.3f}" if records else "")
 
         session.gang().watch("run", "progress", 1.0, show)
+        passes = shape.steps * config.batch_size / len(rows)
+        run.state.tokens_imitated[name] = round(passes * len(corpus.tokens))
         target.rename(run.checkpoint(name))
         if scratch.exists():  # a short training writes nothing there
             shutil.rmtree(scratch)

@@ -96,6 +96,34 @@ def print_reports(content: dict[str, Any]) -> None:
     console.print(f"written to {content['file']}")
 
 
+def print_comparison(content: dict[str, Any]) -> None:
+    """The table of methods side by side, and where the rest is, on standard output."""
+    n = content["warmup"]["greedy"]["n"]
+    title = f"{content['name']}, seed {content['seed']}, equal {content['budget']}: test split, n = {n}, 95% intervals"
+    table = Table(title=title, title_justify="left")
+    for column in ("method", "greedy", "sampled", "tokens a chain", "chains", "FLOPs", "minutes"):
+        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
+    warmup = content["warmup"]
+    rates = [_estimate(warmup["greedy"]), _estimate(warmup["sampled"]), f"{warmup['tokens_per_chain']:.1f}"]
+    table.add_row("warm-up", *rates, "", "", "")
+    for result in content["methods"]:
+        spent = result["spending"]
+        table.add_row(
+            result["method"],
+            *(_estimate(result["accuracy"][mode]) for mode in ("greedy", "sampled")),
+            f"{result['tokens_per_chain']:.1f}",
+            f"{spent['chains']:,}",
+            f"{spent['flops']:.2g}",
+            f"{spent['seconds'] / 60:.1f}",
+        )
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 112)  # a row is a line, though it be cut by a narrow terminal
+    console.print(table)
+    console.print("what was spent behind the warm-up, without evaluations; sft's chains are imitated, all others' sampled")
+    files = f"comparison-{content['budget']}"
+    console.print(f"written to {content['directory']}/{files}.json, drawn in {files}.svg; each method has its run there")
+
+
 def _add_rates(table: Table, columns: list[dict[str, Any]]) -> None:
     rows = {
         "tokens per chain": "tokens_per_chain", "tries per chain": "tries_per_chain",

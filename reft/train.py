@@ -89,7 +89,7 @@ def train(
     for step in journal.steps(settings.steps):
         with journal.timed("sample"):
             samples, kept = draw(problems, algorithm, pool, params, settings, derive_seed(seed, "train", step), step)
-        metrics = summarise(samples, len(kept), task)
+        metrics = summarise(samples, kept, task)
         if kept:
             with journal.timed("credit"):
                 experience, credit = algorithm.credit(collate(kept, pad=0), learner)
@@ -145,7 +145,7 @@ def check_sampler(metrics: Mapping[str, float], tolerance: float) -> None:
         )
 
 
-def summarise(samples: Sequence[Sample], kept: int, task: Task) -> dict[str, float]:
+def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> dict[str, float]:
     """Metrics of a step's samples, before anything is learnt from them."""
     count = len(samples)
     rewards = torch.tensor([sample.reward for sample in samples if sample.reward is not None] or [0.0])
@@ -159,8 +159,10 @@ def summarise(samples: Sequence[Sample], kept: int, task: Task) -> dict[str, flo
         "answer/none": outcomes.count("no_answer") / count,
         "answer/undecided": outcomes.count("undecided") / count,
         "samples/count": float(count),
-        "samples/kept": float(kept),
+        "samples/kept": float(len(kept)),
         "samples/tokens": float(lengths.sum()),
+        "samples/prompt_tokens": float(sum(len(sample.completion.prompt_tokens) for sample in samples)),
+        "samples/learnt_tokens": float(sum(_row_tokens(sample) for sample in kept)),
         "chain/tokens_mean": float(lengths.mean()),
         "chain/tokens_max": float(lengths.max()),
         "chain/truncated": sum(sample.completion.finish == "length" for sample in samples) / count,
@@ -174,3 +176,8 @@ def summarise(samples: Sequence[Sample], kept: int, task: Task) -> dict[str, flo
         metrics["chain/repeated_tries"] = sum(trace.repeated_tries for trace in traces) / len(traces)
         metrics["chain/valid"] = sum(trace.valid for trace in traces) / len(traces)
     return metrics
+
+
+def _row_tokens(sample: Sample) -> int:
+    """Tokens of a prompt and its chain."""
+    return len(sample.completion.prompt_tokens) + len(sample.completion.tokens)

@@ -15,6 +15,8 @@ ROOMS = {
     "sympy": {"rewards/algebra/symbolic.py"},
     "ray": {"rollout/pool.py", "reft/cluster.py"},
     "deepspeed": {"reft/learner/zero.py"},
+    "matplotlib": {"reft/chart.py"},
+    "rapidfuzz": {"reft/selection.py"},
     "reasoning_gym": {"reft/tasks/gym.py"},
     "trl": {"reft/imitator.py"},
     "datasets": {"reft/imitator.py", "reft/tasks/hub.py"},

@@ -1,0 +1,184 @@
+"""Methods side by side: from one warm-up checkpoint, each with the same budget, a table and a chart (ReFT, arXiv 2401.08967,
+table 2, for anybody's model and data).
+
+The budget is what the config's own reinforcement takes: so many chains, or the operations or minutes that it turns out to
+spend. Chains are kept to exactly. Operations and minutes are planned from the warm-up's chain length, accuracy and speed, so
+what a method has really spent stands beside its accuracy.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reft.compose import Composed, compose_settings
+from reft.errors import ConfigError
+from reft.meter import FORWARD, LEARN, Spending, loop_spending, rounds_spending
+from reft.methods import METHODS, Budget, Inputs
+from reft.model import parameter_count
+from reft.prepare import Prepared, prepare
+from reft.progress import Display
+from reft.run import RunDirectory
+from reft.self_training import PHASE
+from reft.session import FRESH, WARMUP
+from reft.stages import run_stages
+from reft.summary import read_summary
+
+SHARED = ("readiness.json", "readiness.jsonl", "warmup.json", "warmup.jsonl")
+"""Evaluations of the warm-up, which every method's run takes over with the checkpoint."""
+RESULTS = ("reinforced", "self_trained")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A method's outcome: its summary, what it spent, and the run directory."""
+
+    method: str
+    accuracy: dict[str, dict[str, float]]
+    """Greedy and sampled, each with value, n, low and high."""
+    tokens_per_chain: float
+    spending: Spending
+    curve: list[tuple[int, float, float]]
+    """Chains so far, greedy and sampled dev accuracy, at each evaluation."""
+    directory: str
+
+
+def check_methods(composed: Composed, methods: Sequence[str], budget: Budget) -> None:
+    """Raise `ConfigError` for what cannot be compared."""
+    if unknown := [method for method in methods if method not in METHODS]:
+        raise ConfigError(f"--methods: {unknown[0]!r} is unknown; choose from {', '.join(METHODS)}")
+    if not methods or len(set(methods)) < len(methods):
+        raise ConfigError(f"--methods {','.join(methods)!r} names none, or one twice; name each once")
+    config = composed.config
+    if not config.train.steps:
+        raise ConfigError("train.steps=0 leaves no budget to compare by; name a config that reinforces")
+    if budget != "samples" and "reft" not in methods:
+        raise ConfigError(f"--budget {budget} is what reft turns out to spend; name reft among the methods, or choose samples")
+    if config.warmup.epochs == 0:
+        raise ConfigError("warmup.epochs=0 leaves no warm-up to start all methods from; raise it")
+
+
+def compare(
+    composed: Composed, methods: Sequence[str], budget: Budget, directory: Path, display: Display
+) -> dict[str, Any] | None:
+    """Run what is still to be run of a comparison in `directory`; its content, or None if somebody asked to stop."""
+    prepared = prepare(composed)
+    warm = directory / WARMUP
+    if read_summary(warm) is None and run_stages(prepared, warm, display, ("warmup",), 0.0) is None:
+        return None
+    results: dict[str, Result] = {}
+    for method in sorted(methods, key=lambda method: method != "reft"):  # first, since it may set the budget
+        reference = results["reft"].spending if "reft" in results else None
+        chains = _chains(prepared, warm, method, budget, reference)
+        display.note(f"\n{method}: {chains:,} chains")
+        result = _run_method(prepared, method, chains, directory, display)
+        if result is None:
+            return None
+        results[method] = result
+    before = read_summary(warm)
+    assert before is not None
+    return {
+        "name": composed.name,
+        "seed": composed.config.seed,
+        "budget": budget,
+        "warmup": before["warmup"],
+        "methods": [asdict(results[method]) for method in methods],
+        "directory": str(directory),
+    }
+
+
+def _run_method(prepared: Prepared, method: str, chains: int, directory: Path, display: Display) -> Result | None:
+    """The result of a method's run, which is done or taken up where it stopped; None if somebody asked to stop."""
+    composed, path = prepared.composed, directory / method
+    inputs = Inputs(len(prepared.splits.train), len(prepared.demonstrations))
+    settings = METHODS[method](composed.settings, chains, inputs)
+    own = compose_settings(f"{composed.name}-{method}", settings)
+    summary = read_summary(path)
+    if summary is None:
+        _take_over(directory / WARMUP, path, own)
+        summary = run_stages(prepare(own), path, display, ("reinforce",), 0.0)
+        if summary is None:
+            return None
+    outcome = next(summary[name] for name in RESULTS if name in summary)
+    with RunDirectory(path, own) as run:
+        weights = parameter_count(prepared.model_config)
+        rounds, steps = run.rows(PHASE), run.rows("reinforce")
+        if steps:
+            spending = loop_spending(steps, run.state, weights, own.config.algorithm.epochs)
+        else:
+            spending = rounds_spending(rounds, run.state, weights, chains)
+        return Result(
+            method=method,
+            accuracy={mode: outcome[mode] for mode in ("greedy", "sampled")},
+            tokens_per_chain=outcome["tokens_per_chain"],
+            spending=spending,
+            curve=_curve([*steps, *rounds], own.config.evaluate.select_on, spending.chains),
+            directory=str(path),
+        )
+
+
+def _take_over(warm: Path, path: Path, own: Composed) -> None:
+    """Begin a run directory with the warm-up of another."""
+    with RunDirectory(path, own) as run:
+        for name in (FRESH, WARMUP):
+            source = warm / "checkpoints" / name
+            if source.is_dir() and not run.has_checkpoint(name):
+                run.write_checkpoint(name, partial(shutil.copytree, source, dirs_exist_ok=True))
+        for file in SHARED:
+            shutil.copyfile(warm / "eval" / file, path / "eval" / file)
+
+
+def _curve(rows: Sequence[dict[str, Any]], split: str, chains: int) -> list[tuple[int, float, float]]:
+    found, done = [], 0
+    for row in rows:
+        done += int(row.get("samples/count", 0) + row.get("round/samples", 0) + row.get("round/hinted", 0))
+        if f"{split}/greedy" in row:
+            found.append((done or chains, row[f"{split}/greedy"], row[f"{split}/sampled"]))
+    return found
+
+
+def _chains(prepared: Prepared, warm: Path, method: str, budget: Budget, reference: Spending | None) -> int:
+    """How many chains a method may sample, or imitate where it samples none.
+
+    Raises:
+        ConfigError: if the budget does not pay for what the method does besides.
+    """
+    config = prepared.config
+    train = config.train
+    own = train.steps * train.prompts * train.samples_per_prompt
+    if budget == "samples" or method == "reft":
+        return own
+    assert reference is not None
+    sampled, learnt = _prices(prepared, warm, budget)
+    amount = reference.flops if budget == "flops" else reference.seconds
+    summary = read_summary(warm)
+    assert summary is not None
+    prompts = prepared.codec.prompts([problem.prompt for problem in prepared.splits.train[:500]])
+    length = sum(map(len, prompts)) / len(prompts) + summary["warmup"]["tokens_per_chain"]
+    right, epochs, shown = summary["warmup"]["sampled"]["value"], config.warmup.epochs, len(prepared.demonstrations)
+    fixed, chain = {
+        "sft": (0.0, learnt),
+        "online-st": (0.0, sampled + 2 * (right + 1) * learnt),
+        "rft": (shown * epochs * learnt, sampled + right * epochs * learnt),
+        "offline-st": (shown * epochs * learnt, sampled + right * epochs * learnt),
+    }.get(method, (0.0, sampled + right * epochs * learnt))
+    if fixed * length >= amount:
+        raise ConfigError(
+            f"--budget {budget}: {method} imitates the demonstrations anew, which costs {fixed * length:.3g} of the "
+            f"{amount:.3g} that reft has spent; choose --budget samples, or raise train.steps"
+        )
+    return max(1, round((amount / length - fixed) / chain))
+
+
+def _prices(prepared: Prepared, warm: Path, budget: Budget) -> tuple[float, float]:
+    """What a token costs to be sampled and to be learnt from once: operations, or seconds as the warm-up's run took them."""
+    if budget == "flops":
+        weights = parameter_count(prepared.model_config)
+        return FORWARD * weights, LEARN * weights
+    with RunDirectory(warm, prepared.composed) as run:
+        reports = [run.read_json(f"eval/{name}.json") for name in ("readiness", "warmup")]
+        tokens = sum(report[mode]["tokens"] for report in reports if report for mode in ("greedy", "sampled"))
+        seconds = run.state.seconds
+        return seconds["evaluate"] / tokens, seconds["warmup"] / run.state.tokens_imitated[WARMUP]
