@@ -20,7 +20,7 @@ from reft.methods import METHODS, Budget, Inputs
 from reft.model import parameter_count
 from reft.prepare import Prepared, prepare
 from reft.progress import Display
-from reft.run import RunDirectory
+from reft.run import RunDirectory, check_directory
 from reft.self_training import PHASE
 from reft.session import FRESH, WARMUP
 from reft.stages import run_stages
@@ -66,6 +66,7 @@ def compare(
     """Run what is still to be run of a comparison in `directory`; its content, or None if somebody asked to stop."""
     prepared = prepare(composed)
     warm = directory / WARMUP
+    check_directory(warm, composed)
     if read_summary(warm) is None and run_stages(prepared, warm, display, ("warmup",), 0.0) is None:
         return None
     results: dict[str, Result] = {}
@@ -73,7 +74,8 @@ def compare(
         reference = results["reft"].spending if "reft" in results else None
         chains = _chains(prepared, warm, method, budget, reference)
         display.note(f"\n{method}: {chains:,} chains")
-        result = _run_method(prepared, method, chains, directory, display)
+        folder = method if method == "reft" else f"{method}-{budget}"  # reft is the same for all budgets
+        result = _run_method(prepared, method, chains, directory, folder, display)
         if result is None:
             return None
         results[method] = result
@@ -89,12 +91,14 @@ def compare(
     }
 
 
-def _run_method(prepared: Prepared, method: str, chains: int, directory: Path, display: Display) -> Result | None:
-    """The result of a method's run, which is done or taken up where it stopped; None if somebody asked to stop."""
-    composed, path = prepared.composed, directory / method
+def _run_method(prepared: Prepared, method: str, chains: int, directory: Path, folder: str, display: Display) -> Result | None:
+    """The result of a method's run, which is done, or taken up where it stopped, in a folder of the comparison's; None if
+    somebody asked to stop."""
+    composed, path = prepared.composed, directory / folder
     inputs = Inputs(len(prepared.splits.train), len(prepared.demonstrations))
     settings = METHODS[method](composed.settings, chains, inputs)
     own = compose_settings(f"{composed.name}-{method}", settings)
+    check_directory(path, own)
     summary = read_summary(path)
     if summary is None:
         _take_over(directory / WARMUP, path, own)

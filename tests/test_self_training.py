@@ -22,6 +22,16 @@ learner: {threads: 1}
 rollout: {shard_size: 8}
 """
 
+HINTS = """
+task: {use: signed_sum, operands: 2, give_up: 1, patient_share: 0, hint_share: 0.5, demonstrations_size: 1280}
+model: {layers: 1, width: 32, heads: 2, context: 32}
+warmup: {epochs: 4, batch_size: 64, lr: 1.0e-2, ready_at: null}
+sampling: {max_tokens: 12}
+train: {steps: 0}
+self_training: {rounds: 2, prompts: 60, rationalize: 1.0, start: warmup, epochs: 2, batch_size: 16, lr: 1.0e-3}
+learner: {threads: 1}
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -137,7 +147,11 @@ def test_the_last_rounds_and_the_best_are_kept(tmp_path: Path) -> None:
         ("self_training.cap=0", "self_training.cap=0 is out of range"),
         ("self_training.growth=0.5", "self_training.growth=0.5 is out of range"),
         ("self_training.temperature=0", "self_training.temperature=0.0 is out of range"),
-        ("self_training.distinct=edits", "distinct"),
+        ("self_training.distinct=looks", "distinct"),
+        ("self_training.rationalize=1.5", "self_training.rationalize=1.5 is out of range"),
+        ("self_training.rationalize=0.5", "needs hints, and the task has none"),
+        ("self_training.samples_per_prompt=0", "leaves nothing to imitate"),
+        ("self_training.least_distance=0", "self_training.least_distance=0.0 is out of range"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, setting: str, told: str) -> None:
@@ -147,3 +161,21 @@ def test_wrong_settings(tmp_path: Path, setting: str, told: str) -> None:
     (tmp_path / "star.yaml").write_text(STAR)
     with pytest.raises(ConfigError, match=told):
         compose(str(tmp_path / "star.yaml"), [setting])
+
+
+def test_problems_without_a_right_chain_are_rationalized_and_no_hint_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "hints.yaml").write_text(HINTS)
+    done = run(tmp_path, "run", "hints.yaml", "run.dir=hinted")
+    assert done.returncode == 0, done.stderr[-3000:]
+    for number, metrics in enumerate(rounds(tmp_path / "hinted"), start=1):
+        folder = tmp_path / "hinted" / "rounds"
+        kept, rationalized = (rows(folder / f"round_{number:03d}-{kind}.jsonl") for kind in ("kept", "rationalized"))
+        solved = {row["problem"] for row in kept}
+        assert len(rationalized) == metrics["round/rationalized"] > 0
+        assert not solved & {row["problem"] for row in rationalized}, "only what was not solved without"
+        assert metrics["round/hinted"] == metrics["round/problems"] - len(solved), "each of them once"
+        assert metrics["round/reached"] > metrics["round/solved"]
+        assert metrics["round/rejected"] == metrics["round/samples"] + metrics["round/hinted"] - len(kept) - len(rationalized)
+        assert {row["verdict"] for row in rationalized} == {"equal"}
+        stored = "".join(file.read_text() for file in folder.glob("*.jsonl"))
+        assert "!" not in stored, "the word that begins a hint"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reft.config import Distinct
-from reft.selection import equations, keep
+from reft.selection import equations, keep, spread
 from rewards.equal import Verdict
 from rollout.types import Sample
 from tests.reft.test_batch import sample
@@ -67,3 +67,16 @@ def test_right_chains_are_kept_where_they_differ(distinct: Distinct, cap: int | 
 
 def test_nothing_right_is_nothing_kept() -> None:
     assert keep([drawn("a", "x", "different")], "text", None) == keep([], "none", 3) == []
+
+
+def test_chains_by_edits_are_those_far_apart() -> None:
+    """The first, then always the farthest; distances in words: a-b 1/4, a-c 2/4, b-c 3/4, a-d 0."""
+    chains = [drawn("a", text) for text in ("1 2 3 4", "1 2 3 5", "6 7 3 4", "1 2 3 4")]
+    first, near, far, _ = chains
+    assert spread(chains, 0.2, None) == [first, near, far]
+    assert spread(chains, 0.3, None) == [first, far]
+    assert spread(chains, 0.2, 2) == [first, far], "the farthest before the nearer"
+    assert spread(chains, 0.6, None) == [first]
+    assert spread([first, drawn("a", "1 2")], 0.5, None)[1:], "over the words of the longer one"
+    other = drawn("b", "1 2 3 4")
+    assert keep([*chains, other, drawn("a", "9 9 9 9", "different")], "edits", None, 0.3) == [first, far, other]

@@ -1,0 +1,68 @@
+"""What each method of a comparison is: validated settings, for as many chains as the budget has."""
+
+import pytest
+
+from reft.comparison import check_methods
+from reft.compose import Composed, compose, compose_settings
+from reft.errors import ConfigError
+from reft.methods import METHODS, Inputs
+
+INPUTS = Inputs(problems=1985, demonstrations=16_000)
+
+
+def made(method: str, chains: int, config: str = "quickstart", *overrides: str) -> Composed:
+    return compose_settings(method, METHODS[method](compose(config, overrides).settings, chains, INPUTS))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("chains", [12_800, 3_072])
+def test_every_method_samples_what_it_may(method: str, chains: int) -> None:
+    config = made(method, chains, "quickstart", f"train.steps={chains // 256}").config
+    rounds = config.self_training
+    if rounds.rounds:
+        assert config.train.steps == 0
+        problems = rounds.prompts or 0
+        assert problems <= INPUTS.problems or not rounds.samples_per_prompt, "no problem twice in a round"
+        sampled = rounds.rounds * problems * rounds.samples_per_prompt
+    else:
+        sampled = config.train.steps * config.train.prompts
+    if method == "sft":
+        assert sampled == 0
+        assert rounds.epochs * INPUTS.demonstrations == pytest.approx(chains)
+        assert rounds.start == "warmup"
+    else:
+        assert 0.98 * chains - 256 <= sampled <= chains
+
+
+def test_imitation_is_the_warm_ups() -> None:
+    config = made("star", 12_800).config
+    assert (config.self_training.lr, config.self_training.epochs) == (config.warmup.lr, config.warmup.epochs)
+    assert config.self_training.batch_size == config.warmup.batch_size
+
+
+def test_fresh_weights_are_nothing_to_go_back_to() -> None:
+    assert made("star", 900).config.self_training.start == "warmup"
+    assert made("star", 900, "quickstart", "model.path=some/model").config.self_training.start == "base"
+    assert made("rft", 900).config.self_training.start == "base"
+
+
+def test_online_self_training_takes_the_loop_of_the_config() -> None:
+    config = made("online-st", 5_120).config
+    assert type(config.algorithm).__name__ == "OnlineST"
+    assert config.train.steps == 20
+
+
+@pytest.mark.parametrize(
+    ("overrides", "methods", "budget", "told"),
+    [
+        ([], ["sft", "magic"], "samples", "'magic' is unknown; choose from sft, star"),
+        ([], ["sft", "sft"], "samples", "name each once"),
+        ([], [""], "samples", "'' is unknown"),
+        (["train.steps=0"], ["sft"], "samples", "no budget to compare by"),
+        ([], ["sft"], "flops", "name reft among the methods"),
+        (["warmup.epochs=0"], ["sft"], "samples", "no warm-up to start all methods from"),
+    ],
+)
+def test_what_cannot_be_compared(overrides: list[str], methods: list[str], budget: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check_methods(compose("quickstart", overrides), methods, budget)  # type: ignore[arg-type]

@@ -1,0 +1,62 @@
+"""Hints: what they say, that they are used, and that nothing which is kept holds one."""
+
+from dataclasses import replace
+
+import pytest
+
+from reft.errors import ConfigError, RunError
+from reft.rationalization import without_hints
+from reft.tasks import Hint
+from reft.tasks.jsonl import Jsonl
+from reft.tasks.signed_sum import SignedSum, _problem
+from rollout.types import Problem
+from tests.reft.test_selection import drawn
+
+PLAIN = Problem("p", "a 5 b 3 > 8 ?", "8")
+HINTS = {"p": Hint("a 5 b 3 > 8 ! b + ?", "! b +")}
+
+
+def test_samples_are_told_of_without_the_hint_and_chains_that_quote_it_are_left_out() -> None:
+    hinted = replace(PLAIN, prompt=HINTS["p"].prompt)
+    samples = [replace(drawn("p", text), problem=hinted) for text in ("b + 3 8 ok", "so !  b + then 8 ok")]
+    (kept,) = without_hints(samples, [PLAIN], HINTS)
+    assert kept.problem is PLAIN
+    assert kept.completion.text == "b + 3 8 ok"
+
+
+@pytest.mark.parametrize("hint", [Hint("a 5 b 3 > 8 ?", "> 8"), Hint("a 5 b 3 > 8 ? ", "")])
+def test_a_hint_that_is_in_the_plain_prompt_leaks(hint: Hint) -> None:
+    with pytest.raises(RunError, match="of problem 'p' leaks"):
+        without_hints([], [PLAIN], {"p": hint})
+
+
+def test_the_sign_of_the_second_operand_is_a_hint() -> None:
+    assert SignedSum().hinted(_problem((5, 3, 4), 4)) == Hint("a 5 b 3 c 4 > 4 ! b + ?", "! b +")
+    assert SignedSum().hinted(_problem((5, 3, 4), 6)) == Hint("a 5 b 3 c 4 > 6 ! b - ?", "! b -")
+
+
+def test_demonstrations_of_hinted_prompts_keep_to_the_hint() -> None:
+    task = SignedSum(hint_share=0.5, demonstrations_size=400, give_up=0)
+    problems = task.splits().train
+    shown = task.demonstrations(problems, seed=0)
+    hinted = [demonstration for demonstration in shown if "!" in demonstration.problem.prompt]
+    assert 150 < len(hinted) < 250
+    for demonstration in hinted:
+        sign = demonstration.problem.prompt.split()[-2]
+        tries = demonstration.chain.replace("ok", "x").split("x")
+        assert {words.split()[1] for words in tries if words.strip()} == {sign}
+        assert demonstration.chain.endswith("ok"), "a solution has the hinted sign, and nobody gives up"
+    assert "!" in task.words()
+    assert "!" not in SignedSum().words(), "other runs keep their vocabulary"
+    assert not any("!" in demonstration.chain for demonstration in shown)
+
+
+def test_records_tell_the_answer_behind_the_question() -> None:
+    task = Jsonl(train="x.jsonl", hint=" (The answer is {answer}.)")
+    problem = Problem("1", "Question:\nHow many?\nAnswer reasoning:\n", "12", {"question": "How many?", "opening": ""})
+    hint = task.hinted(problem)
+    assert hint == Hint("Question:\nHow many? (The answer is 12.)\nAnswer reasoning:\n", "(The answer is 12.)")
+    with pytest.raises(ConfigError, match=r"task\.hint is empty"):
+        Jsonl(train="x.jsonl").hinted(problem)
+    with pytest.raises(ConfigError, match=r"task\.hint=' hm' has no \{answer\}"):
+        Jsonl(train="x.jsonl", hint=" hm").validate()
