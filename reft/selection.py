@@ -35,8 +35,8 @@ def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None) -> list
     """
     keys: dict[Distinct, Callable[[Sample], object]] = {
         "none": id,
-        "text": lambda sample: sample.completion.text,
-        "equations": lambda sample: equations(sample.completion.text) or sample.completion.text,
+        "text": lambda sample: sample.completion.chain,
+        "equations": lambda sample: equations(sample.completion.chain) or sample.completion.chain,
     }
     kept: dict[str, dict[object, Sample]] = defaultdict(dict)
     for sample in samples:
