@@ -16,6 +16,12 @@ def headline(prepared: Prepared) -> str:
     left_out = f" ({prepared.too_long:,} left out: longer than {prepared.context} positions)" if prepared.too_long else ""
     if prepared.unreadable:
         left_out += f" ({prepared.unreadable:,} known answers can be compared by their text alone)"
+    if prepared.cuttable is not None:
+        cuttable = prepared.cuttable
+        left_out += (
+            f"; curriculum: {cuttable.count:,} of {cuttable.looked_at:,} demonstrations are right and not too long, "
+            f"and {len(cuttable.chains):,} train problems have one"
+        )
     return f"task {task}: {counts}{left_out}; {model}, {_count(parameter_count(prepared.model_config))} weights"
 
 
@@ -52,7 +58,8 @@ def _reinforce_lines(prepared: Prepared) -> list[str]:
     chains = train.prompts * train.samples_per_prompt
     updates = train.steps * algorithm.epochs * algorithm.minibatches
     again = f" (× {train.rounds} at most)" if train.rounds > 1 else ""
-    passes = train.steps * train.prompts / len(prepared.splits.train)
+    problems = prepared.splits.train if prepared.cuttable is None else prepared.cuttable.chains
+    passes = train.steps * train.prompts / len(problems)
     if config.self_training.rounds:
         return _self_training_lines(prepared)
     return [

@@ -46,6 +46,7 @@ class Draft:
     self_training: sections.SelfTrainingConfig = field(default_factory=sections.SelfTrainingConfig)
     sampling: sections.SamplingConfig = field(default_factory=sections.SamplingConfig)
     train: sections.TrainConfig = field(default_factory=sections.TrainConfig)
+    curriculum: sections.CurriculumConfig = field(default_factory=sections.CurriculumConfig)
     learner: sections.LearnerConfig = field(default_factory=sections.LearnerConfig)
     rollout: sections.RolloutConfig = field(default_factory=sections.RolloutConfig)
     checker: sections.CheckerConfig = field(default_factory=sections.CheckerConfig)

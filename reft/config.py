@@ -157,6 +157,18 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class CurriculumConfig:
+    """Reinforcement from beginnings of right demonstrations (R3, arXiv 2402.05808). Problems without one are left out."""
+
+    stages: int = 0
+    """Lengths of a beginning: m/(stages + 1) of a demonstration's steps (lines, or the words of a single line) for each m; 0
+    samples whole problems only."""
+    share: float | None = None
+    """Share of a step's problems that start from a beginning, 0 to 1; null means stages/(stages + 1), so that the whole problem
+    is one of the starts, all alike."""
+
+
+@dataclass(frozen=True)
 class LearnerConfig:
     """DeepSpeed ranks and their optimizer."""
 
@@ -321,6 +333,7 @@ class Config:
     self_training: SelfTrainingConfig
     sampling: SamplingConfig
     train: TrainConfig
+    curriculum: CurriculumConfig
     learner: LearnerConfig
     rollout: RolloutConfig
     checker: CheckerConfig

@@ -50,7 +50,7 @@ def report(samples: Sequence[Sample], task: Task) -> Report:
         shares[sample.problem.id].append(float(sample.verdict.correct))
     tokens = sum(len(sample.completion.tokens) for sample in samples)
     outcomes = [sample.verdict.outcome for sample in samples]
-    traces = [task.trace(sample.problem, sample.completion.text) for sample in samples]
+    traces = [task.trace(sample.problem, sample.completion.chain) for sample in samples]
     return Report(
         accuracy=mean_over_problems([sum(group) / len(group) for group in shares.values()]),
         tokens_per_chain=tokens / len(samples),

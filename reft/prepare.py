@@ -10,6 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from reft.compose import Composed
 from reft.config import Config
+from reft.curriculum import Cuttable, find_cuttable
 from reft.errors import ConfigError, DataError, RunError
 from reft.model import check_model, fresh_config, load_tokenizer, make_fresh
 from reft.rollouts import try_policy, try_rewards
@@ -37,6 +38,8 @@ class Prepared:
     """Problems left out because prompt and longest chain do not fit into the context."""
     unreadable: int
     """Problems whose known answer the checker can compare by its text alone."""
+    cuttable: Cuttable | None
+    """The demonstrations that episodes start from; None without a curriculum."""
 
     @property
     def config(self) -> Config:
@@ -64,7 +67,8 @@ def prepare(composed: Composed) -> Prepared:
             raise DataError(f"problem {unanswered!r} of the {name} split has no answer; give it one, or leave it out")
     demonstrations: Sequence[Demonstration] = []
     rounds = config.self_training.rounds and config.self_training.demonstrations
-    if config.warmup.epochs > 0 or rounds or (config.train.steps and config.algorithm.imitates):
+    loop = config.curriculum.stages or (config.train.steps and config.algorithm.imitates)
+    if config.warmup.epochs > 0 or rounds or loop:
         demonstrations = config.task.demonstrations(splits.train, derive_seed(config.seed, "demonstrations"))
     tokenizer = _tokenizer(config, demonstrations, splits)
     if model_config is None:
@@ -73,7 +77,12 @@ def prepare(composed: Composed) -> Prepared:
     fitting, too_long = _fit(splits, Codec(tokenizer), context, config.sampling.max_tokens)
     unreadable = sum(not is_readable(problem.answer) for problems in vars(fitting).values() for problem in problems)
     try_rewards(config, (demonstrations or [Demonstration(fitting.train[0], "")])[0])
-    return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long, unreadable)
+    cuttable = None
+    if config.curriculum.stages:
+        known = {problem.id for problem in fitting.train}
+        shown = [demonstration for demonstration in demonstrations if demonstration.problem.id in known]
+        cuttable = find_cuttable(config, shown, Codec(tokenizer))
+    return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long, unreadable, cuttable)
 
 
 def materialise(prepared: Prepared, folder: Path) -> None:

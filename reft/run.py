@@ -234,11 +234,12 @@ def round_name(number: int) -> str:
 
 
 def row(sample: Sample) -> dict[str, Any]:
-    """A sample as a person reads it."""
+    """A sample as a person reads it: `prefix` is what was given of the chain, `tokens` were sampled."""
     return {
         "problem": sample.problem.id,
         "prompt": sample.problem.prompt,
-        "chain": sample.completion.text,
+        "prefix": sample.completion.prefix,
+        "chain": sample.completion.chain,
         "answer": sample.problem.answer,
         "extracted": sample.extracted,
         "verdict": sample.verdict.outcome,

@@ -14,8 +14,8 @@ LEFT = "-+*/×÷().,%$0123456789 \t\n"
 RIGHT = re.compile(r"=\s*[-$]?\s*\d[\d.,]*")
 KEYS: Mapping[Distinct, Callable[[Sample], object]] = {
     "none": id,
-    "text": lambda sample: sample.completion.text,
-    "equations": lambda sample: equations(sample.completion.text) or sample.completion.text,
+    "text": lambda sample: sample.completion.chain,
+    "equations": lambda sample: equations(sample.completion.chain) or sample.completion.chain,
 }
 """What tells a problem's chains apart."""
 
@@ -59,7 +59,7 @@ def spread(samples: Sequence[Sample], least: float, cap: int | None) -> list[Sam
 
     The distance is that of Levenshtein between words, over the words of the longer chain: 0 to 1.
     """
-    words = [sample.completion.text.split() for sample in samples]
+    words = [sample.completion.chain.split() for sample in samples]
     taken, apart = [0], [1.0] * len(samples)
     while cap is None or len(taken) < cap:
         apart = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reft.cluster import cluster
+from reft.curriculum import Curriculum
 from reft.errors import RunError
 from reft.files import full_disk_named
 from reft.interrupt import termination_as_interrupt
@@ -134,12 +135,9 @@ def reinforce(session: Session) -> bool:
         config.evaluate.select_on,
         judges,
     )
-    prepared = session.prepared
-    shown = as_samples(prepared.demonstrations, prepared.codec, prepared.context) if config.algorithm.imitates else None
-    problems = Stream(prepared.splits.train, config.train.prompts, derive_seed(config.seed, "stream"), shown)
     with run.phase("reinforce"):
         train(
-            problems, config.task, config.algorithm, learner, session.pool(), journal,
+            _stream(session.prepared), config.task, config.algorithm, learner, session.pool(), journal,
             config.train, config.sampling, config.seed,
         )  # fmt: skip
     if journal.stopped_at is not None:
@@ -169,6 +167,17 @@ def assess_self_trained(session: Session) -> None:
         run.state.best_step = best
         with run.phase("evaluate"):
             session.report("self_trained", session.test_problems(), "test")
+
+
+def _stream(prepared: Prepared) -> Stream:
+    """The loop's problems: all of the training split, or those that a curriculum has a demonstration for; and what is imitated
+    with them."""
+    config, train = prepared.config, prepared.splits.train
+    seed = derive_seed(config.seed, "stream")
+    shown = as_samples(prepared.demonstrations, prepared.codec, prepared.context) if config.algorithm.imitates else {}
+    if prepared.cuttable is None:
+        return Stream(train, config.train.prompts, seed, shown)
+    return Curriculum(train, prepared.cuttable.chains, config.train.prompts, config.curriculum, seed, shown)
 
 
 def _update_shape(session: Session) -> UpdateShape:

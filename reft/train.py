@@ -149,7 +149,8 @@ def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> 
     """Metrics of a step's samples, before anything is learnt from them."""
     count = len(samples)
     rewards = torch.tensor([sample.reward for sample in samples if sample.reward is not None] or [0.0])
-    lengths = torch.tensor([float(len(sample.completion.tokens)) for sample in samples])
+    sampled = sum(len(sample.completion.tokens) for sample in samples)
+    lengths = torch.tensor([float(len(sample.completion.chain_tokens)) for sample in samples])
     outcomes = [sample.verdict.outcome for sample in samples]
     metrics: dict[str, Any] = {
         "reward/mean": float(rewards.mean()),
@@ -160,7 +161,7 @@ def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> 
         "answer/undecided": outcomes.count("undecided") / count,
         "samples/count": float(count),
         "samples/kept": float(len(kept)),
-        "samples/tokens": float(lengths.sum()),
+        "samples/tokens": float(sampled),
         "samples/prompt_tokens": float(sum(len(sample.completion.prompt_tokens) for sample in samples)),
         "samples/learnt_tokens": float(sum(_row_tokens(sample) for sample in kept)),
         "chain/tokens_mean": float(lengths.mean()),
@@ -170,11 +171,16 @@ def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> 
     for name in samples[0].rewards:
         values = [value for sample in samples if (value := sample.rewards[name]) is not None]
         metrics[f"reward/{name}"] = sum(values) / len(values) if values else 0.0
-    traces = [trace for sample in samples if (trace := task.trace(sample.problem, sample.completion.text)) is not None]
+    traces = [trace for sample in samples if (trace := task.trace(sample.problem, sample.completion.chain)) is not None]
     if traces:
         metrics["chain/tries"] = sum(trace.tries for trace in traces) / len(traces)
         metrics["chain/repeated_tries"] = sum(trace.repeated_tries for trace in traces) / len(traces)
         metrics["chain/valid"] = sum(trace.valid for trace in traces) / len(traces)
+    whole = [sample.verdict.correct for sample in samples if not sample.problem.prefix]
+    if len(whole) < count:
+        metrics["curriculum/given"] = 1 - len(whole) / count
+        if whole:
+            metrics["curriculum/whole_correct"] = sum(whole) / len(whole)
     return metrics
 
 

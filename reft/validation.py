@@ -15,6 +15,7 @@ AT_LEAST = {
     "warmup.epochs": 0, "warmup.batch_size": 1, "warmup.micro_batch": 1, "warmup.lr": 0, "warmup.warmup_share": 0,
     "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
     "train.samples_per_prompt": 1, "train.rounds": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
+    "curriculum.stages": 0, "curriculum.share": 0,
     **{f"self_training.{name}": least for name, least in (
         ("rounds", 0), ("prompts", 1), ("samples_per_prompt", 0), ("rationalize", 0), ("cap", 1),
         ("growth", 1), ("patience", 0), ("batch_size", 1), ("micro_batch", 1), ("lr", 0),
@@ -29,7 +30,7 @@ AT_LEAST = {
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip
 AT_MOST = {
-    "warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1,
+    "warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1, "curriculum.share": 1,
     **{f"self_training.{name}": 1 for name in ("warmup_share", "rationalize", "least_distance")},
 }  # fmt: skip
 ABOVE = {
@@ -77,6 +78,11 @@ def _check_agreement(config: Config) -> None:
         raise ConfigError(
             f"self_training.rounds={config.self_training.rounds} and train.steps={config.train.steps} are two ways to go on "
             "from the warm-up; set one of them to 0"
+        )
+    if config.self_training.rounds and config.curriculum.stages:
+        raise ConfigError(
+            f"curriculum.stages={config.curriculum.stages} is for reinforcement, and self_training.rounds="
+            f"{config.self_training.rounds} trains in rounds instead; set one of them to 0"
         )
     _check_rounds(config)
     if config.self_training.batch_size % config.learner.ranks:

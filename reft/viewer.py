@@ -44,7 +44,7 @@ def show(config: Config, checkpoint: Path, problems: int, samples: int, prompt: 
 
 def _print_sample(console: Console, sample: Sample, mode: str) -> None:
     completion = sample.completion
-    console.print(f"  {mode:8}{completion.text}")
+    console.print(f"  {mode:8}{completion.chain}")
     verdict = sample.verdict
     console.print(
         f"          {verdict.outcome} ({verdict.reason}), {len(completion.tokens)} tokens, ended by {completion.finish}",

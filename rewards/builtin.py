@@ -3,8 +3,8 @@
 A reward function takes lists of equal length as keywords, one entry a sample, and returns a list of numbers, None
 meaning "does not apply to this sample":
 
-    prompts, completions    texts
-    completion_ids          the sampled tokens
+    prompts, completions    texts; a completion is the whole chain, also where its beginning was given (`curriculum`)
+    completion_ids          its tokens
     answer                  the known answer of the problem
     extracted               the final answer found in the completion, or None
     verdict                 "equal", "different", "undecided" or "no_answer", from the answer checker

@@ -39,10 +39,19 @@ class Codec:
         rows = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
         return [numpy.asarray([*ids, self.end], dtype=numpy.int32) for ids in rows]
 
+    def prefixes(self, texts: Sequence[str]) -> list[NDArray[numpy.int32]]:
+        """Tokens (T,) of each beginning of a chain; none for an empty one."""
+        return [tokens[:-1] for tokens in self.chains(texts)]
+
     def text(self, tokens: Sequence[int] | NDArray[numpy.int32]) -> str:
         """The text of sampled tokens without special tokens."""
         ids = [int(token) for token in tokens]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def text_behind(self, prefix: NDArray[numpy.int32], tokens: NDArray[numpy.int32]) -> str:
+        """The text of sampled tokens behind a prefix's: with that of the prefix before it, it is the text of both together,
+        whatever the tokenizer puts between two tokens or takes from the first."""
+        return self.text([*prefix, *tokens])[len(self.text(prefix)) :]
 
     def _adds_end(self, ids: Sequence[int], text: str) -> bool:
         return bool(ids) and ids[-1] == self.end and not text.endswith(self.tokenizer.eos_token)

@@ -20,11 +20,17 @@ class WeightsError(Exception):
 class Engine(Protocol):
     """Samples chains from a causal language model."""
 
-    def generate(self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int) -> list[list[Completion]]:
-        """`n` completions for each of P prompts, as a list of P lists.
+    def generate(
+        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+    ) -> list[list[Completion]]:
+        """`n` completions for each of P prompts, as a list of P lists. Each goes on from its prompt's prefix where there are
+        P `prefixes`; the empty one is none.
 
         Every sample has its own random stream, a function of `seed` and its place alone: the same call gives the same
         chains on any machine of a kind.
+
+        Raises:
+            ValueError: if a prefix leaves no token of `params.max_tokens` to be sampled.
         """
         ...
 

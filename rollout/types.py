@@ -18,13 +18,14 @@ class Problem:
     """A question with a known answer.
 
     `prompt` is the whole text the model continues; `columns` holds what else the data set says about it, handed to
-    reward functions by name.
+    reward functions by name. `prefix` is the beginning of a chain that is given: the model goes on from there.
     """
 
     id: str
     prompt: str
     answer: str
     columns: Mapping[str, Any] = field(default_factory=dict)
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SamplingParams:
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most likely token."""
     max_tokens: int = 256
-    """Longest chain, in tokens, the end token included."""
+    """Longest chain, in tokens, the end token and a prefix that is given included."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,9 @@ class Completion:
     """One sampled chain.
 
     `tokens` (T,) int32 includes the end token where `finish` is "stop"; `logprobs` (T,) float32 are natural logarithms
-    under the distribution sampled from (after temperature); greedy ones are under temperature 1.
+    under the distribution sampled from (after temperature); greedy ones are under temperature 1. `text` is what was sampled.
+    Where a beginning of the chain was given, `prefix` is its text and `prefix_length` its tokens, the last of `prompt_tokens`:
+    nobody sampled them, so nothing downstream takes them for actions.
     """
 
     prompt_tokens: NDArray[numpy.int32]
@@ -50,6 +53,18 @@ class Completion:
     logprobs: NDArray[numpy.float32]
     text: str
     finish: Finish
+    prefix: str = ""
+    prefix_length: int = 0
+
+    @property
+    def chain(self) -> str:
+        """The text of the whole chain, what was given and what was sampled."""
+        return self.prefix + self.text
+
+    @property
+    def chain_tokens(self) -> NDArray[numpy.int32]:
+        """The tokens of the whole chain."""
+        return numpy.concatenate([self.prompt_tokens[len(self.prompt_tokens) - self.prefix_length :], self.tokens])
 
 
 @dataclass(frozen=True, eq=False)

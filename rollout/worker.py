@@ -58,14 +58,17 @@ class Worker:
         self.version = version
 
     def work(self, shard: Shard) -> list[Sample]:
-        """`n` scored samples for each problem of the shard, in the problems' order."""
-        groups = self.engine.generate([problem.prompt for problem in shard.problems], shard.n, shard.params, shard.seed)
+        """`n` scored samples for each problem of the shard, in the problems' order. What is read and scored is the whole chain,
+        a prefix that was given included."""
+        prompts = [problem.prompt for problem in shard.problems]
+        prefixes = [problem.prefix for problem in shard.problems]
+        groups = self.engine.generate(prompts, shard.n, shard.params, shard.seed, prefixes)
         pairs = [(problem, completion) for problem, group in zip(shard.problems, groups, strict=True) for completion in group]
         scores = self.scorer.score(
             prompts=[problem.prompt for problem, _ in pairs],
-            completions=[completion.text for _, completion in pairs],
-            completion_ids=[completion.tokens.tolist() for _, completion in pairs],
-            found=[self.reader(problem, completion.text) for problem, completion in pairs],
+            completions=[completion.chain for _, completion in pairs],
+            completion_ids=[completion.chain_tokens.tolist() for _, completion in pairs],
+            found=[self.reader(problem, completion.chain) for problem, completion in pairs],
             answers=[problem.answer for problem, _ in pairs],
             columns=[problem.columns for problem, _ in pairs],
         )

@@ -50,14 +50,16 @@ class HFEngine:
         self.codec = Codec(tokenizer, [] if stops is None else [stops] if isinstance(stops, int) else stops)
         self.max_rows = max_rows
 
-    def generate(self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int) -> list[list[Completion]]:
-        tokens = self.codec.prompts(prompts)
+    def generate(
+        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+    ) -> list[list[Completion]]:
+        starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(n)]
         completions: list[Completion] = []
         for start in range(0, len(rows), self.max_rows):
             part = rows[start : start + self.max_rows]
             seeds = [_stream_seed(seed, place, sample) for place, sample in part]
-            completions += self._decode([tokens[place] for place, _ in part], params, seeds)
+            completions += self._decode([starts[place] for place, _ in part], params, seeds)
         return [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
 
     def load_weights(self, weights: Weights) -> int:
@@ -70,14 +72,22 @@ class HFEngine:
                 tensor.copy_(weights[name])
         return checksum(untied(self.model.state_dict()))
 
+    def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list["_Start"]:
+        parts = zip(self.codec.prompts(prompts), self.codec.prefixes(prefixes), strict=True)
+        starts = [_Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
+        if any(start.budget < 1 for start in starts):
+            raise ValueError(f"a prefix has max_tokens={max_tokens} tokens or more, so nothing is left to be sampled")
+        return starts
+
     @torch.inference_mode()
-    def _decode(self, prompts: Sequence[numpy.ndarray], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
+    def _decode(self, starts: Sequence["_Start"], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
         device = next(self.model.parameters()).device
-        ids, mask = _pad_left(prompts, self.codec.pad, device)
+        ids, mask = _pad_left([start.tokens for start in starts], self.codec.pad, device)
+        budgets = torch.tensor([start.budget for start in starts], device=device)
         uniforms = _uniforms(seeds, params.max_tokens).to(device) if params.temperature > 0 else None
         stops = torch.tensor(self.codec.stops, device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        done = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+        done = torch.zeros(len(starts), dtype=torch.bool, device=device)
         tokens, logprobs, cache = [], [], None
         for step in range(params.max_tokens):
             output = self.model(
@@ -90,27 +100,42 @@ class HFEngine:
             )
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
-            done = done | torch.isin(chosen, stops)
+            done = done | torch.isin(chosen, stops) | (budgets == step + 1)
             if done.all():
                 break
-            ids, positions = tokens[-1][:, None], positions[:, -1:] + 1
-            mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=1)
-        return self._completions(prompts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu())
+            # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
+            ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]
+            mask = torch.cat([mask, mask.new_ones(len(starts), 1)], dim=1)
+        return self._completions(starts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu())
 
-    def _completions(self, prompts: Sequence[numpy.ndarray], tokens: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
-        stopped = torch.isin(tokens, torch.tensor(self.codec.stops))
-        lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, tokens.shape[1]).tolist()
+    def _completions(self, starts: Sequence["_Start"], tokens: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
+        budgets = torch.tensor([start.budget for start in starts])
+        # Behind a row's budget stands padding, which may be the end token.
+        sampled = torch.arange(tokens.shape[1]) < budgets[:, None]
+        stopped = torch.isin(tokens, torch.tensor(self.codec.stops)) & sampled
+        lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, budgets).tolist()
         ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
         return [
             Completion(
-                prompt_tokens=prompts[row],
+                prompt_tokens=starts[row].tokens,
                 tokens=ids[row, :length].copy(),
                 logprobs=values[row, :length].copy(),
-                text=self.codec.text(ids[row, :length]),
+                text=self.codec.text_behind(starts[row].prefix, ids[row, :length]),
                 finish="stop" if stopped[row].any() else "length",
+                prefix=self.codec.text(starts[row].prefix),
+                prefix_length=len(starts[row].prefix),
             )
             for row, length in enumerate(lengths)
         ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """Where a row begins: the tokens of prompt and prefix, those of the prefix, and how many may follow."""
+
+    tokens: numpy.ndarray
+    prefix: numpy.ndarray
+    budget: int
 
 
 def _stream_seed(seed: int, place: int, sample: int) -> int:

@@ -12,7 +12,7 @@ class ScriptedEngine:
     """Replays texts. A token is a character's code point; the end token is 0; every token has probability 1/2.
 
     Args:
-        script: gives the chain for a prompt and the sample's number.
+        script: gives the chain for a prompt and the sample's number; behind a prefix, the rest of it for both together.
     """
 
     def __init__(self, script: Callable[[str, int], str]) -> None:
@@ -20,21 +20,29 @@ class ScriptedEngine:
         self.loaded: list[int] = []
         """Checksums of the weights received, in order."""
 
-    def generate(self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int) -> list[list[Completion]]:
-        return [[self._complete(prompt, sample, params) for sample in range(n)] for prompt in prompts]
+    def generate(
+        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+    ) -> list[list[Completion]]:
+        pairs = zip(prompts, prefixes or [""] * len(prompts), strict=True)
+        return [[self._complete(prompt, prefix, sample, params) for sample in range(n)] for prompt, prefix in pairs]
 
     def load_weights(self, weights: Weights) -> int:
         self.loaded.append(checksum(weights))
         return self.loaded[-1]
 
-    def _complete(self, prompt: str, sample: int, params: SamplingParams) -> Completion:
-        text = self.script(prompt, sample)[: params.max_tokens]
-        finished = len(text) < params.max_tokens
+    def _complete(self, prompt: str, prefix: str, sample: int, params: SamplingParams) -> Completion:
+        budget = params.max_tokens - len(prefix)
+        if budget < 1:
+            raise ValueError(f"a prefix has max_tokens={params.max_tokens} tokens or more, so nothing is left to be sampled")
+        text = self.script(prompt + prefix, sample)[:budget]
+        finished = len(text) < budget
         tokens = numpy.array([ord(character) for character in text] + [0] * finished, dtype=numpy.int32)
         return Completion(
-            prompt_tokens=numpy.array([ord(character) for character in prompt], dtype=numpy.int32),
+            prompt_tokens=numpy.array([ord(character) for character in prompt + prefix], dtype=numpy.int32),
             tokens=tokens,
             logprobs=numpy.full(len(tokens), numpy.log(0.5), dtype=numpy.float32),
             text=text,
             finish="stop" if finished else "length",
+            prefix=prefix,
+            prefix_length=len(prefix),
         )

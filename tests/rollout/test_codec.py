@@ -1,5 +1,6 @@
 import numpy
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from reft.tokenizer import bpe_tokenizer, word_tokenizer
@@ -45,3 +46,22 @@ def test_end_serves_as_padding_where_there_is_none() -> None:
     tokenizer = word_tokenizer(["a"], 16)
     tokenizer.pad_token = None
     assert Codec(tokenizer).pad == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("kind", ["words", "bytes", "pieces"])
+def test_text_behind_a_prefix_joins_as_the_tokenizer_joins(kind: str) -> None:
+    """Also where a tokenizer drops the first space of a text, so that what was sampled cannot be decoded alone."""
+    chain = "héllo wörld 12 apples and 3 more"
+    if kind == "pieces":
+        pieces = Tokenizer(models.WordLevel({"<end>": 0, **{f"▁{word}": n for n, word in enumerate(chain.split(), 1)}}))
+        pieces.pre_tokenizer, pieces.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=pieces, eos_token="<end>")
+    else:
+        tokenizer = bpe_tokenizer([chain] * 50, 300, 64) if kind == "bytes" else word_tokenizer(chain.split(), 64)
+    codec = Codec(tokenizer)
+    (tokens,) = codec.chains([chain])
+    for words in range(len(chain.split())):
+        (prefix,) = codec.prefixes([" ".join(chain.split()[:words])])
+        assert prefix.tolist() == tokens[: len(prefix)].tolist(), "as a demonstration has it"
+        assert codec.text(prefix) + codec.text_behind(prefix, tokens[len(prefix) :]) == chain
+    assert codec.text_behind(prefix, tokens[-1:]) == ""

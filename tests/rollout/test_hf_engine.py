@@ -48,6 +48,79 @@ def test_logprobs_are_the_learner_s(folder, engine, temperature: float) -> None:
         torch.testing.assert_close(policy_logprobs[0, start:], torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
 
 
+PREFIXES = ["c d e f g h a b", "", "b"]
+
+
+def test_logprobs_behind_a_prefix_are_the_learner_s(folder, engine) -> None:
+    """Rows with and without a prefix side by side, against one forward pass over each row."""
+    policy = PolicyModel(str(folder), torch.float32, "shared", "zero", 1.0).eval()
+    groups = engine.generate(PROMPTS, 3, SamplingParams(1.0, 14), seed=5, prefixes=PREFIXES)
+    for prompt, prefix, group in zip(PROMPTS, PREFIXES, groups, strict=True):
+        for completion in group:
+            assert completion.prompt_tokens.tolist() == engine.codec.prompts([f"{prompt} {prefix}"])[0].tolist()
+            assert completion.prefix_length == len(prefix.split())
+            assert completion.prefix == engine.codec.text(engine.codec.prefixes([prefix])[0])
+            assert completion.chain == engine.codec.text(completion.chain_tokens)
+            assert completion.chain.startswith(completion.prefix)
+            tokens = numpy.concatenate([completion.prompt_tokens, completion.tokens])
+            logprobs, *_ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
+            start = len(completion.prompt_tokens) - 1
+            torch.testing.assert_close(logprobs[0, start:], torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
+
+
+def test_a_prefix_is_the_end_of_a_prompt(engine) -> None:
+    """The same chains as from prompts that end in the prefixes, each as long as the chain as a whole may be."""
+    given = engine.generate(PROMPTS, 3, SamplingParams(1.0, 14), seed=3, prefixes=PREFIXES)
+    joined = [f"{prompt} {prefix}" for prompt, prefix in zip(PROMPTS, PREFIXES, strict=True)]
+    plain = engine.generate(joined, 3, SamplingParams(1.0, 14), seed=3)
+    for prefix, group, other in zip(PREFIXES, given, plain, strict=True):
+        budget = 14 - len(prefix.split())
+        for left, right in zip(group, other, strict=True):
+            assert left.tokens.tolist() == right.tokens[:budget].tolist()
+            numpy.testing.assert_allclose(left.logprobs, right.logprobs[:budget], atol=1e-5)
+
+
+def test_a_chain_with_a_prefix_is_cut_at_its_longest_as_a_whole(engine) -> None:
+    """Also where padding looks like an end token and neighbours go on."""
+    engine.codec.pad = engine.codec.end
+    groups = engine.generate(["a ?", "a ?"], 32, SamplingParams(1.0, 9), seed=0, prefixes=["b c d e f", ""])
+    finishes = set()
+    for budget, group in zip((4, 9), groups, strict=True):
+        for completion in group:
+            ended = completion.tokens[-1] == engine.codec.end
+            assert completion.finish == ("stop" if ended else "length")
+            assert engine.codec.end not in completion.tokens[:-1]
+            assert len(completion.tokens) == len(completion.logprobs) <= budget
+            assert ended or len(completion.tokens) == budget
+            finishes.add((budget, completion.finish))
+    assert (4, "length") in finishes
+    with pytest.raises(ValueError, match="nothing is left to be sampled"):
+        engine.generate(["a ?"], 1, SamplingParams(1.0, 5), seed=0, prefixes=["b c d e f"])
+
+
+def test_a_prefix_reaches_no_position_that_the_model_has_not(folder, engine, monkeypatch) -> None:
+    """Prompt and longest chain fill the context; a long prefix stands beside a row that is sampled from its beginning."""
+    engine.codec.stops = (0,)
+    seen: list[int] = []
+    forward = engine.model.forward
+
+    def watch(**inputs: torch.Tensor) -> object:
+        seen.append(int(inputs["position_ids"].max()))
+        return forward(**inputs)
+
+    monkeypatch.setattr(engine.model, "forward", watch)
+    prompt, longest = "d e f g h ?", 64 - 6
+    chains = engine.generate([prompt] * 2, 1, SamplingParams(1.0, longest), seed=0, prefixes=[" ".join("ab" * 28), ""])
+    policy = PolicyModel(str(folder), torch.float32, "shared", "zero", 1.0).eval()
+    for (completion,) in chains:
+        tokens = torch.tensor(numpy.concatenate([completion.prompt_tokens, completion.tokens]), dtype=torch.long)
+        assert len(tokens) <= 64
+        logprobs, *_ = policy(tokens[None], torch.tensor([len(tokens)]))
+        known = logprobs[0, len(completion.prompt_tokens) - 1 :]
+        torch.testing.assert_close(known, torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
+    assert max(seen) < 64
+
+
 def test_a_chain_does_not_depend_on_its_neighbours(engine) -> None:
     together = engine.generate(PROMPTS, 2, SamplingParams(1.0, 12), seed=3)
     engine.max_rows = 1
