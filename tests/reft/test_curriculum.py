@@ -350,14 +350,14 @@ def test_metrics_tell_whole_problems_from_those_that_start_ahead(pool: LocalPool
     nearly = replace(GIVEN, id="nearly", prefix="b + 3 8 c - 4 4")
     samples = pool.sample([nearly, PLAIN, replace(PLAIN, id="other")], 1, SamplingParams(1.0, 10), 0)
     right = [replace(sample, verdict=Checker().check("4", "4" if at < 2 else "5")) for at, sample in enumerate(samples)]
-    metrics = summarise(right, 3, task)
+    metrics = summarise(right, right, task)
     assert metrics["answer/correct"] == pytest.approx(2 / 3)
     assert metrics["curriculum/given"] == pytest.approx(1 / 3)
     assert metrics["curriculum/whole_correct"] == 0.5
     assert metrics["samples/tokens"] == sum(len(sample.completion.tokens) for sample in samples)
     assert metrics["chain/tokens_mean"] == pytest.approx((metrics["samples/tokens"] + 8) / 3)
-    assert not {name for name in summarise(samples[1:], 2, task) if name.startswith("curriculum/")}
-    assert "curriculum/whole_correct" not in summarise(samples[:1], 1, task)
+    assert not {name for name in summarise(samples[1:], samples[1:], task) if name.startswith("curriculum/")}
+    assert "curriculum/whole_correct" not in summarise(samples[:1], samples[:1], task)
 
 
 def test_chains_are_looked_at_as_a_whole(pool: LocalPool) -> None:
@@ -368,7 +368,7 @@ def test_chains_are_looked_at_as_a_whole(pool: LocalPool) -> None:
         replace(sample, completion=replace(sample.completion, text="", finish="stop"), verdict=Checker().check("4", "4"))
         for sample in samples
     ]
-    assert summarise(ended, 2, SignedSum())["chain/tries"] == 1
+    assert summarise(ended, ended, SignedSum())["chain/tries"] == 1
     assert report(ended, SignedSum()).tries_per_chain == 1
     assert len(keep(ended, "text", None)) == 2
     equations = [
