@@ -1,0 +1,1 @@
+"""What can be made of many chains for one problem."""
