@@ -281,7 +281,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class RerankConfig(ImitationConfig):
-    """The classifier by which `reft eval --rerank` picks chains (ReFT, section 4.4): it learns which of the warm-up's are right."""
+    """The classifier by which `reft eval --rerank` picks chains (ReFT, section 4.4), taught with the warm-up's chains."""
 
     samples_per_prompt: int = 100
     """Chains that the warm-up's checkpoint samples a problem, 1 or more; those with the same text are one (ReFT: 100)."""

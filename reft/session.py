@@ -13,14 +13,12 @@ from reft.evaluate import evaluate
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
 from reft.rollouts import publication, ray_pool
-from reft.run import RunDirectory
+from reft.run import FRESH, WARMUP, RunDirectory
 from reft.tasks import Demonstration
 from reft.warmup import ImitatorSettings, schedule, tokenize
 from rollout.pool import Pool, RayPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import derive_seed
-
-WARMUP, FRESH = "warmup", "fresh"
 
 
 class Session:

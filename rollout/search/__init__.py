@@ -1,1 +1,1 @@
-"""What can be made of many chains for one problem."""
+"""What many chains for a problem are good for."""
