@@ -1,5 +1,7 @@
 """The classifier of chains: what it learns from, what it looks at, that it learns, the same each time."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,9 +147,17 @@ def test_it_learns_what_tells_right_from_wrong_and_the_same_each_time(tiny_model
     assert right[128:].mean() > 0.95, "chains that it has not seen"
     assert model.config.id2label == {0: "not right", 1: "right"}
     assert model.config.use_cache
-    assert {value for name, value in model.config.to_dict().items() if name.endswith("pdrop")} == {0.0}
     loaded = AutoTokenizer.from_pretrained(tmp_path / "one")
     assert (loaded.pad_token_id, loaded.padding_side) == (model.config.pad_token_id, "right")
+
+
+def test_nothing_is_dropped_out(tiny_model: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_model, tmp_path / "dropping")
+    config = tmp_path / "dropping" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"resid_pdrop": 0.5, "embd_pdrop": 0.5, "attn_pdrop": 0.5}))
+    model = new_classifier(str(tmp_path / "dropping"), 0, seed=0).train()
+    tokens = torch.tensor([[5, 6, 7, END]])
+    assert (model(tokens).logits == model(tokens).logits).all()
 
 
 def test_an_architecture_without_a_classifier_is_one_line(words: PreTrainedTokenizerBase, tmp_path: Path) -> None:
