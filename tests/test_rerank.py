@@ -3,16 +3,20 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from reft.cli import main
-from reft.compose import compose
+from reft.compose import Composed, compose
 from reft.errors import RunError
-from reft.prepare import prepare
+from reft.imitator import Imitator
+from reft.prepare import materialise, prepare
 from reft.progress import Display
 from reft.reranking import Reranking
+from reft.run import RunDirectory
+from reft.warmup import ImitatorSettings, tokenize
 from tests.test_end_to_end import run
 from tests.test_readme import glossary
 from tests.test_self_training import STAR
@@ -24,13 +28,25 @@ def evaluate(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return run(folder, "eval", "tiny/checkpoints/warmup", *SETTINGS, *words)
 
 
+def warm_up(directory: Path, composed: Composed) -> None:
+    """What `reft warmup` leaves, made in this process."""
+    prepared, config = prepare(composed), composed.config
+    corpus, _ = tokenize(prepared.demonstrations, prepared.codec, prepared.context)
+    with RunDirectory(directory, composed) as run:
+        settings = ImitatorSettings(
+            source=str(run.write_checkpoint("fresh", partial(materialise, prepared))), target=str(run.checkpoint("warmup")),
+            scratch=str(directory.parent / "scratch"), config=config.warmup, ranks=1, threads=1, gpu=False, bfloat16=False,
+            seed=0, corpus=corpus,
+        )  # fmt: skip
+        Imitator(0, 1, settings).run()
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has warmed up, evaluated by votes and by a reranker."""
     folder = tmp_path_factory.mktemp("rerank")
     (folder / "star.yaml").write_text(STAR)
-    warm = run(folder, "warmup", "star.yaml", "run.dir=tiny", "rollout.workers=1")
-    assert warm.returncode == 0, warm.stderr[-3000:]
+    warm_up(folder / "tiny", compose(str(folder / "star.yaml")))
     done = evaluate(folder, "--vote", "4", "--rerank")
     assert done.returncode == 0, done.stderr[-3000:]
     (folder / "out").write_text(done.stdout)
