@@ -1,7 +1,8 @@
-"""Evaluation of a policy with workers of a run's kind."""
+"""Evaluation of a policy with workers of a run's kind: its chains one by one, and what many of them make together."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from reft.evaluate import Report, evaluate
 from reft.files import write_atomically
 from reft.prepare import Prepared
 from reft.progress import Display
-from reft.rollouts import ray_pool, try_prompts
+from reft.reranking import Reranking
+from reft.rollouts import make_checker, ray_pool, try_prompts
+from reft.statistics import proportion
 from rollout.pool import Pool, Progress
+from rollout.search.vote import any_right, best, majority
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
@@ -33,20 +37,77 @@ def evaluate_policy(
         return evaluate(pool, config.task, problems, params, config.evaluate.samples, seed, progress)
 
 
-def evaluate_checkpoint(prepared: Prepared, checkpoint: Path, display: Display, split: str) -> dict[str, Any]:
-    """Evaluate a checkpoint on a split of its run's task, with workers of its run's kind; writes the report beside it."""
+def evaluate_checkpoint(
+    prepared: Prepared, checkpoint: Path, display: Display, split: str, vote: int | None = None, rerank: bool = False
+) -> dict[str, Any]:
+    """Evaluate a checkpoint on a split of its run's task, with workers of its run's kind; writes the report beside it.
+
+    Args:
+        vote: chains a problem to pick one from, by majority; null picks none.
+        rerank: whether one is also picked by a classifier.
+
+    Raises:
+        UserError: in one line, if the classifier cannot be trained.
+    """
     config = prepared.config
     problems = vars(prepared.splits)[split][: config.evaluate.limit]
     try_prompts(str(checkpoint), problems)
-    rollout = config.rollout
-    with cluster(config.ray, rollout.workers * rollout.cpus, rollout.workers * rollout.gpus):
+    reranking = Reranking(prepared, checkpoint, display) if rerank else None
+    rollout, learner = config.rollout, config.learner
+    cpus, gpus = rollout.workers * rollout.cpus, rollout.workers * rollout.gpus
+    if reranking is not None:  # its process starts when the workers are gone
+        cpus, gpus = max(cpus, learner.cpus), max(gpus, learner.gpus)
+    with cluster(config.ray, cpus, gpus):
         pool = ray_pool(config, str(checkpoint.absolute()))
         try:
             reports = evaluate_policy(config, pool, problems, split, display)
+            drawn = _draw(config, pool, problems, vote, split, display) if vote else []
+            if reranking is not None:
+                reranking.sample(pool)
         finally:
             pool.close()
-    file = checkpoint.absolute().parent.parent / "eval" / f"{checkpoint.name}-{split}.json"
+        scores = reranking.scores(drawn) if reranking is not None else None
     content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
+    name = f"{checkpoint.name}-{split}"
+    if vote:
+        name += f"-vote{vote}"
+        content["search"] = search_report(config, drawn, vote, scores)
+    if reranking is not None:
+        content["search"]["reranker"] = reranking.record()
+    file = checkpoint.absolute().parent.parent / "eval" / f"{name}.json"
     content |= {"checkpoint": str(checkpoint), "split": split, "file": str(file)}
     write_atomically(file, json.dumps(content, indent=2) + "\n")
     return content
+
+
+def search_report(config: Config, samples: Sequence[Sample], n: int, scores: Sequence[float] | None) -> dict[str, Any]:
+    """What picking one of `n` chains a problem comes to: accuracy by majority, by scores where there are any, and of whoever
+    would always pick a right one.
+
+    Args:
+        samples: `n` of each problem, one problem behind the other.
+        scores: of each sample, the higher the better.
+    """
+    groups = [samples[start : start + n] for start in range(0, len(samples), n)]
+    checker = make_checker(config.checker)
+    try:
+        picked = {"vote": [majority(group, checker) for group in groups]}
+    finally:
+        checker.close()
+    if scores is not None:
+        picked["rerank"] = [best(group, scores[place * n : (place + 1) * n]) for place, group in enumerate(groups)]
+    right = {name: sum(sample is not None and sample.verdict.correct for sample in chosen) for name, chosen in picked.items()}
+    right["upper_bound"] = sum(map(any_right, groups))
+    return {
+        "chains": n,
+        "temperature": config.sampling.temperature,
+        "max_tokens": config.sampling.max_tokens,
+        **{name: asdict(proportion(count, len(groups))) for name, count in right.items()},
+    }
+
+
+def _draw(config: Config, pool: Pool, problems: Sequence[Problem], n: int, split: str, display: Display) -> list[Sample]:
+    params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
+    with display.bar("vote: sample", len(problems) * n, "chain") as bar:
+        seed = derive_seed(config.seed, "vote", split)
+        return pool.sample(problems, n, params, seed, lambda done, _: bar.update(done))

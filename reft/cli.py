@@ -12,7 +12,7 @@ COMMANDS = {
     "run": "warm up, reinforce and evaluate; goes on where it stopped",
     "warmup": "only imitate the demonstrations, and see whether the policy is ready",
     "train": "only reinforce, from the run's warm-up or from model.path",
-    "eval": "evaluate a checkpoint of a run, greedy and sampled",
+    "eval": "evaluate a checkpoint of a run, greedy and sampled, by votes and by a reranker",
     "compare": "methods side by side from one warm-up, each with the same budget",
     "sample": "watch a checkpoint think about problems",
     "grade": "compare answers with known ones, line by line of a file",
@@ -57,6 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
                 "overrides", nargs="*", metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
             )
             command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to evaluate on")
+            command.add_argument("--vote", type=int, metavar="K", help="sample K chains a problem, and let their answers vote")
+            command.add_argument(
+                "--rerank", action="store_true", help="also let a classifier pick one of the K (train it first)"
+            )
         if name == "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
@@ -99,7 +103,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         case "compare":
             return commands.compare(options.config, options.overrides, options.methods.split(","), options.budget)
         case "eval":
-            return commands.evaluate(Path(options.checkpoint), options.overrides, options.split)
+            return commands.evaluate(Path(options.checkpoint), options.overrides, options.split, options.vote, options.rerank)
         case "sample":
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
         case "grade":

@@ -99,8 +99,12 @@ def compare(config: str, overrides: Sequence[str], methods: Sequence[str], budge
     return 0
 
 
-def evaluate(checkpoint: Path, overrides: Sequence[str], split: str) -> int:
+def evaluate(checkpoint: Path, overrides: Sequence[str], split: str, vote: int | None, rerank: bool) -> int:
     """Evaluate a checkpoint as its run does, and print the report."""
+    if vote is not None and vote < 1:
+        raise ConfigError(f"--vote {vote} is out of range; choose 1 chain a problem or more")
+    if rerank and vote is None:
+        raise ConfigError("--rerank picks one of the chains of --vote; add --vote K, e.g. --vote 100")
     run_directory = _run_of(checkpoint)
     settings = read_settings(run_directory)
     composed = compose_settings(settings.name, _with_overrides(settings.settings, overrides))
@@ -111,7 +115,7 @@ def evaluate(checkpoint: Path, overrides: Sequence[str], split: str) -> int:
     from reft.summary import print_reports
 
     prepared = prepare(composed)
-    content = evaluate_checkpoint(prepared, checkpoint, Display(), split)
+    content = evaluate_checkpoint(prepared, checkpoint, Display(), split, vote, rerank)
     print_reports(content)
     return 0
 

@@ -20,9 +20,8 @@ from reft.methods import METHODS, Budget, Inputs
 from reft.model import parameter_count
 from reft.prepare import Prepared, prepare
 from reft.progress import Display
-from reft.run import RunDirectory, check_directory
+from reft.run import FRESH, WARMUP, RunDirectory, check_directory
 from reft.self_training import PHASE
-from reft.session import FRESH, WARMUP
 from reft.stages import run_stages
 from reft.summary import read_summary
 

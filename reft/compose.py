@@ -52,6 +52,7 @@ class Draft:
     checker: sections.CheckerConfig = field(default_factory=sections.CheckerConfig)
     programs: sections.ProgramsConfig = field(default_factory=sections.ProgramsConfig)
     evaluate: sections.EvaluateConfig = field(default_factory=sections.EvaluateConfig)
+    rerank: sections.RerankConfig = field(default_factory=sections.RerankConfig)
     run: sections.RunConfig = field(default_factory=sections.RunConfig)
     ray: sections.RayConfig = field(default_factory=sections.RayConfig)
 

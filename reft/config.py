@@ -301,6 +301,22 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class RerankConfig(ImitationConfig):
+    """The classifier by which `reft eval --rerank` picks chains (ReFT, section 4.4), taught with the warm-up's chains."""
+
+    samples_per_prompt: int = 100
+    """Chains that the warm-up's checkpoint samples a problem, 1 or more; those with the same text are one (ReFT: 100)."""
+    prompts: int | None = None
+    """Problems of the train split at most, drawn by the seed; null takes all (ReFT)."""
+    epochs: float = 3.0
+    """Passes over the chains, above 0 (ReFT: 3)."""
+    batch_size: int = 24
+    """Chains an optimizer step (mwp_ReFT's script: 24; the paper: 48)."""
+    lr: float = 1e-6
+    """Peak learning rate (ReFT: 1e-6)."""
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """Where a run leaves its files."""
 
@@ -339,5 +355,6 @@ class Config:
     checker: CheckerConfig
     programs: ProgramsConfig
     evaluate: EvaluateConfig
+    rerank: RerankConfig
     run: RunConfig
     ray: RayConfig

@@ -1,6 +1,5 @@
 """One process of the warm-up: TRL's SFTTrainer on demonstrations. The only module that knows TRL."""
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +7,21 @@ from typing import Any
 import numpy
 import torch
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from reft.errors import RunError
 from reft.model import load_causal_lm, load_tokenizer
+from reft.trainer import Log, arguments
 from reft.warmup import Corpus, ImitatorSettings, schedule
+
+NAMES = {
+    "loss": "warmup/loss", "learning_rate": "warmup/lr", "grad_norm": "warmup/grad_norm",
+    "mean_token_accuracy": "warmup/token_accuracy",
+}  # fmt: skip
+"""What TRL logs, and the metrics that it becomes."""
 
 
 class Imitator:
@@ -30,7 +36,7 @@ class Imitator:
         torch.set_num_threads(settings.threads)
         self.rank, self.settings = rank, settings
         self.schedule = schedule(settings.config, len(settings.rows), world)
-        self._log = _Log(self.schedule.steps)
+        self._log = Log(self.schedule.steps, NAMES)
 
     def progress(self) -> tuple[int, list[dict[str, float]]]:
         """Steps done, and the metrics logged since the last call."""
@@ -71,69 +77,12 @@ class Imitator:
         return trainer
 
     def _arguments(self) -> SFTConfig:
-        settings, config, shape = self.settings, self.settings.config, self.schedule
+        saving = {"save_strategy": "steps", "save_steps": self.schedule.steps_per_epoch, "save_total_limit": 1}
         return SFTConfig(
-            output_dir=settings.scratch,
-            max_steps=shape.horizon,
-            per_device_train_batch_size=shape.per_device,
-            gradient_accumulation_steps=shape.accumulation,
-            train_sampling_strategy="group_by_length" if config.group_by_length else "random",
-            learning_rate=config.lr,
-            lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
-            warmup_steps=round(config.warmup_share * shape.horizon),
-            adam_beta1=config.betas[0],
-            adam_beta2=config.betas[1],
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.grad_clip,
-            logging_steps=max(1, min(25, shape.steps // 4)),
-            save_strategy="steps",
-            save_steps=shape.steps_per_epoch,
-            save_total_limit=1,
-            report_to=[],
-            disable_tqdm=True,
-            use_cpu=not settings.gpu,
-            ddp_backend="gloo" if settings.ranks > 1 and not settings.gpu else None,
-            bf16=settings.gpu and settings.bfloat16,
-            gradient_checkpointing=False,
-            dataloader_pin_memory=settings.gpu,
+            **(arguments(self.settings, self.schedule) | saving),
             max_length=None,  # `tokenize` has left out what is too long; nothing is cut
             dataset_kwargs={"skip_prepare_dataset": True},
-            seed=settings.seed % 2**32,
         )
-
-
-class _Log(TrainerCallback):
-    """Counts steps, keeps metrics until they are asked for, ends the training where the run ends and not its schedule."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.done = 0
-        self.records: list[dict[str, float]] = []
-        self.lock = threading.Lock()
-
-    def drain(self) -> tuple[int, list[dict[str, float]]]:
-        with self.lock:
-            records, self.records = self.records, []
-            return self.done, records
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.done = state.global_step
-        if state.global_step >= self.steps:
-            control.should_training_stop = True
-            control.should_log = True
-            control.should_save = False
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            record = {
-                "step": float(state.global_step),
-                "warmup/loss": float(logs["loss"]),
-                "warmup/lr": float(logs["learning_rate"]),
-                "warmup/grad_norm": float(logs["grad_norm"]),
-                "warmup/token_accuracy": float(logs["mean_token_accuracy"]),
-            }
-            with self.lock:
-                self.records.append(record)
 
 
 class _PackedCollator(DataCollatorForLanguageModeling):

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reft.run import RunState
+from reft.run import WARMUP, RunState
 
 FORWARD, LEARN = 2, 6
 """Operations a weight and token."""
-WARMUP = "warmup"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 import torch
+from transformers import AutoModelForCausalLM
 
 from reft.config import CheckerConfig, Config, ProgramsConfig, RewardConfig
 from reft.errors import ConfigError
@@ -19,8 +20,9 @@ from rewards.program import Programs
 from rewards.sandbox import Limits
 from rewards.scorer import RewardError, Scorer, load_term
 from rollout.codec import Codec
+from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
-from rollout.pool import LocalPool, RayPool
+from rollout.pool import LocalPool, Publication, RayPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import Worker
 
@@ -48,13 +50,8 @@ def worker_settings(config: Config, model: str) -> WorkerSettings:
     return WorkerSettings(engine, rollout.threads, config.task, config.rewards, config.checker, config.programs)
 
 
-def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig, programs: ProgramsConfig) -> Scorer:
-    """The scorer that a config describes.
-
-    Raises:
-        rewards.scorer.RewardError: if a reward function cannot be found or does not fit.
-    """
-    terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
+def make_checker(checker: CheckerConfig) -> Checker:
+    """The checker that a config describes."""
     limits = Limits(seconds=10 * checker.seconds, cpu_seconds=checker.seconds, memory_bytes=checker.memory_mb << 20)
     policy = Policy(
         rounding=checker.rounding,
@@ -64,9 +61,19 @@ def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig, pro
         several=checker.several,
         tolerance=checker.tolerance,
     )
+    return Checker(policy, limits, checker.processes)
+
+
+def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig, programs: ProgramsConfig) -> Scorer:
+    """The scorer that a config describes.
+
+    Raises:
+        rewards.scorer.RewardError: if a reward function cannot be found or does not fit.
+    """
+    terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
     program_limits = Limits(seconds=programs.seconds, memory_bytes=programs.memory_mb << 20)
     runner = Programs(program_limits, programs.processes, programs.imports)
-    return Scorer(terms, Checker(policy, limits, checker.processes), runner)
+    return Scorer(terms, make_checker(checker), runner)
 
 
 def make_worker(settings: WorkerSettings) -> Worker:
@@ -81,6 +88,12 @@ def ray_pool(config: Config, model: str) -> RayPool:
     rollout = config.rollout
     make = partial(make_worker, worker_settings(config, model))
     return RayPool(make, rollout.workers, rollout.shard_size, rollout.cpus, rollout.gpus, config.ray.deadline)
+
+
+def publication(config: Config, model: str) -> Publication:
+    """The weights of a folder or hub id, as workers take them."""
+    state = untied(AutoModelForCausalLM.from_pretrained(model, dtype=config.model.dtype).state_dict())
+    return Publication(state, checksum(state))
 
 
 def local_pool(config: Config, model: str) -> LocalPool:

@@ -5,6 +5,7 @@ metrics.jsonl  tensorboard/        every metric by phase and step
 samples/step_*.jsonl               chains with rewards and verdicts, to be read by people
 rounds/round_NNN*                  of self-training: counts, and the chains that were kept and that were wrong
 checkpoints/NAME/                  folders that `transformers` loads, `trainer/` in them for resuming
+rerankers/NAME-HASH/               of `reft eval --rerank`: classifiers, what each learnt from in `reranker.json`
 eval/NAME.json, NAME.jsonl         reports and the samples behind them
 state.json  summary.json           counters; the result
 """
@@ -30,6 +31,9 @@ from reft.compose import Composed, compose_settings
 from reft.errors import RunError
 from reft.files import build_folder, remove_leftovers, write_atomically
 from rollout.types import Sample
+
+WARMUP, FRESH = "warmup", "fresh"
+"""Checkpoints of the model that reinforcement starts from, and of fresh weights."""
 
 
 @dataclass

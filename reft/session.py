@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from transformers import AutoModelForCausalLM
-
 from reft.assessment import evaluate_policy
 from reft.cluster import RayGang
 from reft.config import ImitationConfig
@@ -14,16 +12,13 @@ from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
-from reft.rollouts import ray_pool
-from reft.run import RunDirectory
+from reft.rollouts import publication, ray_pool
+from reft.run import FRESH, WARMUP, RunDirectory
 from reft.tasks import Demonstration
 from reft.warmup import ImitatorSettings, arrange, schedule, tokenize
-from rollout.engine import checksum, untied
-from rollout.pool import Pool, Publication, RayPool
+from rollout.pool import Pool, RayPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import derive_seed
-
-WARMUP, FRESH = "warmup", "fresh"
 
 
 class Session:
@@ -84,9 +79,7 @@ class Session:
 
     def publish(self, checkpoint: str) -> None:
         """Give the workers the weights of a folder or hub id."""
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=self.config.model.dtype)
-        state = untied(model.state_dict())
-        self.pool().publish(Publication(state, checksum(state)), version=0)
+        self.pool().publish(publication(self.config, checkpoint), version=0)
 
     def test_problems(self) -> Sequence[Problem]:
         """Those that the run reports on."""

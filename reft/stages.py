@@ -18,9 +18,9 @@ from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
 from reft.prepare import Prepared
 from reft.progress import Display
-from reft.run import RunDirectory, round_name, step_name
+from reft.run import WARMUP, RunDirectory, round_name, step_name
 from reft.self_training import best_round, self_train
-from reft.session import WARMUP, Session, imitate
+from reft.session import Session, imitate
 from reft.summary import summarise_run
 from reft.train import Stream, train
 from reft.warmup import as_samples

@@ -90,6 +90,11 @@ def print_reports(content: dict[str, Any]) -> None:
     for mode in modes:
         table.add_column(mode, justify="right")
     table.add_row("accuracy", *(_estimate(report["accuracy"]) for report in modes.values()))
+    if search := content.get("search"):
+        labels = {"vote": "vote@{}", "rerank": "rerank@{}", "upper_bound": "pass@{}, upper bound"}
+        for name, label in labels.items():
+            if name in search:
+                table.add_row(label.format(search["chains"]), "–", _estimate(search[name]))
     _add_rates(table, list(modes.values()))
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)

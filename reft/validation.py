@@ -21,6 +21,10 @@ AT_LEAST = {
         ("growth", 1), ("patience", 0), ("batch_size", 1), ("micro_batch", 1), ("lr", 0),
         ("warmup_share", 0), ("weight_decay", 0), ("grad_clip", 0),
     )},
+    **{f"rerank.{name}": least for name, least in (
+        ("samples_per_prompt", 1), ("prompts", 1), ("batch_size", 1), ("micro_batch", 1), ("lr", 0), ("warmup_share", 0),
+        ("weight_decay", 0), ("grad_clip", 0),
+    )},
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
@@ -31,12 +35,14 @@ AT_LEAST = {
 }  # fmt: skip
 AT_MOST = {
     "warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1, "curriculum.share": 1,
+    "rerank.warmup_share": 1,
     **{f"self_training.{name}": 1 for name in ("warmup_share", "rationalize", "least_distance")},
 }  # fmt: skip
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
     "warmup.ready_at": 0, "train.sampler_gap": 0, "self_training.epochs": 0, "self_training.temperature": 0,
     "self_training.least_distance": 0,
+    "rerank.epochs": 0,
 }  # fmt: skip
 
 
@@ -48,7 +54,7 @@ def validate(config: Config) -> None:
         _bound(config, key, lambda value, bound=bound: value <= bound, f"{bound} or less")
     for key, bound in ABOVE.items():
         _bound(config, key, lambda value, bound=bound: value > bound, f"more than {bound}")
-    for key in ("warmup.betas", "self_training.betas", "learner.betas"):
+    for key in ("warmup.betas", "self_training.betas", "rerank.betas", "learner.betas"):
         _bound(config, key, lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1")
     _check_agreement(config)
     if not config.rewards:
@@ -84,6 +90,8 @@ def _check_agreement(config: Config) -> None:
             f"curriculum.stages={config.curriculum.stages} is for reinforcement, and self_training.rounds="
             f"{config.self_training.rounds} trains in rounds instead; set one of them to 0"
         )
+    if config.rerank.packing:
+        raise ConfigError("rerank.packing=true is not to be had: a score belongs to a row; set it to false")
     _check_rounds(config)
     if config.self_training.batch_size % config.learner.ranks:
         raise ConfigError(

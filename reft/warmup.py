@@ -111,8 +111,8 @@ def schedule(config: ImitationConfig, rows: int, ranks: int) -> Schedule:
 
 
 @dataclass(frozen=True)
-class ImitatorSettings:
-    """All that a warm-up process needs to know."""
+class TrainerSettings:
+    """What a process that trains a model needs to know besides its data."""
 
     source: str
     """Folder or hub id to start from."""
@@ -120,12 +120,18 @@ class ImitatorSettings:
     """Folder to write the result to."""
     scratch: str
     """Folder for the trainer's own checkpoints, from which an interrupted warm-up goes on."""
-    corpus: Corpus
-    rows: Sequence[Sequence[int]]
-    """Numbers of the corpus's chains in each row."""
     config: ImitationConfig
     ranks: int
     threads: int
     gpu: bool
     bfloat16: bool
     seed: int
+
+
+@dataclass(frozen=True)
+class ImitatorSettings(TrainerSettings):
+    """All that a warm-up process needs to know."""
+
+    corpus: Corpus
+    rows: Sequence[Sequence[int]]
+    """Numbers of the corpus's chains in each row."""

@@ -1,0 +1,1 @@
+"""What many chains for a problem are good for."""

@@ -1,0 +1,39 @@
+"""What many chains a problem make together, by hand."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from reft.assessment import search_report
+from reft.config import CheckerConfig
+from tests.rollout.test_vote import drawn
+
+CONFIG = SimpleNamespace(checker=CheckerConfig(), sampling=SimpleNamespace(temperature=0.7, max_tokens=9))
+SAMPLES = [
+    *drawn(["1", "2", "2"], right="1"),  # the majority is wrong, the scores are right
+    *drawn(["4", "3", "4"], right="4"),  # the other way round
+    *drawn([None, None, None]),
+    *drawn(["5", "6", "7"], right="8"),
+]
+SCORES = [0.9, 0.1, 0.2, 0.3, 0.8, 0.1, 0.9, 0.9, 0.9, 0.4, 0.5, 0.6]
+
+
+def test_votes_scores_and_the_upper_bound() -> None:
+    found = search_report(CONFIG, SAMPLES, 3, SCORES)  # type: ignore[arg-type]
+    assert {name: found[name]["value"] for name in ("vote", "rerank", "upper_bound")} == {
+        "vote": 1 / 4, "rerank": 1 / 4, "upper_bound": 2 / 4,
+    }  # fmt: skip
+    assert {found[name]["n"] for name in ("vote", "rerank", "upper_bound")} == {4}
+    assert found["rerank"]["low"] == pytest.approx(0.0456, abs=1e-4), "Wilson's"
+    assert (found["chains"], found["temperature"], found["max_tokens"]) == (3, 0.7, 9)
+
+
+def test_each_problem_has_its_own_scores() -> None:
+    first, second = drawn(["1", "2"], right="1"), drawn(["3", "4"], right="4")
+    for scores, right in (([1, 0, 0, 1], 1.0), ([0, 1, 1, 0], 0.0), ([1, 0, 1, 0], 0.5)):
+        found = search_report(CONFIG, [*first, *second], 2, scores)  # type: ignore[arg-type]
+        assert found["rerank"]["value"] == right
+
+
+def test_without_scores_nothing_is_reranked() -> None:
+    assert "rerank" not in search_report(CONFIG, SAMPLES, 3, None)  # type: ignore[arg-type]
