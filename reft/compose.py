@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reft import config as sections
+from reft import reward_config
 from reft.config import Config
 from reft.errors import ConfigError
 from reft.validation import validate
@@ -39,7 +40,7 @@ class Draft:
 
     task: dict[str, Any] = field(default_factory=dict)
     algorithm: dict[str, Any] = field(default_factory=dict)
-    rewards: dict[str, sections.RewardConfig] = field(default_factory=dict)
+    rewards: dict[str, reward_config.RewardConfig] = field(default_factory=dict)
     seed: int = 0
     model: sections.ModelConfig = field(default_factory=sections.ModelConfig)
     warmup: sections.WarmupConfig = field(default_factory=sections.WarmupConfig)
@@ -49,8 +50,8 @@ class Draft:
     curriculum: sections.CurriculumConfig = field(default_factory=sections.CurriculumConfig)
     learner: sections.LearnerConfig = field(default_factory=sections.LearnerConfig)
     rollout: sections.RolloutConfig = field(default_factory=sections.RolloutConfig)
-    checker: sections.CheckerConfig = field(default_factory=sections.CheckerConfig)
-    programs: sections.ProgramsConfig = field(default_factory=sections.ProgramsConfig)
+    checker: reward_config.CheckerConfig = field(default_factory=reward_config.CheckerConfig)
+    programs: reward_config.ProgramsConfig = field(default_factory=reward_config.ProgramsConfig)
     evaluate: sections.EvaluateConfig = field(default_factory=sections.EvaluateConfig)
     rerank: sections.RerankConfig = field(default_factory=sections.RerankConfig)
     run: sections.RunConfig = field(default_factory=sections.RunConfig)
@@ -132,7 +133,7 @@ def compose_settings(name: str, written: Any) -> Composed:
     task = _resolve("task", "reft.tasks", draft.task)
     algorithm = _resolve("algorithm", "reft.algorithms", {"use": "reft", **draft.algorithm})
     rewards = draft.rewards or {
-        key: _merge(sections.RewardConfig, value, f"rewards.{key}.") for key, value in DEFAULT_REWARDS.items()
+        key: _merge(reward_config.RewardConfig, value, f"rewards.{key}.") for key, value in DEFAULT_REWARDS.items()
     }
     for key, reward in rewards.items():
         if not reward.use:

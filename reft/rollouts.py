@@ -10,9 +10,10 @@ import numpy
 import torch
 from transformers import AutoModelForCausalLM
 
-from reft.config import CheckerConfig, Config, ProgramsConfig, RewardConfig
+from reft.config import Config
 from reft.errors import ConfigError
 from reft.model import load_causal_lm, load_tokenizer
+from reft.reward_config import CheckerConfig, ProgramsConfig, RewardConfig
 from reft.tasks import Demonstration, Task
 from rewards.algebra.scalar import Policy
 from rewards.equal import Checker

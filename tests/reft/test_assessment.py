@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from reft.assessment import search_report
-from reft.config import CheckerConfig
+from reft.reward_config import CheckerConfig
 from tests.rollout.test_vote import drawn
 
 CONFIG = SimpleNamespace(checker=CheckerConfig(), sampling=SimpleNamespace(temperature=0.7, max_tokens=9))

@@ -7,8 +7,8 @@ import pytest
 
 from reft import config as sections
 from reft.compose import Draft, annotated_defaults, compose, field_docstrings, find_config, shipped_configs
-from reft.config import RewardConfig
 from reft.errors import ConfigError
+from reft.reward_config import RewardConfig
 from reft.tasks.signed_sum import SignedSum
 from reft.validation import ABOVE, AT_LEAST, AT_MOST
 
