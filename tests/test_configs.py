@@ -31,7 +31,30 @@ VERL = {
     "algorithm.aggregation": "token-mean", "algorithm.stop_kl": None, "algorithm.epochs": 1, "algorithm.minibatches": 4,
     "train.prompts": 1024, "learner.lr": 1e-6, "learner.weight_decay": 0.01,
 }  # fmt: skip
+SELF_TRAINING = {
+    # mwp_ReFT exps/paper_exps/OffSL and Sampling, train_sl_model.py:325-341
+    "self_training.rounds": 1, "self_training.samples_per_prompt": 100, "self_training.cap": 10, "self_training.distinct": "text",
+    "self_training.demonstrations": True, "self_training.start": "base", "self_training.epochs": 20,
+    "self_training.batch_size": 48, "self_training.lr": 1e-5, "self_training.warmup_share": 0.1,
+    "self_training.schedule": "linear", "sampling.temperature": 1.0, "checker.tolerance": 0.01,
+}  # fmt: skip
 PUBLISHED = {
+    "offline_st_gsm8k": SELF_TRAINING,
+    "online_st_gsm8k": {name: value for name, value in REFT_7B.items() if not name.startswith("algorithm.")}
+    | {"algorithm.use": "online_st", "algorithm.epochs": 2, "train.steps": 63000},
+    # OFA-Sys/gsm8k-ScRel train_7b.sh, single_inference_7b_13b.py
+    "rft_gsm8k": {
+        "self_training.rounds": 1, "self_training.samples_per_prompt": 100, "self_training.temperature": 0.7,
+        "self_training.distinct": "equations", "self_training.demonstrations": True, "self_training.epochs": 3,
+        "self_training.batch_size": 128, "self_training.lr": 2e-5, "self_training.schedule": "cosine",
+        "self_training.warmup_share": 0.03, "self_training.weight_decay": 0.0, "sampling.max_tokens": 256,
+    },
+    # ezelikman/STaR iteration_train.py, configs/iterative_base/base.json
+    "star_gsm8k": {
+        "self_training.samples_per_prompt": 1, "self_training.rationalize": 1.0, "self_training.start": "base",
+        "self_training.growth": 1.2, "self_training.packing": True, "self_training.batch_size": 8, "self_training.lr": 1e-6,
+        "self_training.schedule": "constant", "self_training.weight_decay": 0.0, "self_training.demonstrations": False,
+    },
     "reft_gsm8k": REFT_7B,
     "reft_svamp": REFT_7B,
     "reft_svamp_programs": REFT_7B | {"algorithm.kl_coef": 0.01, "programs.seconds": 10.0},
