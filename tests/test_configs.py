@@ -33,7 +33,8 @@ VERL = {
 }  # fmt: skip
 SELF_TRAINING = {
     # mwp_ReFT exps/paper_exps/OffSL and Sampling, train_sl_model.py:325-341
-    "self_training.rounds": 1, "self_training.samples_per_prompt": 100, "self_training.cap": 10, "self_training.distinct": "text",
+    "self_training.rounds": 1, "self_training.samples_per_prompt": 100, "self_training.cap": 10,
+    "self_training.distinct": "text",
     "self_training.demonstrations": True, "self_training.start": "base", "self_training.epochs": 20,
     "self_training.batch_size": 48, "self_training.lr": 1e-5, "self_training.warmup_share": 0.1,
     "self_training.schedule": "linear", "sampling.temperature": 1.0, "checker.tolerance": 0.01,
