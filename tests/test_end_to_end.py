@@ -34,7 +34,7 @@ def command(folder: Path, *words: str) -> list[str]:
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     return subprocess.run(
-        command(folder, *words), cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False
+        command(folder, *words), cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
     )
 
 
