@@ -2,8 +2,8 @@
 table 2, for anybody's model and data).
 
 The budget is what the config's own reinforcement takes: so many chains, or the operations or minutes that it turns out to
-spend. Chains are kept to exactly. Operations and minutes are planned from the warm-up's chain length, accuracy and speed, so
-what a method has really spent stands beside its accuracy.
+spend. Chains are kept to, but for what does not divide and where ReST-EM stops early. Operations and minutes are planned from
+the warm-up's chain length, accuracy and speed. What a method has really spent stands beside its accuracy.
 """
 
 import shutil
@@ -55,6 +55,12 @@ def check_methods(composed: Composed, methods: Sequence[str], budget: Budget) ->
         raise ConfigError("train.steps=0 leaves no budget to compare by; name a config that reinforces")
     if budget != "samples" and "reft" not in methods:
         raise ConfigError(f"--budget {budget} is what reft turns out to spend; name reft among the methods, or choose samples")
+    if config.train.rounds > 1:
+        raise ConfigError(
+            f"train.rounds={config.train.rounds} samples more than was planned, as it must; set it to 1 to compare"
+        )
+    for method in methods:
+        compose_settings(method, METHODS[method](composed.settings, 1000, Inputs(1000, 1000)))  # an error of any comes now
     if config.warmup.epochs == 0:
         raise ConfigError("warmup.epochs=0 leaves no warm-up to start all methods from; raise it")
 

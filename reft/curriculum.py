@@ -26,8 +26,9 @@ CHECKED_AT_ONCE = 256
 
 
 def beginning(chain: str, stage: int, stages: int) -> str:
-    """The first `stage` / (`stages` + 1) of a chain's steps, rounded down, so never all of them: its lines where there are
-    several, as in R3's data, else its words. Lines keep their ends and words the spaces before them, as tokenizers join both.
+    """The first `stage` / (`stages` + 1) of a chain's steps, rounded down but to one at least, never all of them: its lines
+    where there are several, as in R3's data, else its words. Lines keep their ends and words the spaces before them, as
+    tokenizers join both.
 
     >>> [beginning("one two three four", stage, 3) for stage in (0, 1, 2, 3)]
     ['', 'one', 'one two', 'one two three']
@@ -36,7 +37,8 @@ def beginning(chain: str, stage: int, stages: int) -> str:
     """
     lines = re.findall(r"\s*\S[^\n]*\n*", chain)
     steps = lines if len(lines) > 1 else re.findall(r"\s*\S+", chain)
-    return "".join(steps[: len(steps) * stage // (stages + 1)])
+    least = 1 if stage and len(steps) > 1 else 0
+    return "".join(steps[: max(least, len(steps) * stage // (stages + 1))])
 
 
 class Curriculum(Stream):

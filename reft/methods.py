@@ -15,8 +15,10 @@ all demonstrations again, begin at the fresh weights all the same.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from reft.config import SelfTrainingConfig
 
 Settings = Mapping[str, Any]
 Budget = Literal["samples", "flops", "minutes"]
@@ -92,9 +94,12 @@ METHODS: Mapping[str, Method] = {
 
 def _rounds(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a run by rounds, whose imitation is the warm-up's unless `changed` says otherwise."""
-    shared = {name: value for name, value in settings["warmup"].items() if name in settings["self_training"]}
-    rounds = {**settings["self_training"], **shared, "schedule_epochs": None, **changed}
-    return {**settings, "train": {**settings["train"], "steps": 0}, "self_training": rounds}
+    defaults = asdict(SelfTrainingConfig())
+    shared = {name: value for name, value in settings["warmup"].items() if name in defaults}
+    rounds = {**defaults, **shared, "schedule_epochs": None, **changed}
+    # What belongs to the loop, or to rounds of the config's own, is no part of the method.
+    curriculum = {**settings["curriculum"], "stages": 0}
+    return {**settings, "train": {**settings["train"], "steps": 0}, "self_training": rounds, "curriculum": curriculum}
 
 
 def _one_round(chains: int, inputs: Inputs) -> dict[str, Any]:

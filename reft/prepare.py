@@ -79,10 +79,14 @@ def prepare(composed: Composed) -> Prepared:
     try_rewards(config, (demonstrations or [Demonstration(fitting.train[0], "")])[0])
     cuttable = None
     if config.curriculum.stages:
-        known = {problem.id for problem in fitting.train}
-        shown = [demonstration for demonstration in demonstrations if demonstration.problem.id in known]
-        cuttable = find_cuttable(config, shown, Codec(tokenizer))
+        cuttable = find_cuttable(config, plain(demonstrations, fitting.train), Codec(tokenizer))
     return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long, unreadable, cuttable)
+
+
+def plain(demonstrations: Sequence[Demonstration], problems: Sequence[Problem]) -> list[Demonstration]:
+    """The demonstrations of `problems` as they are, without a hint in the prompt."""
+    prompts = {problem.id: problem.prompt for problem in problems}
+    return [shown for shown in demonstrations if prompts.get(shown.problem.id) == shown.problem.prompt]
 
 
 def materialise(prepared: Prepared, folder: Path) -> None:

@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 from reft.config import Distinct
 from rollout.types import Sample
 
-LEFT = "-+*/×÷().,%$0123456789 \t\n"
+LEFT = "-+*/×÷().,%$0123456789 \t"
 """Characters of an equation's left side."""
 RIGHT = re.compile(r"=\s*[-$]?\s*\d[\d.,]*")
 KEYS: Mapping[Distinct, Callable[[Sample], object]] = {
@@ -36,6 +36,11 @@ def equations(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def right_and_whole(sample: Sample) -> bool:
+    """Whether a chain ends, and in the right answer."""
+    return sample.verdict.correct and sample.completion.finish == "stop"
+
+
 def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None, least_distance: float = 0.2) -> list[Sample]:
     """The samples whose answer is right, for each problem those that are `distinct`, `cap` of them at most.
 
@@ -43,7 +48,7 @@ def keep(samples: Sequence[Sample], distinct: Distinct, cap: int | None, least_d
     """
     right: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.verdict.correct and sample.completion.finish == "stop":
+        if right_and_whole(sample):
             right[sample.problem.id].append(sample)
     if distinct == "edits":
         return [sample for group in right.values() for sample in spread(group, least_distance, cap)]

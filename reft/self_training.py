@@ -15,6 +15,7 @@ A round leaves `rounds/round_NNN.json`, its counts; `round_NNN-kept.jsonl` and `
 `round_NNN-wrong.jsonl`, from which a verifier can learn (V-STaR, arXiv 2402.06457).
 """
 
+import itertools
 import json
 import random
 import shutil
@@ -24,9 +25,9 @@ from dataclasses import replace
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
 from reft.journal import selection_note
-from reft.rationalization import without_hints
+from reft.rationalization import check_hints, without_hints
 from reft.run import round_name
-from reft.selection import keep
+from reft.selection import keep, right_and_whole
 from reft.session import Session, imitate
 from reft.tasks import Demonstration
 from reft.train import Stream
@@ -46,18 +47,19 @@ def self_train(session: Session) -> None:
     """
     settings, run = session.config.self_training, session.run
     while (number := len(run.rows(PHASE)) + 1) <= settings.rounds:
-        behind = number - 1 - (best_round(session) or 0)
+        behind = number - 1 - (best_round(session, first=True) or 0)
         if settings.patience is not None and behind > settings.patience:
             session.display.note(f"stopped behind round {number - 1}: no better accuracy for {behind} rounds")
             return
         _do_round(session, settings, number)
 
 
-def best_round(session: Session) -> int | None:
-    """The round whose accuracy (mean of greedy and sampled) is the best, the last of several; None before any is done."""
+def best_round(session: Session, first: bool = False) -> int | None:
+    """The round whose accuracy (mean of greedy and sampled) is the best, the last of several or their first; None before any is
+    done."""
     split = session.config.evaluate.select_on
     values = [row[f"{split}/greedy"] + row[f"{split}/sampled"] for row in session.run.rows(PHASE)]
-    return max(range(len(values)), key=lambda at: (values[at], at)) + 1 if values else None
+    return max(range(len(values)), key=lambda at: (values[at], -at if first else at)) + 1 if values else None
 
 
 def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> None:
@@ -90,38 +92,58 @@ def prune(session: Session, number: int) -> None:
 
 def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None:
     """Sample chains for the round's problems and write down which are kept and which were wrong."""
-    run, config, name = session.run, session.config, round_name(number)
-    train = session.prepared.splits.train
-    drawn = Stream(train, settings.prompts or len(train), derive_seed(config.seed, PHASE)).batch(number - 1)
-    problems = list({problem.id: problem for problem in drawn}.values())  # a round may span two passes over them
+    run, name = session.run, round_name(number)
+    problems = _problems(session, settings, number)
     with run.phase("startup"):
         session.publish(_previous(session, number))
     with run.phase(PHASE):
         samples = _draw(session, problems, number, "sample")
         hinted = _rationalize(session, problems, samples, number)
     kept = keep(samples, settings.distinct, settings.cap, settings.least_distance)
-    rationalized = keep(hinted, settings.distinct, settings.cap, settings.least_distance)
-    counts = _counts(problems, samples, kept, hinted, rationalized)
+    quoted = [sample for sample, quotes in hinted if quotes]
+    rationalized = keep(
+        [sample for sample, quotes in hinted if not quotes], settings.distinct, settings.cap, settings.least_distance
+    )
+    counts = _counts(problems, samples, kept, [sample for sample, _ in hinted], rationalized)
+    counts["round/quoted"] = len(quoted)
     if not kept and not rationalized:
+        share = sum(map(right_and_whole, samples)) / len(samples)
         raise RunError(
-            f"round {number}: {counts['round/right']:.3f} of {len(samples)} sampled chains are right and whole, so there is "
-            "nothing to imitate; raise warmup.epochs or self_training.samples_per_prompt (with a new run.dir)"
+            f"round {number}: {share:.3f} of {len(samples)} sampled chains are right "
+            "and whole, so there is nothing to imitate; raise warmup.epochs, self_training.samples_per_prompt or "
+            "sampling.max_tokens (with a new run.dir)"
         )
-    wrong = [sample for sample in samples if not sample.verdict.correct]
+    wrong = [sample for sample in samples if sample.verdict.outcome in ("different", "no_answer")]  # undecided is neither
     for kind, rows in (("kept", kept), ("rationalized", rationalized), ("wrong", wrong)):
         run.write_rows(run.path / "rounds" / f"{name}-{kind}.jsonl", rows)
     run.write_json(f"rounds/{name}.json", counts)
 
 
-def _rationalize(session: Session, problems: Sequence[Problem], samples: Sequence[Sample], number: int) -> list[Sample]:
-    """Samples of the problems that `samples` do not solve, drawn with a hint and told of without it."""
+def _problems(session: Session, settings: SelfTrainingConfig, number: int) -> list[Problem]:
+    """The problems of a round, each once; where it spans two passes over them, others stand in for those met twice."""
+    train = session.prepared.splits.train
+    size = min(settings.prompts or len(train), len(train))
+    stream = Stream(train, size, derive_seed(session.config.seed, PHASE))
+    found: dict[str, Problem] = {}
+    for attempt in itertools.count():
+        found |= {problem.id: problem for problem in stream.batch(number - 1, attempt)}
+        if len(found) >= size:
+            break
+    return list(found.values())[:size]
+
+
+def _rationalize(
+    session: Session, problems: Sequence[Problem], samples: Sequence[Sample], number: int
+) -> list[tuple[Sample, bool]]:
+    """Samples of the problems that `samples` do not solve, drawn with a hint and told of without it; whether each quotes it."""
     share = session.config.self_training.rationalize
-    solved = {sample.problem.id for sample in samples if sample.verdict.correct}
+    solved = {sample.problem.id for sample in samples if right_and_whole(sample)}
     generator = random.Random(derive_seed(session.config.seed, PHASE, number, "rationalize"))
     unsolved = [problem for problem in problems if problem.id not in solved and generator.random() < share]
     if not unsolved:
         return []
     hints = {problem.id: session.config.task.hinted(problem) for problem in unsolved}
+    check_hints(unsolved, hints)
     told = [replace(problem, prompt=hints[problem.id].prompt) for problem in unsolved]
     return without_hints(_draw(session, told, number, "rationalize"), unsolved, hints)
 
@@ -164,8 +186,8 @@ def _demonstrations(session: Session, number: int) -> list[Demonstration]:
     problems = {problem.id: problem for problem in session.prepared.splits.train}
     name, rows = round_name(number), []
     for kind in STORED if session.config.self_training.samples_per_prompt else ():
-        lines = (session.run.path / "rounds" / f"{name}-{kind}.jsonl").read_text(encoding="utf-8").splitlines()
-        rows += [json.loads(line) for line in lines]
+        with (session.run.path / "rounds" / f"{name}-{kind}.jsonl").open(encoding="utf-8", newline="\n") as file:
+            rows += [json.loads(line) for line in file]
     shown = session.prepared.demonstrations if session.config.self_training.demonstrations else []
     return [*(Demonstration(problems[kept["problem"]], kept["chain"]) for kept in rows), *shown]
 

@@ -162,6 +162,7 @@ def imitate(
         session.gang().watch("run", "progress", 1.0, show)
         passes = shape.steps * config.batch_size / len(rows)
         run.state.tokens_imitated[name] = round(passes * len(corpus.tokens))
+        run.save_state()  # a checkpoint that is there has its counters
         target.rename(run.checkpoint(name))
         if scratch.exists():  # a short training writes nothing there
             shutil.rmtree(scratch)

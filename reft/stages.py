@@ -16,7 +16,7 @@ from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
-from reft.prepare import Prepared
+from reft.prepare import Prepared, plain
 from reft.progress import Display
 from reft.run import WARMUP, RunDirectory, round_name, step_name
 from reft.self_training import best_round, self_train
@@ -174,7 +174,8 @@ def _stream(prepared: Prepared) -> Stream:
     with them."""
     config, train = prepared.config, prepared.splits.train
     seed = derive_seed(config.seed, "stream")
-    shown = as_samples(prepared.demonstrations, prepared.codec, prepared.context) if config.algorithm.imitates else {}
+    demonstrations = plain(prepared.demonstrations, train) if config.algorithm.imitates else []
+    shown = as_samples(demonstrations, prepared.codec, prepared.context)
     if prepared.cuttable is None:
         return Stream(train, config.train.prompts, seed, shown)
     return Curriculum(train, prepared.cuttable.chains, config.train.prompts, config.curriculum, seed, shown)

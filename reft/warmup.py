@@ -50,7 +50,8 @@ def tokenize(demonstrations: Sequence[Demonstration], codec: Codec, longest: int
 
 
 def as_samples(demonstrations: Sequence[Demonstration], codec: Codec, longest: int) -> dict[str, Sample]:
-    """By problem, its first demonstration of at most `longest` tokens, as a sample to be imitated among others (reward 1)."""
+    """By problem, its first demonstration of at most `longest` tokens, as a sample to be imitated among others (reward 1).
+    Demonstrations must be of the problems' own prompts."""
     prompts = codec.prompts([demonstration.problem.prompt for demonstration in demonstrations])
     chains = codec.chains([demonstration.chain for demonstration in demonstrations])
     samples: dict[str, Sample] = {}

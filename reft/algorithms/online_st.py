@@ -2,8 +2,9 @@
 chains that it sampled and that are right, and the demonstrations of the same problems, half and half. No critic, no divergence.
 
 The loss is ½ CE(right chains) + ½ CE(demonstrations), each a mean over its own tokens; where there are none of one kind, that
-half is missing. Deviation: with several minibatches the halves are those of the whole batch, so that the cut changes nothing on
-average. At a sampling temperature other than 1 the likelihood is that of the distribution that was sampled from.
+half is missing. Deviations: chains that were cut are left out, and with several minibatches the halves are those of the whole
+batch. No old log-probs are needed, so what the sampler said is not held against the learner. At a sampling temperature other
+than 1 the likelihood is that of the distribution that was sampled from.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from reft.algorithms import Loss, Outputs, Policy, check_ranges, ops
 from reft.batch import Batch
+from reft.selection import right_and_whole
 from rollout.types import Sample
 
 
@@ -51,7 +53,7 @@ class OnlineST:
         check_ranges(self, counts=("epochs", "minibatches"))
 
     def select(self, samples: Sequence[Sample]) -> list[Sample]:
-        return [sample for sample in samples if sample.verdict.correct]
+        return [sample for sample in samples if right_and_whole(sample) and sample.reward is not None]
 
     def credit(self, batch: Batch, policy: Policy) -> tuple[Experience, dict[str, float]]:
         counts = batch.action_mask.sum(1).float()

@@ -71,8 +71,8 @@ class RecordTask(ABC):
         for name, field in (("prompt", "question"), *([("closing", "answer")] if self.style != PROGRAM else [])):
             if f"{{{field}}}" not in vars(self)[name]:
                 raise ConfigError(f"task.{name}={vars(self)[name]!r} has no {{{field}}}; add it")
-        if self.hint and "{answer}" not in self.hint:
-            raise ConfigError(f"task.hint={self.hint!r} has no {{answer}}; add it")
+        if self.hint and not ("{answer}" in self.hint and re.search(r"\w", self.hint.replace("{answer}", ""))):
+            raise ConfigError(f"task.hint={self.hint!r} needs {{answer}} and words of its own, by which it is known again")
         if self.remove is not None:
             try:
                 re.compile(self.remove)

@@ -46,6 +46,18 @@ def test_fresh_weights_are_nothing_to_go_back_to() -> None:
     assert made("rft", 900).config.self_training.start == "base"
 
 
+def test_what_belongs_to_the_loop_is_no_part_of_rounds() -> None:
+    """Nor do settings of the config's own rounds change the method."""
+    settings = ["curriculum.stages=3", "self_training.patience=0", "self_training.cap=2", "self_training.temperature=0.5"]
+    check_methods(compose("quickstart", settings), list(METHODS), "samples")
+    for method in ("sft", "star", "rft"):
+        config = made(method, 900, "quickstart", *settings).config
+        assert config.curriculum.stages == 0
+        rounds = config.self_training
+        assert (rounds.temperature, rounds.patience, rounds.cap) == (None, None, None)
+    assert made("reft", 900, "quickstart", *settings).config.curriculum.stages == 3
+
+
 def test_online_self_training_takes_the_loop_of_the_config() -> None:
     config = made("online-st", 5_120).config
     assert type(config.algorithm).__name__ == "OnlineST"
@@ -60,6 +72,7 @@ def test_online_self_training_takes_the_loop_of_the_config() -> None:
         ([], [""], "samples", "'' is unknown"),
         (["train.steps=0"], ["sft"], "samples", "no budget to compare by"),
         ([], ["sft"], "flops", "name reft among the methods"),
+        (["train.rounds=2"], ["sft"], "samples", "train.rounds=2 samples more than was planned"),
         (["warmup.epochs=0"], ["sft"], "samples", "no warm-up to start all methods from"),
     ],
 )

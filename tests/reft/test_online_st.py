@@ -53,7 +53,9 @@ def test_right_chains_alone_are_imitated() -> None:
     samples = [
         replace(chain(1, False), verdict=Verdict(outcome, "text", "")) for outcome in ("equal", "different", "undecided")
     ]
-    assert OnlineST().select(samples) == samples[:1]
+    cut = replace(samples[0], completion=replace(samples[0].completion, finish="length"))
+    unpaid = replace(samples[0], reward=None)
+    assert OnlineST().select([*samples, cut, unpaid]) == samples[:1]
     with pytest.raises(ConfigError, match=r"algorithm\.epochs=0"):
         OnlineST(epochs=0).validate()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reft.errors import ConfigError, RunError
-from reft.rationalization import without_hints
+from reft.rationalization import check_hints, without_hints
 from reft.tasks import Hint
 from reft.tasks.jsonl import Jsonl
 from reft.tasks.signed_sum import SignedSum, _problem
@@ -16,18 +16,34 @@ PLAIN = Problem("p", "a 5 b 3 > 8 ?", "8")
 HINTS = {"p": Hint("a 5 b 3 > 8 ! b + ?", "! b +")}
 
 
-def test_samples_are_told_of_without_the_hint_and_chains_that_quote_it_are_left_out() -> None:
+def test_samples_are_told_of_without_the_hint_and_those_that_quote_it_are_known() -> None:
     hinted = replace(PLAIN, prompt=HINTS["p"].prompt)
-    samples = [replace(drawn("p", text), problem=hinted) for text in ("b + 3 8 ok", "so !  b + then 8 ok")]
-    (kept,) = without_hints(samples, [PLAIN], HINTS)
-    assert kept.problem is PLAIN
-    assert kept.completion.text == "b + 3 8 ok"
+    texts = ("b + 3 8 ok", "so !  b + then 8 ok", "so ! B, + then")
+    found = without_hints([replace(drawn("p", text), problem=hinted) for text in texts], [PLAIN], HINTS)
+    assert all(sample.problem is PLAIN for sample, _ in found)
+    assert [quotes for _, quotes in found] == [False, True, True]
 
 
-@pytest.mark.parametrize("hint", [Hint("a 5 b 3 > 8 ?", "> 8"), Hint("a 5 b 3 > 8 ? ", "")])
+@pytest.mark.parametrize(
+    ("text", "quotes"),
+    [
+        ("So (the answer is 12).", True),
+        ("THE ANSWER, is: 12!", True),
+        ("the answer is 120", False),
+        ("there are 12, so the answer is that", False),
+    ],
+)
+def test_case_and_punctuation_hide_no_hint(text: str, quotes: bool) -> None:
+    hints = {"p": Hint("How many? (The answer is 12.)", "(The answer is 12.)")}
+    ((_, found),) = without_hints([drawn("p", text)], [PLAIN], hints)
+    assert found == quotes
+
+
+@pytest.mark.parametrize("hint", [Hint("a 5 b 3 > 8 ?", "> 8"), Hint("a 5 b 3 > 8 ?", "A 5")])
 def test_a_hint_that_is_in_the_plain_prompt_leaks(hint: Hint) -> None:
     with pytest.raises(RunError, match="of problem 'p' leaks"):
-        without_hints([], [PLAIN], {"p": hint})
+        check_hints([PLAIN], {"p": hint})
+    check_hints([PLAIN], {"p": Hint("x", "a 5 b 4")})
 
 
 def test_the_sign_of_the_second_operand_is_a_hint() -> None:
@@ -58,5 +74,6 @@ def test_records_tell_the_answer_behind_the_question() -> None:
     assert hint == Hint("Question:\nHow many? (The answer is 12.)\nAnswer reasoning:\n", "(The answer is 12.)")
     with pytest.raises(ConfigError, match=r"task\.hint is empty"):
         Jsonl(train="x.jsonl").hinted(problem)
-    with pytest.raises(ConfigError, match=r"task\.hint=' hm' has no \{answer\}"):
-        Jsonl(train="x.jsonl", hint=" hm").validate()
+    for useless in (" hm", " ({answer})"):
+        with pytest.raises(ConfigError, match=r"needs \{answer\} and words of its own"):
+            Jsonl(train="x.jsonl", hint=useless).validate()

@@ -27,6 +27,7 @@ def drawn(name: str, text: str, outcome: str = "equal", finish: str = "stop") ->
         ("Sam has 5 + 2 = 7 pens. So Ann has 7-3=4.", ("5+2=7", "7-3=4")),
         ("It costs $3 * (2 + 1) = $9, and 10% of 50 = 5 more.", ("3*(2+1)=9", "50=5")),
         ("5+2 =7", ("5+2=7",)),
+        ("5+2=7\n7-3=4", ("5+2=7", "7-3=4")),
         ("x = 7", ()),
         ("the answer is 7", ()),
         ("", ()),
