@@ -68,8 +68,8 @@ def test_a_second_command_starts_nothing_and_another_budget_only_what_differs(fo
     assert "imitate" not in again.stderr
     done = run(folder, "compare", "tiny.yaml", "run.dir=all", "--methods", "reft,star", "--budget", "flops")
     assert done.returncode == 0, done.stderr[-3000:]
-    spent = {result["method"]: result["spending"]["flops"] for result in content(folder, "flops")["methods"]}
-    assert 0.2 < spent["star"] / spent["reft"] < 6, "planned; so small a run takes six steps of imitation at least"
+    chains = {result["method"]: result["spending"]["chains"] for result in content(folder, "flops")["methods"]}
+    assert chains["star"] > chains["reft"] == 60, "a chain that is only sampled costs less than one that is learnt from"
     assert done.stderr.count("reinforce") == 0, "reft is the same whatever the budget"
     other = run(folder, "compare", "tiny.yaml", "run.dir=all", "train.steps=3", "--methods", "reft")
     assert other.returncode == 2

@@ -106,7 +106,7 @@ def test_the_glossary_has_every_metric_and_no_other(one: Path) -> None:
     rows = [json.loads(line) for line in (one / "metrics.jsonl").read_text().splitlines()]
     recorded = {name.replace("reward/correct", "reward/NAME") for row in rows for name in row if "/" in name}
     single = ("agreement/NAME", "group/without_signal", "kl/coef")
-    elsewhere = {name for name in glossary() if name in single or name.startswith(("round/", "curriculum/"))}
+    elsewhere = {name for name in glossary() if name in single or name.startswith(("round/", "curriculum/", "imitation/"))}
     assert recorded == {name for name in glossary() if "/" in name} - elsewhere
     report = json.loads((one / "eval" / "reinforced.json").read_text())["sampled"]
     assert report.keys() - glossary() == {"tokens"}
