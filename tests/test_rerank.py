@@ -16,7 +16,7 @@ from reft.prepare import materialise, prepare
 from reft.progress import Display
 from reft.reranking import Reranking
 from reft.run import RunDirectory
-from reft.warmup import ImitatorSettings, tokenize
+from reft.warmup import ImitatorSettings, arrange, tokenize
 from tests.test_end_to_end import run
 from tests.test_readme import glossary
 from tests.test_self_training import STAR
@@ -35,8 +35,8 @@ def warm_up(directory: Path, composed: Composed) -> None:
     with RunDirectory(directory, composed) as run:
         settings = ImitatorSettings(
             source=str(run.write_checkpoint("fresh", partial(materialise, prepared))), target=str(run.checkpoint("warmup")),
-            scratch=str(directory.parent / "scratch"), config=config.warmup, ranks=1, threads=1, gpu=False, bfloat16=False,
-            seed=0, corpus=corpus,
+            scratch=str(directory.parent / "scratch"), corpus=corpus, config=config.warmup, ranks=1, threads=1, gpu=False,
+            rows=arrange(corpus.lengths.tolist(), config.warmup, prepared.context), bfloat16=False, seed=0,
         )  # fmt: skip
         Imitator(0, 1, settings).run()
 
