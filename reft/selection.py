@@ -1,5 +1,6 @@
 """Which of many sampled chains are worth imitating: the right ones, those that differ, so many a problem."""
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +10,10 @@ from rapidfuzz.distance import Levenshtein
 from reft.config import Distinct
 from rollout.types import Sample
 
-LEFT = "-+*/×÷().,%$0123456789 \t"
-"""Characters of an equation's left side."""
-RIGHT = re.compile(r"=\s*[-$]?\s*\d[\d.,]*")
+OPERAND = r"(?:\( *){0,8}(?:[-+] *)?(?:\$ *)?\d+(?:,\d{3})*(?:\.\d+)?(?: *%)?(?: *\)){0,8}"
+TERM = re.compile(rf"{OPERAND}(?: *[-+*/×÷] *{OPERAND})*")
+"""Numbers with signs of operations between them. None of it begins with spaces, so that a long chain is read in linear time."""
+EQUALS = re.compile(r" *= *")
 KEYS: Mapping[Distinct, Callable[[Sample], object]] = {
     "none": id,
     "text": lambda sample: sample.completion.chain,
@@ -21,19 +23,21 @@ KEYS: Mapping[Distinct, Callable[[Sample], object]] = {
 
 
 def equations(text: str) -> tuple[str, ...]:
-    """The equations in a chain, in order, without spaces or what ends a sentence: by them RFT tells one way to the answer from
-    another (arXiv 2308.01825, section 3.3; code gsm8k-ScRel collect_rejection_sampling.py).
+    """The equations in a chain, in order, without spaces: by them RFT tells one way to the answer from another (arXiv
+    2308.01825, section 3.3; code gsm8k-ScRel collect_rejection_sampling.py).
 
     >>> equations("Sam has 5 + 2 = 7 pens. So Ann has 7-3=4.")
     ('5+2=7', '7-3=4')
+    >>> equations("In 2020, 3/4 of $1,200 is 0.75 * 1,200 = $900 = 1800 / 2, and x = 5")
+    ('0.75*1,200=900', '900=1800/2')
     """
-    found = []
-    for right in RIGHT.finditer(text):
-        before = text[: right.start()]
-        left = before[len(before.rstrip(LEFT)) :]
-        if any(character.isdigit() for character in left):
-            found.append(re.sub(r"[\s$]", "", left + right[0]).strip(".,"))
-    return tuple(found)
+    terms = list(TERM.finditer(text))
+    found = [
+        f"{left[0]}={right[0]}"
+        for left, right in itertools.pairwise(terms)
+        if EQUALS.fullmatch(text, left.end(), right.start())
+    ]
+    return tuple(re.sub(r"[ $]", "", equation) for equation in found)
 
 
 def right_and_whole(sample: Sample) -> bool:

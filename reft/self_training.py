@@ -2,13 +2,12 @@
 
 One recipe, told apart by its settings (`self_training` in a config):
 
-    STaR (arXiv 2203.14465)            one chain a problem, every round from the model before the warm-up, as many as wanted
-    RFT (arXiv 2308.01825)             one round of many chains, those with different equations, with the demonstrations
+    STaR (arXiv 2203.14465)            one chain a problem, every round from the model before the warm-up, as many as wanted;
                                        problems without a right chain once more with a hint of the answer (rationalize: 1)
+    RFT (arXiv 2308.01825)             one round of many chains, those with different equations, with the demonstrations
     ReST-EM (arXiv 2312.06585)         32 chains a problem and 10 kept, from the model before the warm-up, until dev falls
     offline self-training (ReFT,       one round of 100 chains, 10 different ones kept, with the demonstrations
     arXiv 2401.08967, section 4.2)
-
     supervised, further                rounds of the demonstrations alone (samples_per_prompt: 0), to hold the others against
 
 A round leaves `rounds/round_NNN.json`, its counts; `round_NNN-kept.jsonl` and `-rationalized.jsonl`, what was imitated; and
@@ -68,7 +67,9 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
     if not run.has_checkpoint(name):
         if settings.samples_per_prompt and run.read_json(f"rounds/{name}.json") is None:
             _sample(session, settings, number)
-        schedule = replace(settings, epochs=settings.epochs * settings.growth ** (number - 1))
+        grown = settings.growth ** (number - 1)
+        laid_out = settings.schedule_epochs and settings.schedule_epochs * grown
+        schedule = replace(settings, epochs=settings.epochs * grown, schedule_epochs=laid_out)
         with run.phase(PHASE):
             chains = _demonstrations(session, number)
             imitate(session, schedule, chains, source(session, number), name, f"round {number}: imitate")
@@ -169,7 +170,7 @@ def _counts(
         "round/problems": len(problems),
         "round/samples": len(samples),
         "round/right": len(right) / len(samples),
-        "round/solved": len({sample.problem.id for sample in right}) / len(problems),
+        "round/solved": len({sample.problem.id for sample in right if right_and_whole(sample)}) / len(problems),
         "round/hinted": len(hinted),
         "round/reached": len({sample.problem.id for sample in stored}) / len(problems),
         "round/kept": len(kept),

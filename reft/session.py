@@ -151,6 +151,8 @@ def imitate(
             seed=derive_seed(settings.seed, name),
         )
         session.gang().build(partial(_imitator, settings=imitator))
+        saved = [int(path.name.removeprefix("checkpoint-")) for path in scratch.glob("checkpoint-*")]
+        run.forget_after(name, max(saved, default=0))
     with session.display.bar(title, shape.steps, "step") as bar:
 
         def show(progress: tuple[int, list[dict[str, float]]]) -> None:
@@ -160,8 +162,7 @@ def imitate(
             bar.update(done, f"loss {records[-1]['warmup/loss']:.3f}" if records else "")
 
         session.gang().watch("run", "progress", 1.0, show)
-        passes = shape.steps * config.batch_size / len(rows)
-        run.state.tokens_imitated[name] = round(passes * len(corpus.tokens))
+        run.state.tokens_imitated[name] = round(shape.passes * len(corpus.tokens))
         run.save_state()  # a checkpoint that is there has its counters
         target.rename(run.checkpoint(name))
         if scratch.exists():  # a short training writes nothing there

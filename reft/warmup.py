@@ -99,6 +99,8 @@ class Schedule:
     horizon: int
     """Optimizer steps the learning rate is laid out for."""
     steps_per_epoch: int
+    passes: float
+    """How often each row is gone over by these steps; an epoch's last step has what is left of them."""
 
 
 def schedule(config: ImitationConfig, rows: int, ranks: int) -> Schedule:
@@ -108,7 +110,9 @@ def schedule(config: ImitationConfig, rows: int, ranks: int) -> Schedule:
     steps_per_epoch = math.ceil(rows / config.batch_size)
     steps = max(1, round(config.epochs * steps_per_epoch))
     horizon = max(steps, round((config.schedule_epochs or config.epochs) * steps_per_epoch))
-    return Schedule(share // accumulation, accumulation, steps, horizon, steps_per_epoch)
+    done, rest = divmod(steps, steps_per_epoch)
+    passes = done + rest * config.batch_size / rows
+    return Schedule(share // accumulation, accumulation, steps, horizon, steps_per_epoch, passes)
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,9 @@ def test_a_second_command_starts_nothing_and_another_budget_only_what_differs(fo
     assert "imitate" not in again.stderr
     done = run(folder, "compare", "tiny.yaml", "run.dir=all", "--methods", "reft,star", "--budget", "flops")
     assert done.returncode == 0, done.stderr[-3000:]
-    chains = {result["method"]: result["spending"]["chains"] for result in content(folder, "flops")["methods"]}
-    assert chains["star"] > chains["reft"] == 60, "a chain that is only sampled costs less than one that is learnt from"
+    spent = {result["method"]: result["spending"] for result in content(folder, "flops")["methods"]}
+    assert spent["star"]["chains"] > spent["reft"]["chains"] == 60, "sampling costs less than learning"
+    assert 0.4 < spent["star"]["flops"] / spent["reft"]["flops"] < 2.5, "a few chains are hard to plan, but so far"
     assert done.stderr.count("reinforce") == 0, "reft is the same whatever the budget"
     other = run(folder, "compare", "tiny.yaml", "run.dir=all", "train.steps=3", "--methods", "reft")
     assert other.returncode == 2

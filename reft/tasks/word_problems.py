@@ -16,7 +16,7 @@ are of few operations, so that reinforcement has the longer problems to find; a 
 import operator
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -146,9 +146,8 @@ class WordProblems:
         few = [problem for problem in problems if fewest <= problem.columns["operations"] <= most]
         if not few:
             raise ConfigError(f"task.warmup_operations={[fewest, most]}: there is no such problem; raise task.train_size")
-        chosen = (
-            generator.choice(problems if generator.random() < self.any_share else few) for _ in range(self.demonstrations_size)
-        )
+        briefly, anyhow = _deal(few, generator), _deal(problems, generator)
+        chosen = (next(anyhow if generator.random() < self.any_share else briefly) for _ in range(self.demonstrations_size))
         return [Demonstration(problem, problem.columns["chain"]) for problem in chosen]
 
     def words(self) -> list[str]:
@@ -205,6 +204,13 @@ class WordProblems:
             "chain": chain,
         }
         return Problem(name, prompt, str(asked.value), columns)
+
+
+def _deal(problems: Sequence[Problem], generator: random.Random) -> Iterator[Problem]:
+    """The problems in random order, over and over. None comes again before all have come, since what is shown often is learnt
+    by heart."""
+    while True:
+        yield from generator.sample(problems, len(problems))
 
 
 class _Draft:

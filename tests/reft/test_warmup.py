@@ -56,6 +56,15 @@ def test_the_schedule(settings: WarmupConfig, rows: int, ranks: int, expected: t
     assert shape.per_device * shape.accumulation * ranks == settings.batch_size
 
 
+@pytest.mark.parametrize(
+    ("epochs", "rows", "passes"),
+    [(30, 5, 30), (2, 100, 2), (1.5, 96, 1.5), (0.5, 144, 2 * 48 / 144), (1.67, 100, 1 + 2 * 48 / 100)],
+)
+def test_passes_over_the_rows(epochs: float, rows: int, passes: float) -> None:
+    """A step of what an epoch has left, be it five rows for a batch of 48, goes over no more than these."""
+    assert schedule(WarmupConfig(epochs=epochs, batch_size=48, micro_batch=48), rows, 1).passes == pytest.approx(passes)
+
+
 def settings_of(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> ImitatorSettings:
     return ImitatorSettings(
         source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus,

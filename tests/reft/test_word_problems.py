@@ -1,6 +1,7 @@
 """Word problems: sentences, both kinds of chains and the answer say the same, read back from the text alone."""
 
 import re
+from collections import Counter
 
 import pytest
 
@@ -150,6 +151,15 @@ def test_operations_are_as_asked() -> None:
     assert counts == {"train": {2, 3, 4, 5, 6}, "dev": {2, 3, 4, 5, 6}, "test": {7, 8}}
     demonstrated = [demo.problem.columns["operations"] for demo in task.demonstrations(splits.train, 0)]
     assert sum(operations > 3 for operations in demonstrated) / len(demonstrated) == pytest.approx(0.06, abs=0.01)
+
+
+def test_nothing_is_demonstrated_again_before_everything_was() -> None:
+    task = WordProblems(any_share=0, train_size=200, dev_size=1, test_size=1, demonstrations_size=170)
+    problems = task.splits().train
+    few = sum(problem.columns["operations"] <= 3 for problem in problems)
+    shown = Counter(demo.problem.id for demo in task.demonstrations(problems, 0))
+    assert 170 // few >= 1
+    assert (len(shown), set(shown.values())) == (few, {170 // few, 170 // few + 1})
 
 
 SAID = {"Mia": ("5",), "Sam": ("Mia", "+", "2"), "Ann": ("Sam", "-", "3"), "Eve": ("Sam", "*", "2")}
