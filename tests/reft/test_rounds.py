@@ -64,10 +64,10 @@ def session_of(prepared: Prepared, run: RunDirectory, chains: list[list[tuple[st
         made = chains if "!" not in problems[0].prompt else [[HINTED] * n] * len(problems)
         return [drawn(problem, *chain) for problem, own in zip(problems, made, strict=True) for chain in own]
 
+    metrics = {"dev/greedy": 0.5, "dev/sampled": 0.5, "dev/tokens_per_chain": 2.0}
     return SimpleNamespace(
         config=prepared.config, prepared=prepared, run=run, display=Display(), calls=calls, publish=lambda checkpoint: None,
-        start=lambda: "warm", source=lambda: "fresh", select=lambda pool: {"dev/greedy": 0.5, "dev/sampled": 0.5, "dev/tokens_per_chain": 2.0},
-        pool=lambda: SimpleNamespace(sample=sample),
+        start=lambda: "warm", source=lambda: "fresh", select=lambda pool: metrics, pool=lambda: SimpleNamespace(sample=sample),
     )  # fmt: skip
 
 
