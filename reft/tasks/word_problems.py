@@ -2,18 +2,15 @@
 
 Prompt   `Sam has 2 more pens than Mia . Eve has double the pens of Sam . Mia has 5 pens . Ann has 3 fewer pens than Sam .
          How many pens does Ann have ?`
-N-CoT    `Ann has 3 fewer pens than Sam . Sam has 2 more pens than Mia . Mia has 5 pens . Sam has 5 + 2 = 7 .
-         Ann has 7 - 3 = 4 . #### 4`
+N-CoT    `Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4`
 P-CoT    `ann = lambda : sam ( ) - 3 ; sam = lambda : mia ( ) + 2 ; mia = lambda : 5 ; return ann ( )`
          behind a prompt that ends in `def solution ( ) :`
 
 Every person is a node of the graph: a number that is told, or an operation on one or two other people. The sentences are
 shuffled, and some lead nowhere (Eve's). Both chains come from the same graph, and walk it from what is asked down to what is
-told; words then count on the way back, where a program leaves that to the interpreter. On the way down words quote the problem,
-as people do: to copy a sentence is the first thing that a small model learns, while to find its last name first takes it
-thousands of steps more. A chain that went up at once, from `Sam has 5 + 2 = 7`, would hide the walk, and a model of a million
-weights hardly learns it then. Demonstrations are of few operations, so that reinforcement has the longer problems to find; a
-few of any length show the late positions.
+told; words then count on the way back, where a program leaves that to the interpreter. A chain that went up at once, from
+`Sam has 5 + 2 = 7`, would hide the walk, and a model of a million weights hardly learns it then (see configs). Demonstrations
+are of few operations, so that reinforcement has the longer problems to find; a few of any length show the late positions.
 """
 
 import operator
@@ -65,10 +62,7 @@ MOST_OPERATIONS = 8
 ALONE = 0.75
 """Share of operations on one other person; the rest add up two."""
 
-SENTENCE = re.compile(
-    r"(\w+) has (\d+ [a-z]+|\d+ (?:more|fewer) [a-z]+ than \w+|[a-z]+ the [a-z]+ of \w+(?: and \w+)?"
-    r"|\d+ [-+*/] \d+ = \d+)"
-)
+SENTENCE = re.compile(r"(\w+) has (\w+(?: [-+*/] \w+(?: = \w+)?)?)")
 STATEMENT = re.compile(r"(\w+) = lambda : ((?:\w+ \( \)|\d+)(?: [-+*/] (?:\w+ \( \)|\d+))?)")
 CALL = re.compile(r"(\w+) (\( \))")
 """Forms of a step in words and in a program, whose groups are a name and what is said of it; and of a name that is called."""
@@ -170,13 +164,11 @@ class WordProblems:
 
     def trace(self, problem: Problem, text: str) -> Trace:
         """Each step against the graph: whose number it is, what it is computed from, what comes out."""
-        said, asked = problem.columns["said"], problem.columns["asked"]
+        said, values, asked = (problem.columns[name] for name in ("said", "values", "asked"))
         if self.style == "n-cot":
-            right = _right_sentences(said, problem.columns["values"], problem.columns["things"])
-            form, stop, mark, end = SENTENCE, " .", "####", problem.answer
+            form, stop, mark, end, right = SENTENCE, " .", "####", problem.answer, _right_sentences(said, values)
         else:
-            right = _right_statements(said)
-            form, stop, mark, end = STATEMENT, " ;", "return", f"{asked.lower()} ( )"
+            form, stop, mark, end, right = STATEMENT, " ;", "return", f"{asked.lower()} ( )", _right_statements(said)
         body, _, closing = text.rpartition(mark)
         found = [form.fullmatch(step.strip()) for step in body.split(stop) if step.strip()]
         steps = [match for match in found if match is not None]
@@ -209,7 +201,6 @@ class WordProblems:
             "asked": asked.name,
             "said": {person.name: _said(person) for person in draft.people},
             "values": {person.name: person.value for person in draft.people},
-            "things": draft.things,
             "chain": chain,
         }
         return Problem(name, prompt, str(asked.value), columns)
@@ -248,7 +239,8 @@ class _Draft:
             second = self.grow(elsewhere)
         if second is None or first.value + second.value > self.largest:
             return None
-        return self._add((first.name, "+", second.name), first.value + second.value)
+        said = f"all the {self.things} of {first.name} and {second.name}"
+        return self._add(said, (first.name, "+", second.name), first.value + second.value)
 
     def distract(self) -> None:
         """Add somebody who does not matter."""
@@ -259,36 +251,39 @@ class _Draft:
 
     def _tell(self) -> Person:
         value = self.generator.randint(2, MOST_TOLD)
-        return self._add(None, value)
+        return self._add(f"{value} {self.things}", None, value)
 
     def _change(self, other: Person) -> Person:
         """Somebody who has more or fewer than another, or some times as many."""
         added = self.generator.randint(2, MOST_ADDED)
         word = self.generator.choice([word for word in TIMES if word != "half"])
-        ways = [("+", added), ("-", added), TIMES[word], TIMES["half"]]
-        possible = [(sign, number) for sign, number in ways if self._is_possible(OPERATIONS[sign](other.value, number))]
-        sign, number = self.generator.choice(possible)
-        return self._add((other.name, sign, str(number)), int(OPERATIONS[sign](other.value, number)))
+        ways: list[tuple[str, str, int]] = [
+            (f"{added} more {self.things} than {other.name}", "+", added),
+            (f"{added} fewer {self.things} than {other.name}", "-", added),
+            *((f"{said} the {self.things} of {other.name}", *TIMES[said]) for said in (word, "half")),
+        ]
+        possible = [way for way in ways if self._is_possible(OPERATIONS[way[1]](other.value, way[2]))]
+        said, sign, number = self.generator.choice(possible)
+        return self._add(said, (other.name, sign, str(number)), int(OPERATIONS[sign](other.value, number)))
 
     def _is_possible(self, value: float) -> bool:
         return 2 <= value <= self.largest and value == int(value)  # nobody has 1 pens
 
-    def _add(self, operation: Operation | None, value: int) -> Person:
+    def _add(self, said: str, operation: Operation | None, value: int) -> Person:
         name = self.names.pop()
-        said = f"{value} {self.things}" if operation is None else _quote(operation, self.things)
         person = Person(name, f"{name} has {said} .", operation, value)
         self.people.append(person)
         return person
 
 
 def _sentences(asked: Person, needed: Sequence[Person]) -> str:
-    """The chain in words: quotes from the person asked for down to who is told of, and back with the numbers."""
+    """The chain in words: from the person asked for down to who is told of, and back with the numbers."""
     people = {person.name: person for person in needed}
     steps: list[str] = []
     counted: set[str] = set()
 
     def count(person: Person) -> None:
-        steps.append(person.sentence)
+        steps.append(f"{person.name} has {' '.join(_said(person))} .")
         if person.operation is not None:
             for part in person.operation:
                 if part in people and part not in counted:
@@ -314,7 +309,7 @@ def _program(asked: Person, needed: Sequence[Person]) -> str:
 
 
 def _said(person: Person) -> Sequence[str]:
-    """What a program says of somebody: a number, or an operation."""
+    """What a chain says of somebody on its way down: a number, or an operation."""
     return person.operation or (str(person.value),)
 
 
@@ -323,28 +318,15 @@ def _orders(said: Sequence[str]) -> list[Sequence[str]]:
     return [said, said[::-1]] if len(said) == 3 and said[1] in "+*" else [said]
 
 
-def _right_sentences(said: Mapping[str, Sequence[str]], values: Mapping[str, int], things: str) -> dict[str, set[str]]:
-    """All that may be written behind `has`, for each person: what the problem says, and that with numbers and its result."""
+def _right_sentences(said: Mapping[str, Sequence[str]], values: Mapping[str, int]) -> dict[str, set[str]]:
+    """All that may be written behind `has`, for each person: what is said, and the same with numbers and its result."""
     right: dict[str, set[str]] = {}
     for name, words in said.items():
-        if len(words) == 1:
-            right[name] = {f"{words[0]} {things}"}
-            continue
         numbers = [str(values.get(word, word)) for word in words]
-        quotes = [_quote(order, things) for order in (_orders(words) if words[2] in said else [words])]
-        right[name] = {*quotes, *(f"{' '.join(order)} = {values[name]}" for order in _orders(numbers))}
+        right[name] = {" ".join(order) for order in _orders(words)}
+        if len(words) == 3:
+            right[name] |= {f"{' '.join(order)} = {values[name]}" for order in _orders(numbers)}
     return right
-
-
-def _quote(operation: Sequence[str], things: str) -> str:
-    """What a sentence says of somebody whose number is the result of an operation."""
-    first, sign, second = operation
-    if not second.isdecimal():
-        return f"all the {things} of {first} and {second}"
-    word = next((word for word, times in TIMES.items() if times == (sign, int(second))), None)
-    if word is not None:
-        return f"{word} the {things} of {first}"
-    return f"{second} {'more' if sign == '+' else 'fewer'} {things} than {first}"
 
 
 def _right_statements(said: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:

@@ -73,34 +73,29 @@ def test_the_sentences_give_the_answer(worded: Splits) -> None:
 
 
 def test_every_step_of_a_chain_is_right(worded: Splits) -> None:
-    """What is said on the way down is a sentence of the problem, what is computed on the way up comes from known numbers."""
-    times = {"half": ("/", "2"), "double": ("*", "2"), "triple": ("*", "3"), "quadruple": ("*", "4")}
+    """What is read on the way down is in a sentence, what is computed on the way up comes from numbers known by then."""
     for problem in every(worded):
         chain = problem.columns["chain"]
         found: dict[str, int] = {}
-        needs: dict[str, tuple[str, str, str]] = {}
+        needs: dict[str, list[str]] = {}
         wanted = [problem.columns["asked"]]
         for step in chain.removesuffix(f" #### {problem.answer}").removesuffix(" .").split(" . "):
             name, said = step.split(" has ")
             assert name in wanted, "of somebody nobody has asked for"
-            assert ("=" in said) == (f"{step} ." not in problem.prompt)
             match said.split():
-                case [number, _]:
+                case [number]:
+                    assert f"{name} has {number} {problem.prompt.split()[-5]} ." in problem.prompt
                     found[name] = int(number)
                 case [left, sign, right, "=", result]:
-                    first, needed, second = needs[name]
-                    assert [left, sign, right] == [str(found[first]), needed, str(found.get(second, second))]
+                    operands = [str(found.get(part, part)) for part in (needs[name][0], needs[name][2])]
+                    assert [left, sign, right] == [operands[0], needs[name][1], operands[1]]
                     assert eval(f"{left} {sign} {right}") == int(result)
                     found[name] = int(result)
-                case [number, "more" | "fewer" as word, _, "than", other]:
-                    needs[name] = (other, "+" if word == "more" else "-", number)
-                case [word, "the", _, "of", other]:
-                    needs[name] = (other, *times[word])
-                case ["all", "the", _, "of", one, "and", other]:
-                    needs[name] = (one, "+", other)
+                case [left, sign, right]:
+                    needs[name] = [left, sign, right]
+                    wanted += [left, right]
                 case _:
                     raise AssertionError(step)
-            wanted += needs.get(name, ())
         assert len(needs) == problem.columns["operations"]
         assert found[problem.columns["asked"]] == int(problem.answer)
         assert WORDS.read(problem, chain) == problem.answer
@@ -167,38 +162,29 @@ def test_nothing_is_demonstrated_again_before_everything_was() -> None:
     assert (len(shown), set(shown.values())) == (few, {170 // few, 170 // few + 1})
 
 
-SAID = {"Mia": ("5",), "Sam": ("Mia", "+", "2"), "Ann": ("Sam", "-", "3"), "Eve": ("Sam", "*", "2"), "Zoe": ("Sam", "+", "Mia")}
-VALUES = {"Mia": 5, "Sam": 7, "Ann": 4, "Eve": 14, "Zoe": 12}
-PROBLEM = Problem("", "", "4", {"asked": "Ann", "said": SAID, "values": VALUES, "things": "pens"})
+SAID = {"Mia": ("5",), "Sam": ("Mia", "+", "2"), "Ann": ("Sam", "-", "3"), "Eve": ("Sam", "*", "2")}
+PROBLEM = Problem("", "", "4", {"asked": "Ann", "said": SAID, "values": {"Mia": 5, "Sam": 7, "Ann": 4, "Eve": 14}})
 
 
 @pytest.mark.parametrize(
     ("text", "answer", "trace"),
     [
         (
-            "Ann has 3 fewer pens than Sam . Sam has 2 more pens than Mia . Mia has 5 pens . Sam has 5 + 2 = 7 . "
-            "Ann has 7 - 3 = 4 . #### 4",
+            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4",
             "4",
             Trace(True, 5, 0),
         ),
         ("Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
         ("Sam has 2 + 5 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
         ("Eve has 2 * 7 = 14 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
-        ("Eve has double the pens of Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
-        ("Eve has triple the pens of Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Zoe has all the pens of Sam and Mia . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
-        ("Zoe has all the pens of Mia and Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 0)),
-        ("Zoe has all the pens of Mia and Eve . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Ann has 3 fewer hats than Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Ann has 3 more pens than Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Ann has 2 fewer pens than Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Ann has 3 fewer pens than Tom . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Ann has Sam - 3 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(False, 1, 0)),
-        ("Mia has 6 pens . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Ann has Sam - 2 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Ann has 3 - Sam . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Ann has Tom - 3 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
+        ("Mia has 6 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Sam has 5 + 2 = 8 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Sam has 4 + 3 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Tom has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
-        ("Ann has 4 pens . #### 4", "4", Trace(True, 1, 1)),
+        ("Ann has 4 . #### 4", "4", Trace(True, 1, 1)),
         ("Ann has 3 + 1 = 4 . #### 4", "4", Trace(True, 1, 1)),
         ("Ann has 4 / 0 = 4 . #### 4", "4", Trace(True, 1, 1)),
         ("Ann has 7 - 3 = 4 . Sam has 5 + 2 = 7 . #### 4", "4", Trace(False, 2, 0)),
