@@ -63,6 +63,7 @@ class RunJournal:
         saved = self.run.steps_saved()
         start = saved[-1] if saved else 0
         self.run.forget_after("reinforce", start)
+        self.run.forget_samples_after(start)
         self._recount()
         note = "finishing this step and saving; Ctrl-C again stops at once"
         with (

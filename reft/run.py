@@ -193,8 +193,7 @@ class RunDirectory:
         return [row for line in lines if _is_whole(line) and (row := json.loads(line))["phase"] == phase]
 
     def forget_after(self, phase: str, step: int) -> None:
-        """Drop metrics of a phase, and the loop's samples, behind `step` that a killed process wrote; the steps will be done
-        again."""
+        """Drop metrics of a phase behind `step` that a killed process wrote; the steps will be done again."""
         file = self.path / "metrics.jsonl"
         if self._metrics is not None:
             self._metrics.close()
@@ -203,7 +202,10 @@ class RunDirectory:
             rows = [line for line in file.read_text(encoding="utf-8").splitlines() if _is_whole(line)]
             kept = [line for line in rows if (row := json.loads(line))["phase"] != phase or row["step"] <= step]
             write_atomically(file, "".join(line + "\n" for line in kept))
-        for path in self.path.glob("samples/step_*.jsonl") if phase == "reinforce" else ():
+
+    def forget_samples_after(self, step: int) -> None:
+        """Drop the loop's samples behind `step`, for the same reason."""
+        for path in self.path.glob("samples/step_*.jsonl"):
             if int(path.stem.removeprefix("step_")) > step:
                 path.unlink()
 

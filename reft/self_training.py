@@ -110,9 +110,8 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
     if not kept and not rationalized:
         share = sum(map(right_and_whole, samples)) / len(samples)
         raise RunError(
-            f"round {number}: {share:.3f} of {len(samples)} sampled chains are right "
-            "and whole, so there is nothing to imitate; raise warmup.epochs, self_training.samples_per_prompt or "
-            "sampling.max_tokens (with a new run.dir)"
+            f"round {number}: {share:.3f} of {len(samples)} sampled chains are right and whole, so there is nothing to "
+            "imitate; raise warmup.epochs, self_training.samples_per_prompt or sampling.max_tokens (with a new run.dir)"
         )
     wrong = [sample for sample in samples if sample.verdict.outcome in ("different", "no_answer")]  # undecided is neither
     for kind, rows in (("kept", kept), ("rationalized", rationalized), ("wrong", wrong)):
@@ -164,13 +163,13 @@ def _counts(
     hinted: Sequence[Sample],
     rationalized: Sequence[Sample],
 ) -> dict[str, float]:
-    right = [sample for sample in samples if sample.verdict.correct]
+    solved = {sample.problem.id for sample in samples if right_and_whole(sample)}
     stored = [*kept, *rationalized]
     return {
         "round/problems": len(problems),
         "round/samples": len(samples),
-        "round/right": len(right) / len(samples),
-        "round/solved": len({sample.problem.id for sample in right if right_and_whole(sample)}) / len(problems),
+        "round/right": sum(sample.verdict.correct for sample in samples) / len(samples),
+        "round/solved": len(solved) / len(problems),
         "round/hinted": len(hinted),
         "round/reached": len({sample.problem.id for sample in stored}) / len(problems),
         "round/kept": len(kept),

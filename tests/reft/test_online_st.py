@@ -18,6 +18,7 @@ from rewards.equal import Verdict
 from rollout.codec import Codec
 from rollout.types import Problem, Sample, SamplingParams
 from tests.reft.test_batch import sample
+from tests.test_readme import glossary
 
 
 def chain(length: int, demonstrated: bool) -> Sample:
@@ -40,6 +41,12 @@ def test_the_loss_is_half_and_half_whatever_the_lengths() -> None:
     sampled, shown = -0.5 / 2, -0.5 / 5
     expected = [[0, sampled, sampled, 0, 0], [0, shown, shown, shown, shown], [0, shown, 0, 0, 0]]
     torch.testing.assert_close(logprobs.grad, torch.tensor(expected))
+
+
+def test_the_share_of_demonstrations_is_told() -> None:
+    _, metrics = OnlineST().credit(collate([chain(1, False), chain(3, True)], pad=0), policy=None)  # type: ignore[arg-type]
+    assert metrics == {"imitation/demonstrated": 0.75}
+    assert metrics.keys() <= glossary()
 
 
 @pytest.mark.parametrize("kind", [True, False])

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy
 import pytest
 
 from reft import self_training
@@ -19,8 +18,8 @@ from reft.run import RunDirectory
 from reft.self_training import _demonstrations, _do_round, _sample
 from reft.session import imitate
 from reft.tasks import Demonstration
-from rewards.equal import Verdict
-from rollout.types import Completion, Problem, Sample
+from rollout.types import Problem, Sample
+from tests.reft.test_selection import drawn
 
 CONFIG = """
 task: {use: signed_sum, operands: 2, hint_share: 0.5, demonstrations_size: 200}
@@ -49,12 +48,6 @@ def run(tmp_path: Path, composed: Composed) -> Iterator[RunDirectory]:
         yield run
 
 
-def drawn(problem: Problem, outcome: str, finish: str, text: str) -> Sample:
-    tokens = numpy.array([1, 2], dtype=numpy.int32)
-    completion = Completion(tokens, tokens, numpy.zeros(2, dtype=numpy.float32), text, finish)  # type: ignore[arg-type]
-    return Sample(problem, completion, text, Verdict(outcome, "text", ""), {}, 1.0, 0)  # type: ignore[arg-type]
-
-
 def session_of(prepared: Prepared, run: RunDirectory, chains: list[list[tuple[str, str, str]]]) -> Any:
     """A session in which the first problem asked gets the first list of chains, and so on; with a hint, all get wrong ones."""
     calls: list[list[str]] = []
@@ -62,7 +55,11 @@ def session_of(prepared: Prepared, run: RunDirectory, chains: list[list[tuple[st
     def sample(problems: list[Problem], n: int, params: Any, seed: int, show: Any) -> list[Sample]:
         calls.append([problem.id for problem in problems])
         made = chains if "!" not in problems[0].prompt else [[HINTED] * n] * len(problems)
-        return [drawn(problem, *chain) for problem, own in zip(problems, made, strict=True) for chain in own]
+        return [
+            replace(drawn(problem.id, *chain), problem=problem)
+            for problem, own in zip(problems, made, strict=True)
+            for chain in own
+        ]
 
     metrics = {"dev/greedy": 0.5, "dev/sampled": 0.5, "dev/tokens_per_chain": 2.0}
     return SimpleNamespace(
@@ -71,9 +68,9 @@ def session_of(prepared: Prepared, run: RunDirectory, chains: list[list[tuple[st
     )  # fmt: skip
 
 
-RIGHT, CUT, WRONG = ("equal", "stop", "a"), ("equal", "length", "b"), ("different", "stop", "c")
-UNDECIDED, SILENT = ("undecided", "stop", "d"), ("no_answer", "length", "e")
-HINTED = ("different", "stop", "no")
+RIGHT, CUT, WRONG = ("a", "equal", "stop"), ("b", "equal", "length"), ("c", "different", "stop")
+UNDECIDED, SILENT = ("d", "undecided", "stop"), ("e", "no_answer", "length")
+HINTED = ("no", "different", "stop")
 
 
 def rows(run: RunDirectory, kind: str) -> list[str]:
@@ -95,7 +92,7 @@ def test_a_cut_chain_solves_nothing_and_an_undecided_one_is_not_wrong(prepared: 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x85", "\r", "\x0b"])
 def test_line_ends_within_a_chain_break_no_row(prepared: Prepared, run: RunDirectory, end: str) -> None:
-    session = session_of(prepared, run, [[("equal", "stop", f"one{end}two"), WRONG]] + [[WRONG, WRONG]] * 3)
+    session = session_of(prepared, run, [[(f"one{end}two", "equal", "stop"), WRONG]] + [[WRONG, WRONG]] * 3)
     _sample(session, prepared.config.self_training, 1)
     assert [shown.chain for shown in _demonstrations(session, 1)] == [f"one{end}two"]
 

@@ -68,6 +68,7 @@ def test_metrics_behind_the_checkpoint_are_forgotten(tmp_path: Path, composed) -
         with (run.path / "metrics.jsonl").open("a") as file:
             file.write('{"phase": "reinforce", "st')  # killed while writing
         run.forget_after("reinforce", 2)
+        run.forget_samples_after(2)
         run.log("reinforce", 3, {"b": 30.0})
         rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
         assert [(row["phase"], row["step"]) for row in rows] == [
