@@ -68,6 +68,14 @@ def test_going_on_counts_what_is_done_again_once(run: RunDirectory) -> None:
     assert (run.state.best_step, run.state.best_value) == (2, pytest.approx(0.5)), "0.9 was never saved"
 
 
+def test_going_on_forgets_the_samples_of_steps_that_come_again(run: RunDirectory) -> None:
+    play(run, Policy(), iter(SCORES), 2)
+    for step in (2, 3, 4):
+        run.write_samples(step, [sample([1], [2])])
+    play(run, Policy(), iter(SCORES), 2)  # nothing is left to do, and nothing writes them again
+    assert sorted(path.stem for path in run.path.glob("samples/*.jsonl")) == ["step_000001", "step_000002"]
+
+
 def test_a_judge_that_parts_from_the_checker_is_told(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     journal = RunJournal(run, Display(), TrainConfig(samples_logged=0), 1, evaluation, judges=["wise"])
 
