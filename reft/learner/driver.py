@@ -92,11 +92,11 @@ class Learner:
 
     def forward(self, batch: Batch) -> Outputs:
         """The current policy's outputs, without gradients, by the same forward passes as the next update's first epoch."""
-        return self._assemble(batch, self.gang.call("forward", batch, self._plan(len(batch), epoch=0)))
+        return self._assemble(batch, self.gang.call("forward", batch, self._plan(batch, epoch=0)))
 
     def reference(self, batch: Batch) -> Tensor:
         """(B, T-1) log-probs under the reference policy."""
-        return self._assemble(batch, self.gang.call("reference", batch, self._plan(len(batch), epoch=0))).logprobs
+        return self._assemble(batch, self.gang.call("reference", batch, self._plan(batch, epoch=0))).logprobs
 
     def update(self, experience: Any) -> dict[str, float]:
         """Learn from an experience; returns metrics.
@@ -106,7 +106,7 @@ class Learner:
         """
         factor = rate_factor(self.shape.schedule, self.shape.warmup_steps, self.updates, self.shape.steps)
         critic_only = self.updates < self.shape.critic_warmup
-        epochs = [self._plan(len(experience.batch), epoch) for epoch in range(self.shape.epochs)]
+        epochs = [self._plan(experience.batch, epoch) for epoch in range(self.shape.epochs)]
         self.gang.call("begin", experience)
         steps: list[StepRecord] = []
         for minibatch in itertools.chain.from_iterable(epochs):
@@ -148,13 +148,13 @@ class Learner:
     def close(self) -> None:
         self.gang.close()
 
-    def _plan(self, rows: int, epoch: int) -> list[Minibatch]:
+    def _plan(self, batch: Batch, epoch: int) -> list[Minibatch]:
         if epoch == 0:
-            order = torch.arange(rows)
+            order = torch.arange(len(batch))
         else:
             generator = torch.Generator().manual_seed(derive_seed(self.shape.seed, "order", self.updates, epoch))
-            order = torch.randperm(rows, generator=generator)
-        return plan(order, self.shape.minibatches, self.gang.world, self.shape.micro_batch)
+            order = torch.randperm(len(batch), generator=generator)
+        return plan(order, batch.lengths, self.shape.minibatches, self.gang.world, self.shape.micro_batch)
 
     def _assemble(self, batch: Batch, shares: Sequence[list[tuple[Tensor, Outputs]]]) -> Outputs:
         """The outputs of all rows, 0 outside the action mask."""

@@ -1,7 +1,7 @@
 """Which rows of a batch go into which optimizer step, to which rank, in which forward pass.
 
-The plan is a function of counts alone. Scoring follows the plan of the first epoch, so that old and new log-probs come from
-forward passes of the same shape, and the ratio of an untouched policy is one to the last bit.
+The plan is a function of counts and lengths alone. Scoring follows the plan of the first epoch, so that old and new log-probs
+come from forward passes of the same shape, and the ratio of an untouched policy is one to the last bit.
 """
 
 from collections.abc import Sequence
@@ -31,16 +31,21 @@ class MicroBatch:
     real: bool
 
 
-def plan(order: Tensor, minibatches: int, ranks: int, micro_batch: int) -> list[Minibatch]:
+def plan(order: Tensor, lengths: Tensor, minibatches: int, ranks: int, micro_batch: int) -> list[Minibatch]:
     """Minibatches of nearly equal size over the rows in `order`; never one without rows.
+
+    Which rows are in a minibatch is up to `order`. Within it the longest come first, so that rows of a forward pass need little
+    padding, ranks have equal work, and what does not fit into memory shows at once.
 
     Args:
         order: (B,) row numbers, each once.
+        lengths: (B,) tokens of each row.
         minibatches: optimizer steps wanted; fewer if there are fewer rows.
         ranks: processes that share each of them.
         micro_batch: rows of a forward pass at most.
     """
     parts = [part for part in torch.tensor_split(order, minibatches) if len(part)]
+    parts = [part[lengths[part].argsort(descending=True, stable=True)] for part in parts]
     return [Minibatch(part, _shares(part, ranks, micro_batch)) for part in parts]
 
 
