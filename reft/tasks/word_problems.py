@@ -163,7 +163,8 @@ class WordProblems:
         return answer if answer is not None and _number(answer) is not None else None
 
     def trace(self, problem: Problem, text: str) -> Trace:
-        """Each step against the graph: whose number it is, what it is computed from, what comes out."""
+        """Each step against the graph: whose number it is, what it is computed from, what comes out. A number alone is right
+        if it is told, or has been computed."""
         said, values, asked = (problem.columns[name] for name in ("said", "values", "asked"))
         if self.style == "n-cot":
             form, stop, mark, end, right = SENTENCE, " .", "####", problem.answer, _right_sentences(said, values)
@@ -175,11 +176,14 @@ class WordProblems:
         names = [match[1] for match in steps]
         called = {name for name, _ in CALL.findall(text)}  # which words never do
         ends = called <= set(names) and (self.style == "p-cot" or names[-1:] == [asked])
-        return Trace(
-            well_formed=closing.strip() == end and ends and len(steps) == len(found) > 0,
-            steps=len(steps),
-            wrong_steps=sum(match[2] not in right.get(match[1], ()) for match in steps),
-        )
+        wrong, counted = 0, set()
+        for name, step in ((match[1], match[2]) for match in steps):
+            recalled = name in counted and step == str(values[name])
+            if step not in right.get(name, ()) and not recalled:
+                wrong += 1
+            elif "=" in step:
+                counted.add(name)
+        return Trace(closing.strip() == end and ends and len(steps) == len(found) > 0, len(steps), wrong)
 
     def _problem(self, operations: int, generator: random.Random) -> Problem:
         asked = None
@@ -277,7 +281,8 @@ class _Draft:
 
 
 def _sentences(asked: Person, needed: Sequence[Person]) -> str:
-    """The chain in words: from the person asked for down to who is told of, and back with the numbers."""
+    """The chain in words: from the person asked for down to who is told of, and back with the numbers. Who has been counted is
+    recalled where needed again: each number then comes from one sentence, found by a name that was just written."""
     people = {person.name: person for person in needed}
     steps: list[str] = []
     counted: set[str] = set()
@@ -286,7 +291,9 @@ def _sentences(asked: Person, needed: Sequence[Person]) -> str:
         steps.append(f"{person.name} has {' '.join(_said(person))} .")
         if person.operation is not None:
             for part in person.operation:
-                if part in people and part not in counted:
+                if part in counted:
+                    steps.append(f"{part} has {people[part].value} .")
+                elif part in people:
                     count(people[part])
             numbers = [str(people[part].value) if part in people else part for part in person.operation]
             steps.append(f"{person.name} has {' '.join(numbers)} = {person.value} .")

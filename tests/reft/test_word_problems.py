@@ -79,16 +79,23 @@ def test_every_step_of_a_chain_is_right(worded: Splits) -> None:
         found: dict[str, int] = {}
         needs: dict[str, list[str]] = {}
         wanted = [problem.columns["asked"]]
+        recalled: list[str] = []
+        last = ""
         for step in chain.removesuffix(f" #### {problem.answer}").removesuffix(" .").split(" . "):
             name, said = step.split(" has ")
             assert name in wanted, "of somebody nobody has asked for"
             match said.split():
+                case [number] if name in found:
+                    assert found[name] == int(number)
+                    recalled.append(name)
                 case [number]:
                     assert f"{name} has {number} {problem.prompt.split()[-5]} ." in problem.prompt
                     found[name] = int(number)
                 case [left, sign, right, "=", result]:
                     operands = [str(found.get(part, part)) for part in (needs[name][0], needs[name][2])]
                     assert [left, sign, right] == [operands[0], needs[name][1], operands[1]]
+                    if needs[name][2] in found:
+                        assert last == needs[name][2], "the second number is that of the sentence before"
                     assert eval(f"{left} {sign} {right}") == int(result)
                     found[name] = int(result)
                 case [left, sign, right]:
@@ -96,10 +103,13 @@ def test_every_step_of_a_chain_is_right(worded: Splits) -> None:
                     wanted += [left, right]
                 case _:
                     raise AssertionError(step)
+            last = name
+        uses = Counter(part for parts in needs.values() for part in parts if part in found)
+        assert Counter(recalled) == uses - Counter(set(uses)), "once for each further use"
         assert len(needs) == problem.columns["operations"]
         assert found[problem.columns["asked"]] == int(problem.answer)
         assert WORDS.read(problem, chain) == problem.answer
-        assert WORDS.trace(problem, chain) == Trace(True, 2 * len(needs) + len(found) - len(needs), 0)
+        assert WORDS.trace(problem, chain) == Trace(True, len(needs) + len(found) + len(recalled), 0)
 
 
 def test_both_chains_and_the_graph_agree(worded: Splits, programmed: Splits) -> None:
@@ -185,6 +195,10 @@ PROBLEM = Problem("", "", "4", {"asked": "Ann", "said": SAID, "values": {"Mia": 
         ("Sam has 4 + 3 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Tom has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 2, 1)),
         ("Ann has 4 . #### 4", "4", Trace(True, 1, 1)),
+        ("Sam has 5 + 2 = 7 . Sam has 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 3, 0)),
+        ("Sam has 5 + 2 = 7 . Sam has 5 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 3, 1)),
+        ("Sam has 5 + 2 = 8 . Sam has 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 3, 2)),
+        ("Sam has 7 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4", "4", Trace(True, 3, 1)),
         ("Ann has 3 + 1 = 4 . #### 4", "4", Trace(True, 1, 1)),
         ("Ann has 4 / 0 = 4 . #### 4", "4", Trace(True, 1, 1)),
         ("Ann has 7 - 3 = 4 . Sam has 5 + 2 = 7 . #### 4", "4", Trace(False, 2, 0)),
