@@ -15,6 +15,7 @@ import random
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from reft.errors import ConfigError
 from reft.tasks import Demonstration, Hint, SplitName, Splits, Trace, split_of
@@ -37,6 +38,9 @@ class SignedSum:
     """Probability that a demonstration stops after a wrong try; 0 to 1."""
     patient_share: float = 0.05
     """Share of demonstrations that never give up, so that late positions are seen too; 0 to 1."""
+    order: Literal["random", "counting"] = "random"
+    """How demonstrations come from one try to the next: at random, none again, or as binary numbers count (+ is 0), from one at
+    random. To count, a policy need look at the last try alone, and not keep in mind which ones it has had."""
     hint_share: float = 0.0
     """Share of demonstrations of hinted prompts, whose tries keep to the hint; 0 to 1. Without any, hints say nothing to the
     policy."""
@@ -153,7 +157,11 @@ class SignedSum:
         """A search among `leaves`, which may give up."""
         digits, target = problem.columns["digits"], int(problem.answer)
         patient = generator.random() < self.patient_share
-        generator.shuffle(leaves)
+        if self.order == "random":
+            generator.shuffle(leaves)
+        else:
+            start = generator.randrange(len(leaves))
+            leaves = leaves[start:] + leaves[:start]
         words: list[str] = []
         for signs in leaves[: self.tries]:
             sums = _sums(digits, signs)

@@ -10,7 +10,8 @@ from reft.tasks.word_problems import WordProblems
 from rewards.equal import Checker
 
 TASKS = [
-    SignedSum(), SignedSum(operands=5, problems_size=3000), RunningTotal(train_size=2000), RunningTotal(operators="+"),
+    SignedSum(), SignedSum(operands=5, problems_size=3000), SignedSum(order="counting", hint_share=0.3),
+    RunningTotal(train_size=2000), RunningTotal(operators="+"),
     WordProblems(train_size=2000), WordProblems(style="p-cot", operations=(1, 8), distractors=4, train_size=2000),
 ]  # fmt: skip
 
@@ -111,6 +112,21 @@ def test_impatience_makes_chains_short() -> None:
     assert (
         max(SignedSum().trace(demo.problem, demo.chain).tries for demo in SignedSum(tries=2).demonstrations([PROBLEM], 0)) <= 2
     )
+
+
+def test_tries_count_from_anywhere() -> None:
+    """Of four digits: whatever the first try, the next adds one to its signs read as a number, and wraps round."""
+    task = SignedSum(operands=4, tries=8, give_up=0.0, order="counting")
+    firsts, longest = set(), 0
+    for demo in task.demonstrations(task.splits().train, 0)[:500]:
+        words = demo.chain.split()
+        signs = "".join(word for word in words if word in ("+", "-")).replace("+", "0").replace("-", "1")
+        numbers = [int(signs[at : at + 3], 2) for at in range(0, len(signs), 3)]
+        assert numbers == [(numbers[0] + step) % 8 for step in range(len(numbers))]
+        assert words.count("ok") == 1, "all eight tries find what there is to find"
+        firsts.add(numbers[0])
+        longest = max(longest, len(numbers))
+    assert (firsts, longest) == (set(range(8)), 8)
 
 
 def test_running_total_by_hand() -> None:
