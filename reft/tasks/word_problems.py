@@ -32,25 +32,9 @@ NAMES = (
 )  # fmt: skip
 THINGS = ("apples", "books", "cards", "coins", "hats", "keys", "nuts", "pens", "plums", "shells", "stamps", "toys")
 SAID = (
-    "has",
-    "more",
-    "fewer",
-    "than",
-    "half",
-    "double",
-    "triple",
-    "quadruple",
-    "all",
-    "the",
-    "of",
-    "and",
-    "How",
-    "many",
-    "does",
-    "have",
-    ".",
-    "?",
-)
+    "has", "more", "fewer", "than", "half", "double", "triple", "quadruple", "all", "the", "of", "and",
+    "How", "many", "does", "have", ".", "?",
+)  # fmt: skip
 OPENING = "def solution ( ) :"
 OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
@@ -183,7 +167,11 @@ class WordProblems:
                 wrong += 1
             elif "=" in step:
                 counted.add(name)
-        return Trace(closing.strip() == end and ends and len(steps) == len(found) > 0, len(steps), wrong)
+        return Trace(
+            well_formed=closing.strip() == end and ends and len(steps) == len(found) > 0,
+            steps=len(steps),
+            wrong_steps=wrong,
+        )
 
     def _problem(self, operations: int, generator: random.Random) -> Problem:
         asked = None

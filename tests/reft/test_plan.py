@@ -21,7 +21,7 @@ def test_every_row_once_and_ranks_in_step(ranks: int, micro_batch: int, rows: in
 
 
 def test_a_rank_without_rows_gets_stand_ins() -> None:
-    (minibatch,) = plan(torch.arange(1), torch.ones(1), 1, 2, 4)
+    (minibatch,) = plan(torch.arange(1), torch.tensor([5]), 1, 2, 4)
     assert [[micro.real for micro in share] for share in minibatch.shares] == [[True], [False]]
 
 
