@@ -45,7 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
         if name in ("run", "warmup", "train", "compare", "check"):
             optional = "?" if name == "check" else None
             command.add_argument("config", nargs=optional, help="a YAML file, or the name of a shipped config")
-            command.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. train.steps=20")
+            command.add_argument(
+                "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. train.steps=20"
+            )
         if name == "compare":
             command.add_argument("--methods", default="sft,star,rft,offline-st,online-st,reft", help=METHODS)
             command.add_argument("--budget", choices=("samples", "flops", "minutes"), default="samples", help=BUDGET)
@@ -54,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "eval":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
             command.add_argument(
-                "overrides", nargs="*", metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
+                "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
             )
             command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to evaluate on")
             command.add_argument("--vote", type=int, metavar="K", help="sample K chains a problem, and let their answers vote")

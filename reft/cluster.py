@@ -40,6 +40,9 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
     if address is None:
         # Workers import what this process imports, the user's own modules in the current folder included.
         os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        # A thread that spins while it waits for others keeps them from a core that they share with anybody else: with both of
+        # two cores in use, steps of a small model took ten times as long.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         cores = max(os.cpu_count() or 1, round(cpus + 0.5))  # ranks and workers take turns on the cores
         ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_store_bytes(), **quiet)
     else:

@@ -38,6 +38,9 @@ class Counter:
     def where(self) -> tuple[int, int, str, int]:
         return self.rank, self.world, os.environ["RANK"], os.getpid()
 
+    def variable(self, name: str) -> str | None:
+        return os.environ.get(name)
+
     def double(self, value: list[int]) -> list[int]:
         return [2 * self.rank, *value]
 
@@ -88,6 +91,10 @@ def test_all_are_called_and_answer_in_order(gang: RayGang) -> None:
     assert [place[:3] for place in places] == [(0, 2, "0"), (1, 2, "1")]
     assert len({place[3] for place in places} | {os.getpid()}) == 3, "each is a process of its own"
     assert gang.call("double", [7]) == [[0, 7], [2, 7]]
+
+
+def test_threads_that_wait_leave_the_core_to_others(gang: RayGang) -> None:
+    assert gang.call("variable", "OMP_WAIT_POLICY") == ["passive", "passive"]
 
 
 def test_progress_can_be_watched(gang: RayGang) -> None:
