@@ -2,7 +2,7 @@
 
 from reft.model import parameter_count
 from reft.prepare import Prepared
-from reft.warmup import Schedule, arrange, schedule, tokenize
+from reft.warmup import Schedule, arrange, row_length, schedule, tokenize
 
 STATE_BYTES = {"float32": 4 + 4 + 8, "bfloat16": 2 + 4 + 4 + 8}
 """Bytes a weight of the learner takes: the weight, its gradient, Adam's two moments, and a float32 master of a bfloat16 one."""
@@ -30,8 +30,9 @@ def arithmetic(prepared: Prepared) -> str:
     config = prepared.config
     lines = [headline(prepared), ""]
     if config.warmup.epochs:
-        corpus, dropped = tokenize(prepared.demonstrations, prepared.codec, prepared.context)
-        rows = arrange(corpus.lengths.tolist(), config.warmup, prepared.context)
+        longest = row_length(config.warmup, prepared.context)
+        corpus, dropped = tokenize(prepared.demonstrations, prepared.codec, longest)
+        rows = arrange(corpus.lengths.tolist(), config.warmup, longest)
         shape = schedule(config.warmup, len(rows), config.learner.ranks)
         lines += _warmup_lines(shape, len(corpus), dropped, prepared)
         lines.append(f"           {corpus.lengths.mean():.1f} tokens each, {int(corpus.lengths.max())} the longest")

@@ -220,24 +220,36 @@ def _flatten(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def annotated_defaults() -> str:
-    """All settings with their defaults as YAML, the docstring of each above it."""
+    """All settings with their defaults as YAML, the docstring of each above it; those of the algorithms and tasks, of which a
+    config names one, as comments."""
     lines = ["seed: 0  # every random number of the run follows from it", ""]
     for item in dataclasses.fields(Draft):
         if item.name in ("task", "algorithm", "rewards", "seed"):
             continue
         kind = typing.get_type_hints(Draft)[item.name]
         lines += [f"{item.name}:  # {inspect.getdoc(kind)}", *_annotated_fields(kind), ""]
+    for section, package in (("algorithm", "reft.algorithms"), ("task", "reft.tasks")):
+        for use in _names(package):
+            kind = _find_class(section, package, use)
+            lines += [f"# {section}:", *(f"# {line}" for line in (f"  use: {use}", *_annotated_fields(kind))), ""]
     return "\n".join(lines)
 
 
 def _annotated_fields(kind: type) -> list[str]:
     documented = field_docstrings(kind)
-    values = _plain(kind())
+    values = {item.name: _plain(_default(item)) for item in dataclasses.fields(kind)}
     lines: list[str] = []
     for name, value in values.items():
         lines += [f"  # {line}".rstrip() for line in documented.get(name, "").splitlines()]
         lines.append(f"  {name}: {json.dumps(value)}")
     return lines
+
+
+def _default(item: dataclasses.Field[Any]) -> Any:
+    """A field's default; None where it has none and must be written."""
+    if item.default_factory is not dataclasses.MISSING:
+        return item.default_factory()
+    return None if item.default is dataclasses.MISSING else item.default
 
 
 def field_docstrings(kind: type) -> dict[str, str]:

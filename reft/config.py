@@ -57,14 +57,18 @@ class ImitationConfig:
     group_by_length: bool = False
     """Whether a batch holds chains of about the same length, which saves padding, instead of random ones."""
     packing: bool = False
-    """Whether a row of a batch is as many chains as fit into the model's context (STaR's code), none seeing the others;
+    """Whether a row of a batch is as many chains as fit into `pack_to` tokens (STaR's code), none seeing the others;
     batch_size and micro_batch then count rows."""
+    pack_to: int | None = None
+    """Tokens of a packed row (STaR's code: 2048), and so the longest chain; null means the model's context."""
     lr: float = 1e-5
     """Peak learning rate (ReFT: 1e-5)."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """Shape of the learning rate after its rise."""
     warmup_share: float = 0.1
     """Share of the schedule over which the learning rate rises (ReFT: 0.1); 0 to 1."""
+    warmup_steps: int | None = None
+    """Optimizer steps over which it rises, in place of a share (STaR's code: 100), though the training end before."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     weight_decay: float = 0.0

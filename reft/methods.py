@@ -74,7 +74,11 @@ def _offline_st(settings: Settings, chains: int, inputs: Inputs) -> dict[str, An
 def _online_st(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
     train = settings["train"]
     steps = max(1, round(chains / (train["prompts"] * train["samples_per_prompt"])))
-    return {**settings, "train": {**train, "steps": steps}, "algorithm": {"use": "online_st"}}
+    no_critic = {
+        "model": {**settings["model"], "critic": "shared"},
+        "learner": {**settings["learner"], "critic_warmup": 0},
+    }
+    return {**settings, **no_critic, "train": {**train, "steps": steps}, "algorithm": {"use": "online_st"}}
 
 
 def _reft(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def prepare(composed: Composed) -> Prepared:
     if model_config is None:
         model_config = fresh_config(config.model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
     context = int(model_config.max_position_embeddings)
-    fitting, too_long = _fit(splits, Codec(tokenizer), context, config.sampling.max_tokens)
+    fitting, too_long = _fit(config, splits, Codec(tokenizer), context)
     unreadable = sum(not is_readable(problem.answer) for problems in vars(fitting).values() for problem in problems)
     try_rewards(config, (demonstrations or [Demonstration(fitting.train[0], "")])[0])
     cuttable = None
@@ -122,12 +122,14 @@ def _check_devices(config: Config) -> None:
             raise ConfigError(f"{key} asks for {count:g} GPUs and this machine has {there}; set {key}=0 or use a cluster")
 
 
-def _fit(splits: Splits, codec: Codec, context: int, max_tokens: int) -> tuple[Splits, int]:
-    """The problems whose prompt leaves room for the longest chain. A prompt is never cut."""
+def _fit(config: Config, splits: Splits, codec: Codec, context: int) -> tuple[Splits, int]:
+    """The problems whose prompt, with a hint where it may get one, leaves room for the longest chain. A prompt is never cut."""
     kept: dict[str, list[Problem]] = {}
-    dropped = 0
+    dropped, max_tokens = 0, config.sampling.max_tokens
     for name, problems in vars(splits).items():
-        lengths = map(len, codec.prompts([problem.prompt for problem in problems]))
+        hinted = name == "train" and config.self_training.rounds and config.self_training.rationalize
+        prompts = [config.task.hinted(problem).prompt if hinted else problem.prompt for problem in problems]
+        lengths = map(len, codec.prompts(prompts))
         fits = [problem for problem, length in zip(problems, lengths, strict=True) if 0 < length <= context - max_tokens]
         if not fits:
             raise RunError(

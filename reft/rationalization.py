@@ -1,6 +1,5 @@
 """STaR's rationalization: chains that were written with a hint of the answer, told of as if they had been written without."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,13 +9,27 @@ from rollout.types import Problem, Sample
 
 
 def check_hints(problems: Sequence[Problem], hints: Mapping[str, Hint]) -> None:
-    """Raise `RunError` if a hint, by the problems' ids, stands in the prompt that should be without."""
+    """Raise `RunError` if a hint, by the problems' ids, stands in the prompt that should be without; or not in its own, since
+    then no chain that quotes it would be known."""
     for problem in problems:
-        if _holds(problem.prompt, hints[problem.id]):
+        hint = hints[problem.id]
+        if hint.stands_in(problem.prompt):
             raise RunError(
-                f"the hint {hints[problem.id].text!r} of problem {problem.id!r} leaks: its prompt without a hint holds it too; "
+                f"the hint {hint.text!r} of problem {problem.id!r} leaks: its prompt without a hint holds it too; "
                 "mend the task's `hinted`"
             )
+        if not hint.text.strip() or not hint.stands_in(hint.prompt):
+            raise RunError(
+                f"the hint {hint.text!r} of problem {problem.id!r} does not stand in the prompt that it belongs to, so that a "
+                "chain that quotes it would not be known; mend the task's `hinted`"
+            )
+
+
+def check_stored(samples: Sequence[Sample], hints: Mapping[str, Hint]) -> None:
+    """Raise `RunError` if a sample that is to be imitated holds the hint of its problem, in its prompt or in its chain."""
+    for sample in samples:
+        if hints[sample.problem.id].stands_in(f"{sample.problem.prompt}\n{sample.completion.text}"):
+            raise RunError(f"a chain of problem {sample.problem.id!r} that is to be kept holds its hint; nothing was kept")
 
 
 def without_hints(
@@ -31,15 +44,6 @@ def without_hints(
     """
     plain = {problem.id: problem for problem in problems}
     return [
-        (replace(sample, problem=plain[sample.problem.id]), _holds(sample.completion.text, hints[sample.problem.id]))
+        (replace(sample, problem=plain[sample.problem.id]), hints[sample.problem.id].stands_in(sample.completion.text))
         for sample in samples
     ]
-
-
-def _holds(text: str, hint: Hint) -> bool:
-    """Whether the hint's words stand in a text one behind the other, whatever their case and what is between them."""
-    return f" {_words(hint.text)} " in f" {_words(text)} "
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"\w+|[^\w\s.,;:()'\"]", text.lower()))

@@ -18,17 +18,17 @@ import itertools
 import json
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
 from reft.journal import selection_note
-from reft.rationalization import check_hints, without_hints
+from reft.rationalization import check_hints, check_stored, without_hints
 from reft.run import round_name
 from reft.selection import keep, right_and_whole
 from reft.session import Session, imitate
-from reft.tasks import Demonstration
+from reft.tasks import Demonstration, Hint
 from reft.train import Stream
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
@@ -99,19 +99,22 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
         session.publish(_previous(session, number))
     with run.phase(PHASE):
         samples = _draw(session, problems, number, "sample")
-        hinted = _rationalize(session, problems, samples, number)
+        hints = _hints(session, problems, samples, number)
+        hinted = _rationalize(session, problems, hints, number)
     kept = keep(samples, settings.distinct, settings.cap, settings.least_distance)
     quoted = [sample for sample, quotes in hinted if quotes]
     rationalized = keep(
         [sample for sample, quotes in hinted if not quotes], settings.distinct, settings.cap, settings.least_distance
     )
+    check_stored(rationalized, hints)
     counts = _counts(problems, samples, kept, [sample for sample, _ in hinted], rationalized)
     counts["round/quoted"] = len(quoted)
     if not kept and not rationalized:
         share = sum(map(right_and_whole, samples)) / len(samples)
         raise RunError(
             f"round {number}: {share:.3f} of {len(samples)} sampled chains are right and whole, so there is nothing to "
-            "imitate; raise warmup.epochs, self_training.samples_per_prompt or sampling.max_tokens (with a new run.dir)"
+            f"imitate{_lost(quoted)}; raise warmup.epochs, self_training.samples_per_prompt or sampling.max_tokens (with a new "
+            "run.dir)"
         )
     wrong = [sample for sample in samples if sample.verdict.outcome in ("different", "no_answer")]  # undecided is neither
     for kind, rows in (("kept", kept), ("rationalized", rationalized), ("wrong", wrong)):
@@ -132,17 +135,27 @@ def _problems(session: Session, settings: SelfTrainingConfig, number: int) -> li
     return list(found.values())[:size]
 
 
-def _rationalize(
-    session: Session, problems: Sequence[Problem], samples: Sequence[Sample], number: int
-) -> list[tuple[Sample, bool]]:
-    """Samples of the problems that `samples` do not solve, drawn with a hint and told of without it; whether each quotes it."""
+def _lost(quoted: Sequence[Sample]) -> str:
+    right = sum(map(right_and_whole, quoted))
+    return f" ({right} more quote their hint, see task.hint)" if right else ""
+
+
+def _hints(session: Session, problems: Sequence[Problem], samples: Sequence[Sample], number: int) -> dict[str, Hint]:
+    """Hints, by problem, for a share of the problems that `samples` do not solve."""
     share = session.config.self_training.rationalize
     solved = {sample.problem.id for sample in samples if right_and_whole(sample)}
     generator = random.Random(derive_seed(session.config.seed, PHASE, number, "rationalize"))
     unsolved = [problem for problem in problems if problem.id not in solved and generator.random() < share]
+    return {problem.id: session.config.task.hinted(problem) for problem in unsolved}
+
+
+def _rationalize(
+    session: Session, problems: Sequence[Problem], hints: Mapping[str, Hint], number: int
+) -> list[tuple[Sample, bool]]:
+    """Samples of the problems that have a hint, drawn with it and told of without it; whether each quotes it."""
+    unsolved = [problem for problem in problems if problem.id in hints]
     if not unsolved:
         return []
-    hints = {problem.id: session.config.task.hinted(problem) for problem in unsolved}
     check_hints(unsolved, hints)
     told = [replace(problem, prompt=hints[problem.id].prompt) for problem in unsolved]
     return without_hints(_draw(session, told, number, "rationalize"), unsolved, hints)

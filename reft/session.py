@@ -15,7 +15,7 @@ from reft.progress import Display
 from reft.rollouts import publication, ray_pool
 from reft.run import FRESH, WARMUP, RunDirectory
 from reft.tasks import Demonstration
-from reft.warmup import ImitatorSettings, arrange, schedule, tokenize
+from reft.warmup import ImitatorSettings, arrange, row_length, schedule, tokenize
 from rollout.pool import Pool, RayPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import derive_seed
@@ -127,14 +127,15 @@ def imitate(
     Raises:
         DataError: if none of them fits into the model.
     """
-    settings, run, context = session.config, session.run, session.prepared.context
+    settings, run = session.config, session.run
+    longest = row_length(config, session.prepared.context)
     with run.phase("startup"):
-        corpus, dropped = tokenize(demonstrations, session.prepared.codec, context)
+        corpus, dropped = tokenize(demonstrations, session.prepared.codec, longest)
         if not len(corpus):
-            raise DataError(f"no demonstration fits into the model's {context} positions")
+            raise DataError(f"no demonstration fits into {longest} tokens, the model's positions or pack_to")
         if dropped:
-            session.display.note(f"left out {dropped} demonstrations that do not fit into {context} positions")
-        rows = arrange(corpus.lengths.tolist(), config, context)
+            session.display.note(f"left out {dropped} demonstrations that do not fit into {longest} tokens")
+        rows = arrange(corpus.lengths.tolist(), config, longest)
         shape = schedule(config, len(rows), settings.learner.ranks)
         target, scratch = run.checkpoint(f".{name}.0"), run.checkpoint(f".{name}-trainer")
         imitator = ImitatorSettings(

@@ -20,7 +20,7 @@ def arguments(settings: TrainerSettings, shape: Schedule) -> dict[str, Any]:
         "train_sampling_strategy": "group_by_length" if config.group_by_length else "random",
         "learning_rate": config.lr,
         "lr_scheduler_type": config.schedule if config.schedule != "constant" else "constant_with_warmup",
-        "warmup_steps": round(config.warmup_share * shape.horizon),
+        "warmup_steps": round(config.warmup_share * shape.horizon) if config.warmup_steps is None else config.warmup_steps,
         "adam_beta1": config.betas[0],
         "adam_beta2": config.betas[1],
         "weight_decay": config.weight_decay,

@@ -6,25 +6,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
-from reft.config import Config
+from reft.config import Config, ImitationConfig
 from reft.errors import ConfigError
 from reft.tasks import HintedTask
 
+IMITATIONS = ("warmup", "self_training", "rerank")
+"""Sections that hold the settings of an imitation."""
 AT_LEAST = {
     "model.layers": 1, "model.width": 1, "model.heads": 1, "model.context": 2, "model.vocabulary": 260,
-    "warmup.epochs": 0, "warmup.batch_size": 1, "warmup.micro_batch": 1, "warmup.lr": 0, "warmup.warmup_share": 0,
-    "warmup.weight_decay": 0, "warmup.grad_clip": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
+    **{f"{section}.{name}": least for section in IMITATIONS for name, least in (
+        ("batch_size", 1), ("micro_batch", 1), ("pack_to", 1), ("lr", 0), ("warmup_share", 0), ("warmup_steps", 0),
+        ("weight_decay", 0), ("grad_clip", 0),
+    )},
+    "warmup.epochs": 0, "sampling.max_tokens": 1, "train.steps": 0, "train.prompts": 1,
     "train.samples_per_prompt": 1, "train.rounds": 1, "train.eval_every": 1, "train.save_every": 1, "train.samples_logged": 0,
     "curriculum.stages": 0, "curriculum.share": 0,
     **{f"self_training.{name}": least for name, least in (
         ("rounds", 0), ("prompts", 1), ("samples_per_prompt", 0), ("rationalize", 0), ("cap", 1),
-        ("growth", 1), ("patience", 0), ("batch_size", 1), ("micro_batch", 1), ("lr", 0),
-        ("warmup_share", 0), ("weight_decay", 0), ("grad_clip", 0),
+        ("growth", 1), ("patience", 0),
     )},
-    **{f"rerank.{name}": least for name, least in (
-        ("samples_per_prompt", 1), ("prompts", 1), ("batch_size", 1), ("micro_batch", 1), ("lr", 0), ("warmup_share", 0),
-        ("weight_decay", 0), ("grad_clip", 0),
-    )},
+    "rerank.samples_per_prompt": 1, "rerank.prompts": 1,
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
@@ -34,9 +35,9 @@ AT_LEAST = {
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
 }  # fmt: skip
 AT_MOST = {
-    "warmup.warmup_share": 1, "warmup.ready_at": 1, "learner.gpus": 1, "curriculum.share": 1,
-    "rerank.warmup_share": 1,
-    **{f"self_training.{name}": 1 for name in ("warmup_share", "rationalize", "least_distance")},
+    **{f"{section}.warmup_share": 1 for section in IMITATIONS},
+    "warmup.ready_at": 1, "learner.gpus": 1, "curriculum.share": 1,
+    "self_training.rationalize": 1, "self_training.least_distance": 1,
 }  # fmt: skip
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
@@ -54,7 +55,7 @@ def validate(config: Config) -> None:
         _bound(config, key, lambda value, bound=bound: value <= bound, f"{bound} or less")
     for key, bound in ABOVE.items():
         _bound(config, key, lambda value, bound=bound: value > bound, f"more than {bound}")
-    for key in ("warmup.betas", "self_training.betas", "rerank.betas", "learner.betas"):
+    for key in (*(f"{section}.betas" for section in IMITATIONS), "learner.betas"):
         _bound(config, key, lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to below 1")
     _check_agreement(config)
     if not config.rewards:
@@ -71,9 +72,11 @@ def _check_agreement(config: Config) -> None:
     """Settings that must fit each other."""
     if config.model.path is None and config.model.width % config.model.heads:
         raise ConfigError(f"model.width={config.model.width} is no multiple of model.heads={config.model.heads}")
-    horizon = config.warmup.schedule_epochs
-    if horizon is not None and horizon < config.warmup.epochs:
-        raise ConfigError(f"warmup.schedule_epochs={horizon} is less than warmup.epochs={config.warmup.epochs}; raise it")
+    for section in IMITATIONS:
+        imitation: ImitationConfig = getattr(config, section)
+        horizon, epochs = imitation.schedule_epochs, imitation.epochs
+        if horizon is not None and horizon < epochs:
+            raise ConfigError(f"{section}.schedule_epochs={horizon} is less than {section}.epochs={epochs}; raise it")
     if config.warmup.batch_size % config.learner.ranks:
         raise ConfigError(
             f"warmup.batch_size={config.warmup.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
@@ -93,6 +96,7 @@ def _check_agreement(config: Config) -> None:
     if config.rerank.packing:
         raise ConfigError("rerank.packing=true is not to be had: a score belongs to a row; set it to false")
     _check_rounds(config)
+    _check_critic(config)
     if config.self_training.batch_size % config.learner.ranks:
         raise ConfigError(
             f"self_training.batch_size={config.self_training.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
@@ -102,6 +106,16 @@ def _check_agreement(config: Config) -> None:
             f"train.samples_per_prompt={config.train.samples_per_prompt} leaves nothing to compare a chain with; "
             f"this algorithm takes {config.algorithm.least_group} or more chains a problem"
         )
+
+
+def _check_critic(config: Config) -> None:
+    """Settings of the critic must leave the policy something to learn, and belong to an algorithm that has one."""
+    warmup, steps = config.learner.critic_warmup, config.train.steps
+    if steps and warmup >= steps:
+        raise ConfigError(f"learner.critic_warmup={warmup} of train.steps={steps} leaves none for the policy; lower it")
+    if not config.algorithm.has_critic and (warmup or config.model.critic == "separate"):
+        told = f"learner.critic_warmup={warmup}" if warmup else "model.critic=separate"
+        raise ConfigError(f"{told} is for an algorithm with a critic, and this one has none; leave it out")
 
 
 def _check_rounds(config: Config) -> None:

@@ -63,8 +63,13 @@ def as_samples(demonstrations: Sequence[Demonstration], codec: Codec, longest: i
     return samples
 
 
-def arrange(lengths: Sequence[int], config: ImitationConfig, context: int) -> list[list[int]]:
-    """The rows of batches: numbers of the chains in each, one a row, or packed, as many as fit into `context` tokens.
+def row_length(config: ImitationConfig, context: int) -> int:
+    """Tokens that a row of a batch may have, in a model of `context` positions."""
+    return min(config.pack_to or context, context) if config.packing else context
+
+
+def arrange(lengths: Sequence[int], config: ImitationConfig, longest: int) -> list[list[int]]:
+    """The rows of batches: numbers of the chains in each, one a row, or packed, as many as fit into `longest` tokens.
 
     Packing is best fit, longest first, as TRL's `pack_dataset` does it; here, since a run must know its steps before TRL is
     loaded.
@@ -75,9 +80,9 @@ def arrange(lengths: Sequence[int], config: ImitationConfig, context: int) -> li
     open_rows: dict[int, list[int]] = {}  # rows by the tokens that they have left
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):
         length = int(lengths[number])
-        left = next((left for left in range(length, context + 1) if open_rows.get(left)), None)
+        left = next((left for left in range(length, longest + 1) if open_rows.get(left)), None)
         if left is None:
-            row, left = len(rows), context
+            row, left = len(rows), longest
             rows.append([])
         else:
             row = open_rows[left].pop()

@@ -101,6 +101,10 @@ def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mappi
         if "solution" in filled:
             columns.setdefault("solution", columns["answer"])
         columns |= kwargs
+        if unknown := sorted(required - columns.keys()):
+            raise AdapterError(
+                f"it takes {', '.join(unknown)}, which no column of the problems is called; set it among the reward's kwargs"
+            )
         if messages is not None:
             return _finish(function(**(_conversational(columns) if messages else columns)))
         try:

@@ -14,6 +14,7 @@ and the problem's other columns. Take what is needed and `**columns` for the res
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 
@@ -38,13 +39,17 @@ def reft_exact(
     """ReFT's reward as its code computes it (mwp_ReFT train_rl_reft.py, 61-70 and 297-316), to repeat its numbers, no better:
     what stands behind the last `trigger`, or the whole chain where there is none, is read by Python's float, so that 1,000 is
     no answer and nan is one; 1 within 0.01 of the known answer, 0.1 else. With `programs` (P-CoT) it is what the program
-    returned, which is never nan here. With `choices` (MathQA) texts are compared without case and quotes, and anything is an
-    answer, no result too. `correct` with checker.tolerance=0.01 is its repaired form.
+    returned, which may be a Fraction, and is never nan or True here. With `choices` (MathQA) texts are compared without case
+    and quotes, and anything is an answer, no result too. `correct` with checker.tolerance=0.01 is its repaired form.
 
     Raises:
         ValueError: if a known answer is no number, without `choices`.
     """
-    given = list(extracted) if programs else [completion.split(trigger)[-1].strip() for completion in completions]
+    given = (
+        [text and _as_float(text) for text in extracted]
+        if programs
+        else [completion.split(trigger)[-1].strip() for completion in completions]
+    )
     if choices:
         same: list[bool | None] = [_bare(str(text)) == _bare(known) for text, known in zip(given, answer, strict=True)]
     else:
@@ -58,6 +63,14 @@ def _is_near(text: str | None, known: float) -> bool | None:
         return None if text is None else abs(float(text) - known) <= 1e-2
     except ValueError:
         return None
+
+
+def _as_float(text: str) -> str:
+    """A fraction such as 1/2, which `float` takes as a value and not as a text."""
+    try:
+        return str(float(Fraction(text))) if "/" in text else text
+    except (ValueError, ZeroDivisionError, OverflowError):
+        return text
 
 
 def _known_number(text: str) -> float:
@@ -102,6 +115,9 @@ def cosine(
     paper's: right (2, 1), wrong (-10, 0), exceeded -10."""
     if longest < 1:
         raise ValueError(f"longest={longest} is out of range; choose 1 or more")
+    for name, pair in (("right", right), ("wrong", wrong)):
+        if len(pair) != 2:
+            raise ValueError(f"{name}={list(pair)} is no pair; write the values of the shortest chain and of the longest")
     rewards = []
     for ids, outcome in zip(completion_ids, verdict, strict=True):
         if exceeded is not None and len(ids) >= longest:

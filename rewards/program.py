@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from rewards.algebra.number import number
 from rewards.program_child import ENTRY, UNASKED, WALL
-from rewards.sandbox import Limits, Sandbox
+from rewards.sandbox import Limits, Outcome, Sandbox
 
 IMPORTS = ("math", "fractions", "decimal", "itertools", "functools", "collections", "datetime", "statistics")
 """Modules that a program may import. They are there without being imported, too, as ReFT's engine has it (python_engine.py)."""
@@ -108,10 +108,19 @@ class Programs:
         self.sandbox.close()
 
     def _run(self, program: Program) -> Result:
-        outcome = self.sandbox.call("rewards.program_child:run", program.source, self.imports, self.limits.seconds)
+        outcome = self._call(program.source)
         if outcome.status != "done":
-            return Result(None, outcome.reason)
+            # Not the program failed but what runs it. Where that was the program's doing, another one still runs.
+            outcome = self._call(program.source)
+            if outcome.status != "done":
+                trial = self._call(TRIAL)
+                if trial.status != "done" or trial.value[0] != TRIAL_RESULT:
+                    raise ProgramError(f"programs cannot be run here: {outcome.reason}")
+                return Result(None, outcome.reason)
         answer, reason = outcome.value
         if answer is not None and program.numeric and not (_NUMBER.fullmatch(answer) and number(answer) is not None):
             return Result(None, f"the program returned {answer[:40]!r}, which is no number")
         return Result(answer, reason[:LONGEST_REASON])
+
+    def _call(self, source: str) -> Outcome:
+        return self.sandbox.call("rewards.program_child:run", source, self.imports, self.limits.seconds)

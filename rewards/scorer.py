@@ -230,6 +230,8 @@ def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> li
             values = list(islice(values, count + 1))  # it may have no end; one too many is enough to tell
     except (RewardError, KeyboardInterrupt):
         raise
+    except AdapterError as error:
+        raise RewardError(f"rewards.{term.name}: {error}") from error
     except BaseException as error:  # a plug-in may fail in any way, also in a generator; the run must say which one did
         raise RewardError(f"rewards.{term.name} raised {_brief.repr(error)}") from error
     if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray):

@@ -53,7 +53,8 @@ PUBLISHED = {
     # ezelikman/STaR iteration_train.py, configs/iterative_base/base.json
     "star_gsm8k": {
         "self_training.samples_per_prompt": 1, "self_training.rationalize": 1.0, "self_training.start": "base",
-        "self_training.growth": 1.2, "self_training.packing": True, "self_training.batch_size": 8, "self_training.lr": 1e-6,
+        "self_training.growth": 1.2, "self_training.packing": True, "self_training.pack_to": 2048,
+        "self_training.batch_size": 8, "self_training.warmup_steps": 100, "self_training.lr": 1e-6,
         "self_training.schedule": "constant", "self_training.weight_decay": 0.0, "self_training.demonstrations": False,
     },
     "reft_gsm8k": REFT_7B,

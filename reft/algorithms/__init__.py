@@ -94,6 +94,11 @@ class Algorithm(Protocol):
         ...
 
     @property
+    def has_critic(self) -> bool:
+        """Whether it learns from values of states, so that settings of the critic mean something."""
+        ...
+
+    @property
     def imitates(self) -> bool:
         """Whether a step learns from the demonstrations of its problems as well."""
         ...

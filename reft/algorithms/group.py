@@ -67,6 +67,10 @@ class GroupAlgorithm:
         return 2
 
     @property
+    def has_critic(self) -> bool:
+        return False
+
+    @property
     def imitates(self) -> bool:
         return False
 

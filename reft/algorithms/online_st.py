@@ -46,6 +46,10 @@ class OnlineST:
         return 1
 
     @property
+    def has_critic(self) -> bool:
+        return False
+
+    @property
     def imitates(self) -> bool:
         return True
 

@@ -61,6 +61,10 @@ class ReFT:
         return 1
 
     @property
+    def has_critic(self) -> bool:
+        return True
+
+    @property
     def imitates(self) -> bool:
         return False
 

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
@@ -60,6 +61,14 @@ class Hint:
     """The whole prompt, with the hint."""
     text: str
     """The words of it that are the hint. No text that is kept may hold them."""
+
+    def stands_in(self, text: str) -> bool:
+        """Whether the hint's words stand in a text one behind the other, whatever their case and what is between them."""
+        return f" {_words(self.text)} " in f" {_words(text)} "
+
+
+def _words(text: str) -> str:
+    return " ".join(re.findall(r"\w+|[^\w\s.,;:()'\"]", text.lower()))
 
 
 @runtime_checkable

@@ -41,12 +41,14 @@ class RecordTask(ABC):
     """Template of the prompt."""
     opening: str = ""
     """Template of how every chain begins. It stands at the end of the prompt, so that the model goes on from there; `remove`
-    takes it off the solutions. ReFT's for programs: `def solution():`, the question as docstring (train_rl_reft.py:151-153)."""
+    takes it off the solutions. ReFT's for programs: `def solution():`, the question as docstring, and the end of the line
+    (train_rl_reft.py:151-153); one that ends in the indentation suits a tokenizer that loses spaces where a text begins."""
     closing: str = "\nTherefore, the answer is: {answer}"
     """Template of what ends a demonstration; the answer is read back from this form. Empty where the chain is a program."""
     hint: str = ""
     """Template of what follows the question where `self_training.rationalize` tells the answer beforehand, such as
-    ` (The answer is {answer}.)`; empty where nothing does."""
+    ` (Hint: it is {answer}.)`; empty where nothing does. By its words a chain that quotes it is known and left out, so they
+    must not be those of `closing`."""
     style: str = "reft"
     """How the answer is read from a chain: reft, hashes, boxed, strict, lenient, last_number; or program (P-CoT): the chain is
     a program, run in a sandbox (`programs`), and what its `solution()` returns is the answer."""
@@ -73,6 +75,11 @@ class RecordTask(ABC):
                 raise ConfigError(f"task.{name}={vars(self)[name]!r} has no {{{field}}}; add it")
         if self.hint and not ("{answer}" in self.hint and re.search(r"\w", self.hint.replace("{answer}", ""))):
             raise ConfigError(f"task.hint={self.hint!r} needs {{answer}} and words of its own, by which it is known again")
+        if self.hint and Hint("", self.hint).stands_in(self.closing):
+            raise ConfigError(
+                f"task.hint={self.hint!r} stands in task.closing={self.closing!r}, so that every chain would quote it; choose "
+                "other words, such as ' (Hint: it is {answer}.)'"
+            )
         if self.remove is not None:
             try:
                 re.compile(self.remove)
@@ -148,7 +155,12 @@ class RecordTask(ABC):
             raise DataError(
                 f"{name}: {DEFINITION} stands in task.opening and in the solution; set task.remove to its beginning"
             )
-        return text.strip() + self.closing.replace("{answer}", answer)
+        return _bare(text, opening) + self.closing.replace("{answer}", answer)
+
+
+def _bare(text: str, opening: str) -> str:
+    """A solution without space around it, but for the indentation of its first line where the opening ends with a line."""
+    return re.sub(r"\A(?:[ \t]*\n)+", "", text).rstrip() if opening.endswith("\n") else text.strip()
 
 
 def split_problems(train: list[Problem], dev: list[Problem] | None, test: list[Problem] | None) -> Splits:

@@ -74,6 +74,8 @@ class SignedSum:
 
     def hinted(self, problem: Problem) -> Hint:
         """The prompt with the second operand's sign in a solution, the first of them where both signs lead to one."""
+        if not self.hint_share:
+            raise ConfigError("task.hint_share=0 shows nobody what a hint is, nor is its word known then; raise it")
         text = f"{HINT} b {self._solutions(problem)[0][0]}"
         return Hint(f"{problem.prompt.removesuffix('?')}{text} ?", text)
 

@@ -40,6 +40,11 @@ def test_file_and_overrides(tmp_path: Path) -> None:
         ("sampling.temperature=0", r"sampling.temperature=0.0 is out of range; choose more than 0"),
         ("model.heads=7", r"model.width=128 is no multiple of model.heads=7"),
         ("warmup.schedule_epochs=1", r"warmup.schedule_epochs=1.0 is less"),
+        ("learner.critic_warmup=50", r"critic_warmup=50 of train.steps=50 leaves none for the policy"),
+        ("self_training.schedule_epochs=-3", r"self_training.schedule_epochs=-3.0 is less"),
+        ("rerank.schedule_epochs=0.5", r"rerank.schedule_epochs=0.5 is less"),
+        ("warmup.pack_to=0", r"warmup.pack_to=0 is out of range"),
+        ("rerank.warmup_steps=-1", r"rerank.warmup_steps=-1 is out of range"),
         ("warmup.ready_at=2", r"warmup.ready_at=2.0 is out of range"),
         ("task.operandz=3", r"task.operandz.*Did you mean: 'operands'"),
         ("task.operands=99", r"task.operands=99 is out of range"),
@@ -71,6 +76,20 @@ def test_a_chain_alone_has_nothing_to_be_compared_with(use: str) -> None:
     with pytest.raises(ConfigError, match=r"samples_per_prompt=1 leaves nothing to compare .* takes 2 or more"):
         compose("grpo_running_total", alone)
     compose("grpo_running_total", ["train.samples_per_prompt=1", "algorithm.use=reinforce_pp"])
+
+
+@pytest.mark.parametrize("setting", ["learner.critic_warmup=2", "model.critic=separate"])
+def test_what_is_for_a_critic_is_refused_without_one(setting: str) -> None:
+    with pytest.raises(ConfigError, match=f"{setting} is for an algorithm with a critic, and this one has none"):
+        compose("grpo_running_total", [setting])
+    compose("ppo_running_total", [setting])
+
+
+def test_dr_grpo_has_one_mean() -> None:
+    with pytest.raises(ConfigError, match=r"aggregation=token-mean is not Dr. GRPO's; .* scale_rewards=none"):
+        compose("grpo_running_total", ["algorithm.use=dr_grpo", "algorithm.aggregation=token-mean"])
+    mean = ["algorithm.aggregation=seq-mean-token-sum-norm", "algorithm.longest=40"]
+    compose("grpo_running_total", ["algorithm.use=dr_grpo", *mean])
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
@@ -137,6 +156,11 @@ def test_annotated_defaults_are_a_valid_config(tmp_path: Path) -> None:
     file = tmp_path / "defaults.yaml"
     file.write_text(text + "\ntask: {use: signed_sum}\n")
     assert compose(str(file)).config.train == sections.TrainConfig()
+    for block in ("# algorithm:\n#   use: grpo\n", "# task:\n#   use: signed_sum\n"):
+        assert block in text
+    grpo = text.partition("#   use: grpo\n")[2].partition("\n\n")[0]
+    assert "#   # Range above 1; null means `clip` (TRL: epsilon_high; DAPO: 0.28).\n#   clip_high: null\n" in grpo
+    assert all(line.startswith("# ") for line in grpo.splitlines())
 
 
 @pytest.mark.parametrize(

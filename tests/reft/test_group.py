@@ -36,6 +36,27 @@ def test_group_advantages_by_hand() -> None:
     assert ops.group_advantages(REWARDS, GROUPS, "batch").tolist() == pytest.approx([value / whole for value in plain])
 
 
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_grpo_divides_as_it_is_told(scale: ops.Scale) -> None:
+    batch, policy, _ = random_case(0)
+    batch = replace(batch, groups=GROUPS, rewards=REWARDS)
+    experience, _ = GRPO(scale_rewards=scale).credit(batch, policy)
+    expected = ops.group_advantages(REWARDS, GROUPS, scale)[:, None] * batch.action_mask
+    torch.testing.assert_close(experience.advantages, expected)
+
+
+def test_what_is_clipped_above_and_below_is_counted() -> None:
+    batch, policy, new = random_case(0)
+    mask = batch.action_mask
+    algorithm = GRPO(clip=0.2, clip_high=0.5)
+    experience, _ = algorithm.credit(replace(batch, groups=GROUPS), policy)
+    for ratio, clipped in ((0.7, True), (0.9, False), (1.3, False), (1.6, True)):
+        moved = replace(new, logprobs=policy.outputs.logprobs + torch.tensor(ratio).log() * mask)
+        loss = algorithm.loss(moved, experience)
+        assert int(loss.sums["policy/clip_fraction"]) == int(mask.sum()) * clipped
+        assert float(loss.highest["policy/ratio_deviation"]) == pytest.approx(abs(ratio - 1), rel=1e-5)
+
+
 def test_leave_one_out_by_hand() -> None:
     assert ops.leave_one_out(REWARDS, GROUPS).tolist() == pytest.approx([1.0, -0.5, -0.5, 0, 0, 0])
 

@@ -330,6 +330,47 @@ def test_an_update_ends_early_where_the_policy_has_moved_too_far(tiny_model) -> 
     assert steps(4 * mean) == 4
 
 
+def test_each_pass_deals_its_minibatches_anew(tiny_model) -> None:
+    learner = Learner(
+        LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(critic_warmup=0, epochs=3)
+    )
+    seen: list[list[int]] = []
+    call = learner.gang.call
+
+    def watched(method: str, *arguments: Any) -> list[Any]:
+        if method == "step":
+            seen.append(sorted(arguments[0].rows.tolist()))
+        return call(method, *arguments)
+
+    learner.gang.call = watched
+    for update in range(2):
+        learner.update(ALGORITHM.credit(sample_batch(tiny_model, update), learner)[0])
+    halves = [seen[at : at + 2] for at in range(0, 12, 2)]
+    assert all(sorted(first + second) == list(range(15)) for first, second in halves)
+    assert halves[0][0] == list(range(8)), "the first pass takes them as they come"
+    assert len({tuple(first) for first, _ in halves}) == 5, "the others shuffle, each update its own way"
+
+
+def test_metrics_are_means_over_the_tokens_of_all_steps(tiny_model) -> None:
+    learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape(critic_warmup=0))
+    records = []
+    call = learner.gang.call
+
+    def watched(method: str, *arguments: Any) -> list[Any]:
+        answers = call(method, *arguments)
+        if method == "step":
+            records.extend(answers)
+        return answers
+
+    learner.gang.call = watched
+    experience, _ = ALGORITHM.credit(sample_batch(tiny_model, 0), learner)
+    metrics = learner.update(experience)
+    tokens = sum(record.actions for record in records)
+    assert tokens == 2 * int(experience.batch.action_mask.sum()), "two passes"
+    assert metrics["policy/ratio"] == pytest.approx(sum(record.sums["policy/ratio"] for record in records) / tokens)
+    assert metrics["policy/ratio"] == pytest.approx(1, abs=0.1)
+
+
 def test_what_an_algorithm_remembers_is_saved(tiny_model, tmp_path) -> None:
     learner = Learner(LocalGang(partial(Rank, settings=settings(tiny_model, deepspeed=False))), shape())
     learner.memory["kl_coef"] = 0.125

@@ -103,6 +103,7 @@ def test_whiten_by_hand() -> None:
 
 def test_whiten_one_action_gives_no_signal_and_no_nan() -> None:
     assert whiten(torch.tensor([[5.0, 1.0]]), torch.tensor([[True, False]])).tolist() == [[0.0, 0.0]]
+    assert whiten(torch.tensor([[5.0, 5.0]]), torch.tensor([[True, True]])).tolist() == [[0.0, 0.0]], "all alike"
 
 
 @pytest.mark.parametrize(
@@ -162,15 +163,22 @@ def test_value_clip_table(value: float, old: float, target: float, loss: float, 
 def test_aggregations_by_hand() -> None:
     mask = torch.tensor([[True, True, True], [True, False, False], [False, False, False]])
     losses = torch.tensor([[1.0, 2.0, 3.0], [10.0, 99.0, 99.0], [99.0, 99.0, 99.0]])
-    for name, expected in (("token-mean", (1 + 2 + 3 + 10) / 4), ("seq-mean-token-mean", (2 + 10) / 2)):
-        weights, counts = aggregate(mask, name)
+    means = (
+        ("token-mean", (1 + 2 + 3 + 10) / 4),
+        ("seq-mean-token-mean", (2 + 10) / 2),
+        ("seq-mean-token-sum-norm", (6 / 8 + 10 / 8) / 2),
+    )
+    for name, expected in means:
+        weights, counts = aggregate(mask, name, longest=8)
+        assert torch.isfinite(weights).all()
+        assert counts[2] == 0, "a row without actions is none"
         torch.testing.assert_close(masked_sum(losses * weights, mask) / counts.sum(), torch.tensor(expected))
 
 
 def test_log_ratio_is_bounded() -> None:
-    ratio = log_ratio(torch.tensor([-1e4, 0.0, 1e4]), torch.zeros(3)).exp()
-    assert torch.isfinite(ratio).all()
-    assert ratio[1] == 1
+    apart = log_ratio(torch.tensor([-1e4, -15.0, 0.0, 15.0, 1e4]), torch.zeros(5))
+    assert apart.tolist() == [-20.0, -15.0, 0.0, 15.0, 20.0]
+    assert torch.isfinite(apart.exp()).all()
 
 
 def test_masked_sum_ignores_nan_outside() -> None:

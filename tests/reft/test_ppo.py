@@ -116,21 +116,76 @@ def test_the_end_of_a_cut_chain(truncation: str, algorithm: type) -> None:
         expected[[1, 3]] += policy.outputs.final_values[[1, 3]]
     mask = batch.action_mask
     torch.testing.assert_close(experience.returns[mask], expected[:, None].expand_as(mask)[mask])
+    torch.testing.assert_close(experience.advantages, ops.whiten((expected[:, None] - policy.outputs.values) * mask, mask))
 
 
-def test_cut_chains_may_be_left_out() -> None:
-    samples = [sample([1], [2]), sample([1], [2], finish="length"), sample([1], [2], None)]
-    assert len(PPO(truncation="mask").select(samples)) == 1
-    assert len(PPO(truncation="terminal").select(samples)) == 2
-    assert len(ReFT(truncation="bootstrap").select(samples)) == 2
+@pytest.mark.parametrize("algorithm", [PPO, ReFT])
+def test_the_divergence_lowers_the_reward(algorithm: type) -> None:
+    """At γ = λ = 1 a return is the reward less β Σ (log π - log π_ref) from there on, whatever its sign."""
+    batch, policy, _ = random_case(7)
+    mask = batch.action_mask
+    experience, metrics = algorithm(kl_coef=0.3, lam=1.0).credit(batch, policy)
+    apart = (policy.outputs.logprobs - policy.reference_logprobs) * mask
+    to_come = apart.flip(1).cumsum(1).flip(1)
+    torch.testing.assert_close(experience.returns[mask], (batch.rewards[:, None] - 0.3 * to_come)[mask])
+    assert metrics["kl/reference"] == pytest.approx(float(apart.sum() / len(batch))), "nats a chain"
+
+
+@pytest.mark.parametrize("algorithm", [PPO, ReFT])
+def test_policy_and_value_are_clipped_each_by_its_own_range(algorithm: type) -> None:
+    batch, policy, new = random_case(8)
+    settings = algorithm(clip=0.05, value_clip=0.4, vf_coef=0.7)
+    experience, _ = settings.credit(batch, policy)
+    ratio = (new.logprobs - policy.outputs.logprobs).exp()
+    losses = ops.clipped_surrogate(ratio, experience.advantages, 0.05)
+    values = ops.clipped_value_loss(new.values, policy.outputs.values * batch.action_mask, experience.returns, 0.4)
+    expected = ops.masked_sum((losses + 0.7 * values) * experience.weights, batch.action_mask)
+    torch.testing.assert_close(settings.loss(new, experience).total, expected)
+
+
+def test_metrics_of_targets_and_losses_by_hand() -> None:
+    batch, policy, new = random_case(9)
+    mask = batch.action_mask
+    sampler = torch.where(torch.arange(mask.shape[1]) % 2 == 0, 0.1, -0.1)  # which cancel, did their signs count
+    batch = replace(batch, sampler_logprobs=policy.outputs.logprobs + sampler)
+    settings = PPO(kl_coef=0.0, lam=1.0, clip=0.2, value_clip=0.3)
+    experience, metrics = settings.credit(batch, policy)
+    values, returns = policy.outputs.values[mask], experience.returns[mask]
+    assert metrics["sampler/logprob_gap_mean"] == pytest.approx(0.1, rel=1e-4)
+    assert metrics["value/mean"] == pytest.approx(float(values.mean()))
+    assert metrics["value/explained_variance"] == pytest.approx(float(1 - (returns - values).var() / returns.var()), rel=1e-4)
+    bare = returns - values
+    assert metrics["advantage/mean"] == pytest.approx(float(bare.mean()), rel=1e-4)
+    assert metrics["advantage/std"] == pytest.approx(float(bare.std(correction=0)), rel=1e-4)
+    lower = replace(new, logprobs=policy.outputs.logprobs + torch.log(torch.tensor(0.5)) * mask)  # every ratio is a half
+    loss = settings.loss(replace(lower, values=policy.outputs.values + 0.4), experience)
+    assert float(loss.highest["policy/ratio_deviation"]) == pytest.approx(0.5)
+    assert loss.sums["policy/clip_fraction"] == loss.sums["value/clip_fraction"] == mask.sum()
+    assert float(loss.sums["policy/ratio"]) == pytest.approx(0.5 * int(mask.sum()))
+    inside = settings.loss(replace(lower, logprobs=policy.outputs.logprobs, values=policy.outputs.values + 0.2), experience)
+    assert inside.sums["policy/clip_fraction"] == inside.sums["value/clip_fraction"] == 0
+
+
+@pytest.mark.parametrize("algorithm", [PPO, ReFT])
+def test_cut_chains_may_be_left_out(algorithm: type) -> None:
+    whole, cut, silent = sample([1], [2]), sample([1], [2], finish="length"), sample([1], [2], None)
+    chosen = algorithm(truncation="mask").select([cut, whole, silent, cut])
+    assert [id(kept) for kept in chosen] == [id(whole)]
+    for truncation in ("terminal", "bootstrap"):
+        assert len(algorithm(truncation=truncation).select([cut, whole, silent, cut])) == 3
 
 
 def test_published_defaults() -> None:
     """Of verl's PPO and of ReFT's code; a changed one would be another algorithm under the name."""
-    ppo, reft = PPO(), ReFT()
-    assert (ppo.clip, ppo.dual_clip, ppo.value_clip, ppo.gamma, ppo.aggregation) == (0.2, 3.0, 0.5, 1.0, "token-mean")
-    assert (reft.kl_coef, reft.gamma, reft.lam, reft.clip, reft.value_clip) == (0.05, 1.0, 0.95, 0.2, 0.2)
-    assert (reft.vf_coef, reft.epochs, reft.minibatches, reft.aggregation) == (5.0, 2, 1, "seq-mean-token-mean")
+    assert vars(PPO()) == {
+        "kl_coef": 0.01, "kl_target": None, "kl_horizon": 10_000, "gamma": 1.0, "lam": 0.95, "lam_value": 1.0, "clip": 0.2,
+        "dual_clip": 3.0, "value_clip": 0.5, "vf_coef": 0.5, "epochs": 1, "minibatches": 4, "stop_kl": 0.1,
+        "aggregation": "token-mean", "truncation": "terminal", "importance_cap": None,
+    }  # fmt: skip
+    assert vars(ReFT()) == {
+        "kl_coef": 0.05, "gamma": 1.0, "lam": 0.95, "clip": 0.2, "value_clip": 0.2, "vf_coef": 5.0, "epochs": 2,
+        "minibatches": 1, "aggregation": "seq-mean-token-mean", "truncation": "terminal", "stop_kl": None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reft.errors import ConfigError, RunError
-from reft.rationalization import check_hints, without_hints
+from reft.rationalization import check_hints, check_stored, without_hints
 from reft.tasks import Hint
 from reft.tasks.jsonl import Jsonl
 from reft.tasks.signed_sum import SignedSum, _problem
@@ -43,12 +43,29 @@ def test_case_and_punctuation_hide_no_hint(text: str, quotes: bool) -> None:
 def test_a_hint_that_is_in_the_plain_prompt_leaks(hint: Hint) -> None:
     with pytest.raises(RunError, match="of problem 'p' leaks"):
         check_hints([PLAIN], {"p": hint})
-    check_hints([PLAIN], {"p": Hint("x", "a 5 b 4")})
+    check_hints([PLAIN], {"p": Hint("x: a 5 b 4?", "a 5 b 4")})
+
+
+@pytest.mark.parametrize("text", ["", " ", "the sign is +"])
+def test_a_hint_that_no_chain_could_be_seen_to_quote_is_refused(text: str) -> None:
+    with pytest.raises(RunError, match="of problem 'p' does not stand in the prompt"):
+        check_hints([PLAIN], {"p": Hint("a 5 b 3 > 8 ? and a sign", text)})
+
+
+def test_nothing_with_a_hint_is_stored() -> None:
+    check_stored([replace(drawn("p", "b + 3 8 ok"), problem=PLAIN)], HINTS)
+    told = replace(PLAIN, prompt=HINTS["p"].prompt)
+    for chain, problem in (("so ! b + then", PLAIN), ("b + 3 8 ok", told)):
+        with pytest.raises(RunError, match="of problem 'p' that is to be kept holds its hint"):
+            check_stored([replace(drawn("p", chain), problem=problem)], HINTS)
 
 
 def test_the_sign_of_the_second_operand_is_a_hint() -> None:
-    assert SignedSum().hinted(_problem((5, 3, 4), 4)) == Hint("a 5 b 3 c 4 > 4 ! b + ?", "! b +")
-    assert SignedSum().hinted(_problem((5, 3, 4), 6)) == Hint("a 5 b 3 c 4 > 6 ! b - ?", "! b -")
+    task = SignedSum(hint_share=0.5)
+    assert task.hinted(_problem((5, 3, 4), 4)) == Hint("a 5 b 3 c 4 > 4 ! b + ?", "! b +")
+    assert task.hinted(_problem((5, 3, 4), 6)) == Hint("a 5 b 3 c 4 > 6 ! b - ?", "! b -")
+    with pytest.raises(ConfigError, match=r"task\.hint_share=0 shows nobody what a hint is"):
+        SignedSum().hinted(_problem((5, 3, 4), 4))
 
 
 def test_demonstrations_of_hinted_prompts_keep_to_the_hint() -> None:
@@ -74,6 +91,9 @@ def test_records_tell_the_answer_behind_the_question() -> None:
     assert hint == Hint("Question:\nHow many? (The answer is 12.)\nAnswer reasoning:\n", "(The answer is 12.)")
     with pytest.raises(ConfigError, match=r"task\.hint is empty"):
         Jsonl(train="x.jsonl").hinted(problem)
+    with pytest.raises(ConfigError, match=r"stands in task.closing=.* every chain would quote it"):
+        Jsonl(train="x.jsonl", hint=" (The answer is {answer}.)").validate()
+    Jsonl(train="x.jsonl", hint=" (Hint: it is {answer}.)").validate()
     for useless in (" hm", " ({answer})"):
         with pytest.raises(ConfigError, match=r"needs \{answer\} and words of its own"):
             Jsonl(train="x.jsonl", hint=useless).validate()

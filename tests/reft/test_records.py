@@ -105,7 +105,9 @@ def test_without_solutions_there_is_nothing_to_imitate(tmp_path: Path) -> None:
         task.demonstrations(problems, 0)
 
 
-def test_programs_go_on_from_their_opening(tmp_path: Path) -> None:
+@pytest.mark.parametrize("indentation", ["", "    "])
+def test_programs_go_on_from_their_opening(tmp_path: Path, indentation: str) -> None:
+    """From a line's end, as in ReFT's code, or from where the first statement stands."""
     record = {
         "question": " How many? ",
         "answer_cot": 'def solution():\n    """How  many?"""\n    apples = 3\n\n    return apples + 1',
@@ -113,7 +115,7 @@ def test_programs_go_on_from_their_opening(tmp_path: Path) -> None:
     }
     settings = {
         "train": write(tmp_path / "a", [record] * 3),
-        "opening": 'def solution():\n    """{question}"""\n    ',
+        "opening": 'def solution():\n    """{question}"""\n' + indentation,
         "closing": "",
         "style": "program",
         "numeric": True,
@@ -121,9 +123,10 @@ def test_programs_go_on_from_their_opening(tmp_path: Path) -> None:
     task = Jsonl(**settings, remove=r'\Adef solution\(\):\n    """(?s:.*?)"""\n')
     task.validate()
     problem = next(iter(task._problems("train") or []))
-    assert problem.prompt == 'Question:\nHow many?\nAnswer reasoning:\ndef solution():\n    """How many?"""\n    '
+    prompt = 'Question:\nHow many?\nAnswer reasoning:\ndef solution():\n    """How many?"""\n'
+    assert problem.prompt == prompt + indentation
     (demo,) = task.demonstrations([problem], 0)
-    assert demo.chain == "apples = 3\n\n    return apples + 1"
+    assert indentation + demo.chain == "    apples = 3\n\n    return apples + 1"
     source = 'def solution():\n    """How many?"""\n    apples = 3\n\n    return apples + 1'
     assert task.read(problem, demo.chain) == Program(source, numeric=True)
     assert task.read(problem, demo.chain + "\n\nQuestion:\nHow") == Program(source, numeric=True)

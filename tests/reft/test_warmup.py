@@ -15,7 +15,7 @@ from reft.model import make_fresh
 from reft.tasks import Demonstration
 from reft.tasks.signed_sum import SignedSum
 from reft.tokenizer import word_tokenizer
-from reft.warmup import Corpus, ImitatorSettings, arrange, schedule, tokenize
+from reft.warmup import Corpus, ImitatorSettings, arrange, row_length, schedule, tokenize
 from rollout.codec import Codec
 from rollout.types import Problem
 
@@ -110,6 +110,12 @@ def test_the_rate_is_laid_out_for_more_than_is_run(tiny_model: Path, tmp_path: P
     assert records[-1]["warmup/lr"] == pytest.approx(1e-3 * (1 - 15 / 64), rel=0.02)
 
 
+def test_the_rate_may_rise_over_so_many_steps(tiny_model: Path, tmp_path: Path) -> None:
+    corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
+    config = WarmupConfig(epochs=1, batch_size=8, lr=1e-3, schedule="constant", warmup_share=0.0, warmup_steps=100)
+    assert imitate(tiny_model, corpus, tmp_path, config)[-1]["warmup/lr"] == pytest.approx(1e-3 * 7 / 100)
+
+
 def test_a_warm_up_that_was_stopped_goes_on(tiny_model: Path, tmp_path: Path) -> None:
     corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
     imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=1.5, schedule_epochs=4, batch_size=8, lr=1e-3))
@@ -146,6 +152,13 @@ def test_batches_of_about_the_same_length_hold_less_padding_and_every_demonstrat
 def test_chains_are_packed_by_best_fit(lengths: list[int], context: int, rows: list[list[int]]) -> None:
     assert arrange(lengths, WarmupConfig(packing=True), context) == rows
     assert arrange(lengths, WarmupConfig(), context) == [[number] for number in range(len(lengths))]
+
+
+def test_a_packed_row_may_be_shorter_than_the_context() -> None:
+    assert row_length(WarmupConfig(packing=True, pack_to=2048), 32768) == 2048
+    assert row_length(WarmupConfig(packing=True, pack_to=2048), 1024) == 1024
+    assert row_length(WarmupConfig(packing=True), 1024) == 1024
+    assert row_length(WarmupConfig(pack_to=2048), 32768) == 32768, "one chain a row"
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

@@ -137,6 +137,14 @@ def test_with_a_deadline_the_values_are_the_same(name: str) -> None:
     assert [row.reward for row in score(confined)] == [float(text.endswith("4")) for text in COMPLETIONS]
 
 
+def test_a_setting_that_is_missing_is_named() -> None:
+    term = load_term("short", "cosine", 1.0, {})
+    with pytest.raises(
+        RewardError, match=r"rewards.short: it takes longest, which no column .* set it among the reward's kwargs"
+    ):
+        score([term], ["5"], ["5"])
+
+
 def test_what_is_neither_text_nor_messages_is_told() -> None:
     def third(completions, **columns):  # type: ignore[no-untyped-def]
         return [text["content"]["text"] for text in completions]

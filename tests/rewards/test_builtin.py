@@ -25,6 +25,8 @@ def test_cosine_by_hand() -> None:
     for longest in (0, -10):
         with pytest.raises(ValueError, match=f"longest={longest}"):
             cosine([], [], longest=longest)
+    with pytest.raises(ValueError, match=r"right=\[1\] is no pair"):
+        cosine([], [], longest=9, right=[1])
 
 
 def test_repetition_by_hand() -> None:
@@ -54,6 +56,8 @@ def test_the_paper_s_reward_traps_included(chain: str, known: str, reward: float
 def test_the_paper_s_reward_of_programs_is_for_what_they_return() -> None:
     found = ["5", "5.005", "6", "five", None]
     assert reft_exact(["return 5"] * 5, ["5.0"] * 5, found, programs=True) == [1.0, 1.0, 0.1, 0.0, 0.0]
+    assert reft_exact(["return x"] * 3, ["0.5"] * 3, ["1/2", "1/3", "1/0"], programs=True) == [1.0, 0.1, 0.0]
+    assert reft_exact(["1/2"], ["0.5"], [None]) == [0.0], "a text is read by float alone"
     assert reft_exact(["return 'b'"] * 3, ["b"] * 3, ["B", "a", None], programs=True, choices=True) == [1.0, 0.1, 0.1]
 
 

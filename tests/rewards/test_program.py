@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from rewards.algebra.scalar import Policy
 from rewards.equal import Checker
 from rewards.program import LONGEST_REASON, Program, ProgramError, Programs
 from rewards.program_child import LONGEST_RESULT
-from rewards.sandbox import Limits
+from rewards.sandbox import Limits, Outcome
 
 SECONDS = 0.5
 LIBRARIES = """
@@ -214,6 +215,43 @@ def test_many_at_once_in_order() -> None:
 def test_what_cannot_be_started_is_told() -> None:
     with pytest.raises(ProgramError, match="programs cannot be run here"):
         Programs(imports=["no_such_module"]).run([body("return 1")])
+
+
+def test_what_fails_around_a_program_is_not_held_against_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Programs(Limits(seconds=20, memory_bytes=1 << 28))
+    try:
+        assert made.run([body("return 1")])[0].answer == "1"
+        call, asked = made.sandbox.call, []
+
+        def flaky(function: str, source: str, *rest: Any) -> Outcome:
+            asked.append(source)
+            return Outcome("died", None, "it was killed") if len(asked) == 1 else call(function, source, *rest)
+
+        monkeypatch.setattr(made.sandbox, "call", flaky)
+        assert made.run([body("return 2")])[0].answer == "2", "asked again"
+        monkeypatch.setattr(made.sandbox, "call", lambda *rest: Outcome("timeout", None, "it was not there in time"))
+        with pytest.raises(ProgramError, match="programs cannot be run here: it was not there in time"):
+            made.run([body("return 3")])
+    finally:
+        monkeypatch.undo()
+        made.close()
+
+
+def test_a_program_that_ends_what_runs_it_is_one_bad_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Programs(Limits(seconds=20, memory_bytes=1 << 28))
+    try:
+        assert made.run([body("return 1")])[0].answer == "1"
+        call, bad = made.sandbox.call, body("return 13")
+
+        def cursed(function: str, source: str, *rest: Any) -> Outcome:
+            return Outcome("died", None, "it was killed") if source == bad.source else call(function, source, *rest)
+
+        monkeypatch.setattr(made.sandbox, "call", cursed)
+        results = made.run([body("return 2"), bad, body("return 3")])
+        assert [(result.answer, result.reason) for result in results] == [("2", ""), (None, "it was killed"), ("3", "")]
+    finally:
+        monkeypatch.undo()
+        made.close()
 
 
 def test_without_a_filter_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
