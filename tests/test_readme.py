@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from reft.cli import build_parser
-from reft.compose import compose, find_config
+from reft.compose import annotated_defaults, compose, find_config
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +30,24 @@ def test_commands_are_understood(line: str) -> None:
     options = build_parser().parse_args(shlex.split(line)[1:])
     if getattr(options, "config", None):
         compose(str(find_config(options.config)), options.overrides)
+
+
+def test_rewards_that_shape_length_are_there() -> None:
+    from rewards.scorer import load_term
+
+    (block,) = [block for block in blocks("yaml") if "use: overlong" in block]
+    for name, reward in yaml.safe_load(block)["rewards"].items():
+        term = load_term(name, reward["use"], reward.get("weight", 1.0), reward.get("kwargs", {}))
+        (value,) = term.function(prompts=["p"], completions=["c"], completion_ids=[[1] * 600], verdict=["equal"])
+        assert value == {"correct": 1.0, "overlong": -1.0, "repetition": -596 / 597, "cosine": 0.5}[name]
+
+
+def test_other_names_of_settings_are_of_settings_that_exist() -> None:
+    table = README.partition("| here | TRL | verl |")[2].partition("\n\n")[0]
+    names = {name for row in table.splitlines()[2:] for name in re.findall(r"`([\w.]+)`", row.split("|")[1])}
+    known = annotated_defaults()
+    assert len(names) > 15
+    assert not [name for name in names if f" {name.rpartition('.')[2]}: " not in known]
 
 
 def test_the_reward_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

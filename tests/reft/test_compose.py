@@ -86,7 +86,7 @@ def test_what_is_for_a_critic_is_refused_without_one(setting: str) -> None:
 
 
 def test_dr_grpo_has_one_mean() -> None:
-    with pytest.raises(ConfigError, match=r"aggregation=token-mean is not Dr. GRPO's; .* scale_rewards=none"):
+    with pytest.raises(ConfigError, match=r"aggregation=token-mean is not Dr. GRPO's; .*scale_rewards=none"):
         compose("grpo_running_total", ["algorithm.use=dr_grpo", "algorithm.aggregation=token-mean"])
     mean = ["algorithm.aggregation=seq-mean-token-sum-norm", "algorithm.longest=40"]
     compose("grpo_running_total", ["algorithm.use=dr_grpo", *mean])
