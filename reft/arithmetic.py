@@ -74,13 +74,17 @@ def _reinforce_lines(prepared: Prepared) -> list[str]:
 
 def _self_training_lines(prepared: Prepared) -> list[str]:
     config = prepared.config.self_training
-    problems = config.prompts or len(prepared.splits.train)
+    problems = min(config.prompts or len(prepared.splits.train), len(prepared.splits.train))
     chains = problems * config.samples_per_prompt
+    most = config.rounds * chains * (2 if config.rationalize else 1)
+    again = f", and as many again at most with a hint (of {config.rationalize:.0%} of what is not solved)"
+    grown = f", {config.growth:g} times as many each round" if config.growth > 1 else ""
     return [
         f"self-train {config.rounds} rounds × {problems:,} prompts × {config.samples_per_prompt} samples "
-        f"→ {config.rounds * chains:,} chains",
-        f"           at most {config.rounds * chains * prepared.config.sampling.max_tokens:,} tokens sampled",
-        f"           × {config.epochs:g} epochs of what is kept, {config.batch_size} a step, peak learning rate {config.lr:g}",
+        f"→ {config.rounds * chains:,} chains{again if config.rationalize else ''}",
+        f"           at most {most * prepared.config.sampling.max_tokens:,} tokens sampled",
+        f"           × {config.epochs:g} epochs of what is kept{grown}, {config.batch_size} a step, "
+        f"peak learning rate {config.lr:g}",
     ]
 
 

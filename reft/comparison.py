@@ -75,9 +75,13 @@ def compare(
     if read_summary(warm) is None and run_stages(prepared, warm, display, ("warmup",), 0.0) is None:
         return None
     results: dict[str, Result] = {}
+    plan: dict[str, int] = {}
     for method in sorted(methods, key=lambda method: method != "reft"):  # first, since it may set the budget
-        reference = results["reft"].spending if "reft" in results else None
-        chains = _chains(prepared, warm, method, budget, reference)
+        if method not in plan:
+            reference = results["reft"].spending if "reft" in results else None
+            known = methods if budget == "samples" or reference is not None else ["reft"]
+            plan = {method: _chains(prepared, warm, method, budget, reference) for method in known}  # an error of any comes now
+        chains = plan[method]
         display.note(f"\n{method}: {chains:,} chains")
         folder = method if method == "reft" else f"{method}-{budget}"  # reft is the same for all budgets
         result = _run_method(prepared, method, chains, directory, folder, display)

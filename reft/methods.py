@@ -8,9 +8,10 @@
     online-st   its online self-training: the loop, imitating the right chains and the demonstrations of each step
     reft        the config's own reinforcement
 
-Imitation has the warm-up's settings throughout. Rounds begin at the model before the warm-up, as published, where that has been
-pretrained. Fresh weights know nothing, so there STaR and ReST-EM begin at the warm-up; RFT and offline self-training, which see
-all demonstrations again, begin at the fresh weights all the same.
+Imitation has the warm-up's settings throughout, but for what the config's `self_training` says of lr, epochs and the like.
+Rounds begin at the model before the warm-up, as published, where that has been pretrained. Fresh weights know nothing, so there
+STaR and ReST-EM begin at the warm-up; RFT and offline self-training, which see all demonstrations again, begin at the fresh
+weights all the same.
 """
 
 import math
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from reft.config import SelfTrainingConfig
+from reft.config import ImitationConfig, SelfTrainingConfig
 
 Settings = Mapping[str, Any]
 Budget = Literal["samples", "flops", "minutes"]
@@ -97,10 +98,14 @@ METHODS: Mapping[str, Method] = {
 
 
 def _rounds(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run by rounds, whose imitation is the warm-up's unless `changed` says otherwise."""
+    """The settings of a run by rounds. Its imitation is the warm-up's, unless the config has other than default settings for
+    its own rounds' imitation, or `changed`, what the method is, says otherwise."""
     defaults = asdict(SelfTrainingConfig())
-    shared = {name: value for name, value in settings["warmup"].items() if name in defaults}
-    rounds = {**defaults, **shared, "schedule_epochs": None, **changed}
+    imitation = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(ImitationConfig()).items()}
+    shared = {name: settings["warmup"][name] for name in imitation}
+    written = settings["self_training"]
+    own = {name: written[name] for name, value in imitation.items() if written[name] != value}
+    rounds = {**defaults, **shared, "schedule_epochs": None, **own, **changed}
     # What belongs to the loop, or to rounds of the config's own, is no part of the method.
     curriculum = {**settings["curriculum"], "stages": 0}
     return {**settings, "train": {**settings["train"], "steps": 0}, "self_training": rounds, "curriculum": curriculum}

@@ -195,14 +195,17 @@ def _counts(
 
 
 def _demonstrations(session: Session, number: int) -> list[Demonstration]:
-    """What a round imitates: the chains that it kept, and the demonstrations where they belong to it."""
+    """What a round imitates: the chains that it kept, and the demonstrations where they belong to it, but for those that are
+    among the kept (as mwp_ReFT's train_sl_model.py has it)."""
     problems = {problem.id: problem for problem in session.prepared.splits.train}
     name, rows = round_name(number), []
     for kind in STORED if session.config.self_training.samples_per_prompt else ():
         with (session.run.path / "rounds" / f"{name}-{kind}.jsonl").open(encoding="utf-8", newline="\n") as file:
             rows += [json.loads(line) for line in file]
     shown = session.prepared.demonstrations if session.config.self_training.demonstrations else []
-    return [*(Demonstration(problems[kept["problem"]], kept["chain"]) for kept in rows), *shown]
+    kept = [Demonstration(problems[row["problem"]], row["chain"]) for row in rows]
+    there = {(demonstration.problem.id, demonstration.chain) for demonstration in kept}
+    return [*kept, *(demonstration for demonstration in shown if (demonstration.problem.id, demonstration.chain) not in there)]
 
 
 def source(session: Session, number: int) -> str:

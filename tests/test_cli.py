@@ -139,6 +139,14 @@ def test_check_prints_the_arithmetic(capsys) -> None:
     assert "config hash" in text
 
 
+def test_check_counts_what_rounds_may_sample(capsys) -> None:
+    assert main(["check", "star_signed_sum", "self_training.prompts=99999", "self_training.growth=1.2"]) == 0
+    text = capsys.readouterr().out
+    assert "3 rounds × 2,025 prompts × 4 samples → 24,300 chains, and as many again at most with a hint" in text
+    assert f"at most {2 * 24_300 * 55:,} tokens sampled" in text, "no more prompts than there are"
+    assert "× 4 epochs of what is kept, 1.2 times as many each round" in text
+
+
 def test_check_defaults_and_doctor(capsys) -> None:
     assert main(["check", "--defaults"]) == 0
     assert "temperature: 1.0" in capsys.readouterr().out

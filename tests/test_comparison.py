@@ -77,6 +77,14 @@ def test_a_second_command_starts_nothing_and_another_budget_only_what_differs(fo
     assert "holds a run with train.steps=2, not 3" in other.stderr
 
 
+def test_what_a_budget_does_not_pay_for_is_said_before_any_method_spends_it(folder: Path) -> None:
+    done = run(folder, "compare", "tiny.yaml", "run.dir=all", "--methods", "reft,rest-em,offline-st", "--budget", "flops")
+    assert done.returncode == 2
+    assert "--budget flops: offline-st imitates the demonstrations anew, which costs" in done.stderr
+    assert "rest-em:" not in done.stderr
+    assert not (folder / "all" / "rest-em-flops").exists()
+
+
 def test_a_wrong_method_is_one_line(folder: Path) -> None:
     done = run(folder, "compare", "tiny.yaml", "--methods", "sft,magic")
     assert done.returncode == 2

@@ -40,6 +40,14 @@ def test_imitation_is_the_warm_ups() -> None:
     assert config.self_training.batch_size == config.warmup.batch_size
 
 
+def test_imitation_may_have_settings_of_its_own() -> None:
+    own = ["self_training.lr=3e-4", "self_training.epochs=7", "self_training.betas=[0.8,0.9]"]
+    rounds = made("star", 12_800, "quickstart", *own).config.self_training
+    assert (rounds.lr, rounds.epochs, list(rounds.betas)) == (3e-4, 7, [0.8, 0.9])
+    assert rounds.batch_size == compose("quickstart").config.warmup.batch_size
+    assert made("sft", 3_200, "quickstart", *own).config.self_training.epochs == 0.2, "a budget's"
+
+
 def test_fresh_weights_are_nothing_to_go_back_to() -> None:
     assert made("star", 900).config.self_training.start == "warmup"
     assert made("star", 900, "quickstart", "model.path=some/model").config.self_training.start == "base"

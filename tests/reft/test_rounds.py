@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from reft import self_training
-from reft.compose import Composed, compose
+from reft.compose import Composed, compose, compose_settings
+from reft.errors import RunError
 from reft.prepare import Prepared, plain, prepare
 from reft.progress import Display
 from reft.run import RunDirectory
 from reft.self_training import _demonstrations, _do_round, _sample
 from reft.session import imitate
-from reft.tasks import Demonstration
+from reft.stages import _stream, assess_self_trained
+from reft.tasks import Demonstration, Hint
 from rollout.types import Problem, Sample
 from tests.reft.test_selection import drawn
 
@@ -48,13 +50,20 @@ def run(tmp_path: Path, composed: Composed) -> Iterator[RunDirectory]:
         yield run
 
 
-def session_of(prepared: Prepared, run: RunDirectory, chains: list[list[tuple[str, str, str]]]) -> Any:
-    """A session in which the first problem asked gets the first list of chains, and so on; with a hint, all get wrong ones."""
+def session_of(
+    prepared: Prepared, run: RunDirectory, chains: list[list[tuple[str, str, str]]], hinted: Any = lambda prompt: HINTED
+) -> Any:
+    """A session in which the first problem asked gets the first list of chains, and so on; with a hint, what `hinted` says to
+    the prompt, which is wrong unless told otherwise."""
     calls: list[list[str]] = []
+    temperatures: list[float] = []
+    published: list[str] = []
 
     def sample(problems: list[Problem], n: int, params: Any, seed: int, show: Any) -> list[Sample]:
         calls.append([problem.id for problem in problems])
-        made = chains if "!" not in problems[0].prompt else [[HINTED] * n] * len(problems)
+        temperatures.append(params.temperature)
+        told = "!" in problems[0].prompt
+        made = chains if not told else [[hinted(problem.prompt)] * n for problem in problems]
         return [
             replace(drawn(problem.id, *chain), problem=problem)
             for problem, own in zip(problems, made, strict=True)
@@ -63,8 +72,9 @@ def session_of(prepared: Prepared, run: RunDirectory, chains: list[list[tuple[st
 
     metrics = {"dev/greedy": 0.5, "dev/sampled": 0.5, "dev/tokens_per_chain": 2.0}
     return SimpleNamespace(
-        config=prepared.config, prepared=prepared, run=run, display=Display(), calls=calls, publish=lambda checkpoint: None,
-        start=lambda: "warm", source=lambda: "fresh", select=lambda pool: metrics, pool=lambda: SimpleNamespace(sample=sample),
+        config=prepared.config, prepared=prepared, run=run, display=Display(), calls=calls, publish=published.append,
+        temperatures=temperatures, published=published, start=lambda: "warm", source=lambda: "fresh",
+        select=lambda pool: metrics, pool=lambda: SimpleNamespace(sample=sample),
     )  # fmt: skip
 
 
@@ -95,6 +105,148 @@ def test_line_ends_within_a_chain_break_no_row(prepared: Prepared, run: RunDirec
     session = session_of(prepared, run, [[(f"one{end}two", "equal", "stop"), WRONG]] + [[WRONG, WRONG]] * 3)
     _sample(session, prepared.config.self_training, 1)
     assert [shown.chain for shown in _demonstrations(session, 1)] == [f"one{end}two"]
+
+
+def with_settings(prepared: Prepared, **changes: Any) -> Prepared:
+    """The same inputs with other settings of the rounds."""
+    settings = replace(prepared.config.self_training, **changes)
+    return replace(prepared, composed=replace(prepared.composed, config=replace(prepared.config, self_training=settings)))
+
+
+def test_each_round_samples_from_the_policy_before_it_at_its_own_temperature(prepared: Prepared, run: RunDirectory) -> None:
+    cold = with_settings(prepared, temperature=0.25)
+    for settings, temperature in ((prepared, prepared.config.sampling.temperature), (cold, 0.25)):
+        session = session_of(settings, run, [[RIGHT, RIGHT]] + [[WRONG, WRONG]] * 3)
+        for number in (1, 2, 3):
+            _sample(session, settings.config.self_training, number)
+        assert [Path(checkpoint).name for checkpoint in session.published] == ["warm", "round_001", "round_002"]
+        assert session.temperatures == [temperature] * 6, "three rounds, each with hints behind"
+
+
+def test_what_is_kept_of_a_problem_is_bounded_and_distinct(prepared: Prepared, run: RunDirectory) -> None:
+    near = [(f"one two three four {word}", "equal", "stop") for word in ("five", "six")]
+    far = ("quite another way to say it", "equal", "stop")
+    chains = [[*near, far]] + [[WRONG] * 3] * 3
+    by_edits = {"distinct": "edits"}
+    for changes, kept in (({}, 3), ({"cap": 2}, 2), (by_edits, 3), (by_edits | {"least_distance": 0.3}, 2)):  # a fifth is apart
+        settings = with_settings(prepared, samples_per_prompt=3, **changes)
+        _sample(session_of(settings, run, chains), settings.config.self_training, 1)
+        assert len(rows(run, "kept")) == kept, changes
+
+
+def test_chains_that_quote_their_hint_are_left_out_and_counted(prepared: Prepared, run: RunDirectory) -> None:
+    def hinted(prompt: str) -> tuple[str, str, str]:
+        quote = prompt[prompt.index("!") :].removesuffix(" ?")
+        return (f"since {quote} so a + b" if "! b +" in prompt else "b - 3 2 ok", "equal", "stop")
+
+    session = session_of(prepared, run, [[RIGHT, RIGHT]] + [[WRONG, WRONG]] * 3, hinted)
+    _sample(session, prepared.config.self_training, 1)
+    counts = run.read_json("rounds/round_001.json")
+    assert counts is not None
+    told = {
+        problem: "! b +" in prepared.config.task.hinted(known).prompt for problem, known in known_problems(prepared).items()
+    }
+    asked = session.calls[1]
+    assert counts["round/quoted"] == 2 * sum(told[problem] for problem in asked)
+    assert counts["round/rationalized"] == sum(not told[problem] for problem in asked), "both chains are alike"
+    assert not any("!" in chain for chain in rows(run, "rationalized"))
+
+
+def known_problems(prepared: Prepared) -> dict[str, Problem]:
+    return {problem.id: problem for problem in prepared.splits.train}
+
+
+def test_right_chains_that_all_quote_their_hint_are_told_of(prepared: Prepared, run: RunDirectory) -> None:
+    def hinted(prompt: str) -> tuple[str, str, str]:
+        return (prompt[prompt.index("!") :], "equal", "stop")
+
+    session = session_of(prepared, run, [[WRONG, WRONG]] * 4, hinted)
+    with pytest.raises(RunError, match=r"0.000 of 8 sampled chains .* nothing to imitate \(8 more quote their hint"):
+        _sample(session, prepared.config.self_training, 1)
+
+
+def test_a_hint_that_leaks_ends_the_round(prepared: Prepared, run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    leak = lambda task, problem: Hint(problem.prompt + " !", problem.prompt.split(" > ")[0])  # noqa: E731
+    monkeypatch.setattr(type(prepared.config.task), "hinted", leak)
+    with pytest.raises(RunError, match="leaks"):
+        _sample(session_of(prepared, run, [[RIGHT, WRONG]] + [[WRONG, WRONG]] * 3), prepared.config.self_training, 1)
+    assert not list((run.path / "rounds").glob("*")), "nothing is kept"
+
+
+def test_demonstrations_are_imitated_with_what_was_kept(
+    prepared: Prepared, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = with_settings(prepared, demonstrations=True)
+    for settings, shown in ((prepared, []), (both, list(prepared.demonstrations))):
+        session = session_of(settings, run, [[RIGHT, RIGHT]] + [[WRONG, WRONG]] * 3)
+        _sample(session, settings.config.self_training, 1)
+        found = _demonstrations(session, 1)
+        assert [found[0].chain, *found[1:]] == ["a", *shown]
+    known = next(shown for shown in both.demonstrations if shown.problem in both.splits.train)
+    monkeypatch.setattr(self_training, "_problems", lambda *_: [known.problem])
+    session = session_of(both, run, [[(known.chain, "equal", "stop")]])
+    _sample(session, both.config.self_training, 1)
+    found = _demonstrations(session, 1)
+    twice = [shown for shown in both.demonstrations if (shown.problem.id, shown.chain) == (known.problem.id, known.chain)]
+    assert len(found) == len(both.demonstrations) + 1 - len(twice), "one that was kept is not imitated as a demonstration too"
+
+
+@pytest.mark.parametrize(("patience", "done"), [(None, 5), (0, 3), (1, 4)])
+def test_patience_ends_the_rounds(
+    prepared: Prepared, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, patience: int | None, done: int
+) -> None:
+    """Accuracy rises to the second round and falls from there."""
+    settings = with_settings(prepared, rounds=5, patience=patience)
+    session = session_of(settings, run, [])
+    values = [0.1, 0.5, 0.4, 0.3, 0.2]
+
+    def note(session: Any, settings: Any, number: int) -> None:
+        run.log("self_training", number, {"dev/greedy": values[number - 1], "dev/sampled": values[number - 1]})
+
+    monkeypatch.setattr(self_training, "_do_round", note)
+    self_training.self_train(session)
+    assert len(run.rows("self_training")) == done
+
+
+@pytest.mark.parametrize(
+    ("start", "sources"), [("base", ["fresh"] * 3), ("warmup", ["warm"] * 3), ("previous", ["warm", "round_001", "round_002"])]
+)
+def test_each_round_imitates_from_where_it_should(
+    prepared: Prepared, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, start: str, sources: list[str]
+) -> None:
+    settings = with_settings(prepared, start=start)
+    found = []
+
+    def note(session: Any, config: Any, chains: Any, source: str, name: str, title: str) -> None:
+        found.append(Path(source).name)
+        run.checkpoint(name).mkdir()
+
+    monkeypatch.setattr(self_training, "imitate", note)
+    session = session_of(settings, run, [[RIGHT, RIGHT]] * 4)
+    for number in (1, 2, 3):
+        _do_round(session, settings.config.self_training, number)
+    assert found == sources
+
+
+def test_the_best_round_is_evaluated_on_test(prepared: Prepared, run: RunDirectory) -> None:
+    for number, value in enumerate((0.1, 0.5, 0.4), start=1):
+        run.log("self_training", number, {"dev/greedy": value, "dev/sampled": value})
+    session = session_of(prepared, run, [])
+    reported = []
+    session.report = lambda file, problems, name: reported.append((file, name))
+    session.test_problems = lambda: []
+    assess_self_trained(session)
+    assert [Path(checkpoint).name for checkpoint in session.published] == ["round_002"]
+    assert reported == [("self_trained", "test")]
+    assert run.state.best_step == 2
+
+
+@pytest.mark.parametrize("algorithm", ["online_st", "reft"])
+def test_only_what_imitates_is_given_demonstrations(algorithm: str, composed: Composed) -> None:
+    rest = {"train": {**composed.settings["train"], "steps": 3}, "self_training": {"rounds": 0}}
+    settings = compose_settings("loop", {**composed.settings, **rest, "algorithm": {"use": algorithm}})
+    shown = _stream(prepare(settings)).demonstrations
+    assert bool(shown) == (algorithm == "online_st")
 
 
 def test_a_growing_round_lays_its_learning_rate_out_for_as_much_more(
