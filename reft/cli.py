@@ -79,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 done, 2 a user's error, 130 interrupted."""
-    options = build_parser().parse_args(arguments)
+    options = _parse(arguments)
     resumes = options.command in RESUMING
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
@@ -92,6 +92,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         return _explain(error, resumes)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command's options. Settings may stand anywhere among them; argparse alone wants them in one place."""
+    parser = build_parser()
+    options, left = parser.parse_known_args(arguments)
+    settings = [word for word in left if "=" in word and not word.startswith("-")]
+    if unknown := [word for word in left if word not in settings or "overrides" not in options]:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if settings:
+        options.overrides = [*options.overrides, *settings]
+    return options
 
 
 def _dispatch(options: argparse.Namespace) -> int:

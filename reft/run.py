@@ -184,7 +184,9 @@ class RunDirectory:
 
             self._board = SummaryWriter(str(self.path / "tensorboard"))
         for name, value in metrics.items():
-            self._board.add_scalar(name, value, step)
+            # A round's imitation counts its steps from one, as the warm-up did: each has curves of its own.
+            tag = name.replace(f"{WARMUP}/", f"{phase}/", 1) if name.startswith(f"{WARMUP}/") else name
+            self._board.add_scalar(tag, value, step)
 
     def rows(self, phase: str) -> list[dict[str, Any]]:
         """The recorded metrics of a phase, oldest first."""

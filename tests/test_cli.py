@@ -139,6 +139,23 @@ def test_check_prints_the_arithmetic(capsys) -> None:
     assert "config hash" in text
 
 
+def test_settings_may_stand_anywhere(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    monkeypatch.setattr("reft.commands.evaluate", lambda *given: found.append(given) or 0)
+    assert main(["eval", "x", "seed=1", "--vote", "4", "evaluate.limit=5", "--rerank", "evaluate.samples=2"]) == 0
+    assert found == [(Path("x"), ["seed=1", "evaluate.limit=5", "evaluate.samples=2"], "test", 4, True)]
+    for wrong in (
+        ["eval", "x", "--votes", "4"],
+        ["eval", "x", "--vote", "4", "five"],
+        ["sample", "x", "a=b"],
+        ["doctor", "a=b"],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+        assert "unrecognized arguments: " in capsys.readouterr().err
+
+
 def test_check_counts_what_rounds_may_sample(capsys) -> None:
     assert main(["check", "star_signed_sum", "self_training.prompts=99999", "self_training.growth=1.2"]) == 0
     text = capsys.readouterr().out

@@ -78,6 +78,19 @@ def test_metrics_behind_the_checkpoint_are_forgotten(tmp_path: Path, composed) -
         assert sorted(path.stem for path in run.path.glob("samples/*.jsonl")) == ["step_000001", "step_000002"]
 
 
+def test_every_training_by_imitation_has_curves_of_its_own(tmp_path: Path, composed) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with RunDirectory(tmp_path / "run", composed) as run:
+        for phase, loss in (("warmup", 3.0), ("round_001", 2.0), ("round_002", 1.0)):
+            run.log(phase, 1, {"warmup/loss": loss})
+        run.log("reinforce", 1, {"kl/update": 0.5})
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    found = {tag: [event.value for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
+    assert found == {"warmup/loss": [3.0], "round_001/loss": [2.0], "round_002/loss": [1.0], "kl/update": [0.5]}
+    assert [row["warmup/loss"] for row in run.rows("round_001")] == [2.0], "in metrics.jsonl the phase tells them apart"
+
+
 def test_phases_share_wall_time(tmp_path: Path, composed) -> None:
     with RunDirectory(tmp_path / "run", composed) as run:
         with run.phase("reinforce"):
