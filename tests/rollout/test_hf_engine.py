@@ -19,12 +19,20 @@ WORDS = [*"abcdefgh", "?"]
 PROMPTS = ["a b ?", "c ?", "d e f g h ?"]
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "qwen2", "qwen3"])
+# Short convolutions see as far back as four words: padding in front of a prompt must be nothing to them.
+EXTRA = {
+    "lfm2": {
+        "layer_types": ["conv", "full_attention"], "conv_L_cache": 5, "intermediate_size": 32,
+        "block_auto_adjust_ff_dim": False,
+    }
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama", "qwen2", "qwen3", "lfm2"])
 def folder(request, tmp_path_factory):
     path = tmp_path_factory.mktemp(request.param) / "model"
-    make_fresh(
-        ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=64), word_tokenizer(WORDS, 64), 1, path
-    )
+    shape = ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=64, extra=EXTRA.get(request.param, {}))
+    make_fresh(shape, word_tokenizer(WORDS, 64), 1, path)
     return path
 
 
