@@ -18,6 +18,10 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from reft.config import RayConfig
 from reft.errors import RunError
 
+SPINS = "5000"
+"""Turns, some tens of microseconds, that a thread of torch waits for another before it sleeps; libgomp's default is
+milliseconds. One that spins keeps others from a core that they share with anybody else: beside one busy process on two cores,
+steps of a small model took twelve times as long. To sleep at once costs a quarter of the speed on an idle machine, this little."""
 CONNECT_SECONDS = 5.0
 """A cluster that is up answers a connection in milliseconds."""
 
@@ -40,9 +44,8 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
     if address is None:
         # Workers import what this process imports, the user's own modules in the current folder included.
         os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        # A thread that spins while it waits for others keeps them from a core that they share with anybody else: with both of
-        # two cores in use, steps of a small model took ten times as long.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        if "OMP_WAIT_POLICY" not in os.environ:
+            os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
         cores = max(os.cpu_count() or 1, round(cpus + 0.5))  # ranks and workers take turns on the cores
         ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_store_bytes(), **quiet)
     else:

@@ -94,7 +94,9 @@ def test_all_are_called_and_answer_in_order(gang: RayGang) -> None:
 
 
 def test_threads_that_wait_leave_the_core_to_others(gang: RayGang) -> None:
-    assert gang.call("variable", "OMP_WAIT_POLICY") == ["passive", "passive"]
+    policy = os.environ.get("OMP_WAIT_POLICY")
+    assert gang.call("variable", "OMP_WAIT_POLICY") == [policy] * 2, "one's own setting holds"
+    assert gang.call("variable", "GOMP_SPINCOUNT") == [os.environ.get("GOMP_SPINCOUNT") if policy else "5000"] * 2
 
 
 def test_progress_can_be_watched(gang: RayGang) -> None:
