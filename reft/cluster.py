@@ -21,7 +21,8 @@ from reft.errors import RunError
 SPINS = "5000"
 """Turns, some tens of microseconds, that a thread of torch waits for another before it sleeps; libgomp's default is
 milliseconds. One that spins keeps others from a core that they share with anybody else: beside one busy process on two cores,
-steps of a small model took twelve times as long. To sleep at once costs a quarter of the speed on an idle machine, this little."""
+steps of a small model took twelve times as long. To sleep at once costs a quarter of the speed on an idle machine, this little.
+"""
 CONNECT_SECONDS = 5.0
 """A cluster that is up answers a connection in milliseconds."""
 
