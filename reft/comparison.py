@@ -79,8 +79,9 @@ def compare(
     for method in sorted(methods, key=lambda method: method != "reft"):  # first, since it may set the budget
         if method not in plan:
             reference = results["reft"].spending if "reft" in results else None
-            known = methods if budget == "samples" or reference is not None else ["reft"]
-            plan = {method: _chains(prepared, warm, method, budget, reference) for method in known}  # an error of any comes now
+            # All the others at once, so that what the budget does not pay for is told before any of them spends it.
+            planned = ["reft"] if method == "reft" else methods
+            plan = {name: _chains(prepared, warm, name, budget, reference) for name in planned}
         chains = plan[method]
         display.note(f"\n{method}: {chains:,} chains")
         folder = method if method == "reft" else f"{method}-{budget}"  # reft is the same for all budgets

@@ -130,21 +130,6 @@ def test_patience_counts_from_the_first_of_equal_rounds() -> None:
     assert best_round(session, first=True) == 2  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("start", "sources"), [("base", ["fresh"] * 3), ("warmup", ["warm"] * 3), ("previous", ["warm", "round_001", "round_002"])]
-)
-def test_where_imitation_starts_from(start: str, sources: list[str]) -> None:
-    from reft.self_training import source
-
-    session = SimpleNamespace(
-        config=SimpleNamespace(self_training=SimpleNamespace(start=start)),
-        run=SimpleNamespace(checkpoint=Path),
-        source=lambda: "fresh",
-        start=lambda: "warm",
-    )
-    assert [Path(source(session, number)).name for number in (1, 2, 3)] == sources  # type: ignore[arg-type]
-
-
 def test_the_last_rounds_and_the_best_are_kept(tmp_path: Path) -> None:
     from reft.self_training import prune
 

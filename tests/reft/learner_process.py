@@ -11,7 +11,7 @@ import torch.distributed
 from reft.config import LearnerConfig, ModelConfig
 from reft.learner.driver import Learner
 from reft.learner.rank import Rank, RankSettings
-from tests.reft.test_learner import ALGORITHM, LEARNER, five_updates, shape
+from tests.reft.learners import ALGORITHM, LEARNER, five_updates, shape
 
 
 class CollectiveGang:

@@ -143,17 +143,11 @@ def test_chains_that_quote_their_hint_are_left_out_and_counted(prepared: Prepare
     _sample(session, prepared.config.self_training, 1)
     counts = run.read_json("rounds/round_001.json")
     assert counts is not None
-    told = {
-        problem: "! b +" in prepared.config.task.hinted(known).prompt for problem, known in known_problems(prepared).items()
-    }
+    told = {problem.id: "! b +" in prepared.config.task.hinted(problem).prompt for problem in prepared.splits.train}
     asked = session.calls[1]
     assert counts["round/quoted"] == 2 * sum(told[problem] for problem in asked)
     assert counts["round/rationalized"] == sum(not told[problem] for problem in asked), "both chains are alike"
     assert not any("!" in chain for chain in rows(run, "rationalized"))
-
-
-def known_problems(prepared: Prepared) -> dict[str, Problem]:
-    return {problem.id: problem for problem in prepared.splits.train}
 
 
 def test_right_chains_that_all_quote_their_hint_are_told_of(prepared: Prepared, run: RunDirectory) -> None:
