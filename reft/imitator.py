@@ -8,11 +8,13 @@ import numpy
 import torch
 from datasets import Dataset
 from transformers import PrinterCallback
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from reft.errors import RunError
+from reft.learner.zero import gathered, trainer_arguments
 from reft.model import load_causal_lm, load_tokenizer
 from reft.trainer import Log, arguments
 from reft.warmup import Corpus, ImitatorSettings, schedule
@@ -45,14 +47,18 @@ class Imitator:
     def run(self) -> None:
         """Imitate, then write the folder that `transformers` loads."""
         settings = self.settings
-        trainer = self.trainer()
-        scratch = Path(settings.scratch)
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(scratch)) if scratch.is_dir() else None)
-        if self.rank == 0:
+        try:
+            trainer = self.trainer()
+            scratch = Path(settings.scratch)
+            trainer.train(resume_from_checkpoint=get_last_checkpoint(str(scratch)) if scratch.is_dir() else None)
             trained = trainer.accelerator.unwrap_model(trainer.model)
-            trained.config.use_cache = True
-            trained.save_pretrained(settings.target)
-            load_tokenizer(settings.source).save_pretrained(settings.target)
+            with gathered(trained, settings.zero):
+                if self.rank == 0:
+                    trained.config.use_cache = True
+                    trained.save_pretrained(settings.target)
+                    load_tokenizer(settings.source).save_pretrained(settings.target)
+        finally:
+            unset_hf_deepspeed_config()  # or what this process loads next is divided as it is read
 
     def trainer(self) -> SFTTrainer:
         """TRL's trainer as the settings want it."""
@@ -77,9 +83,11 @@ class Imitator:
         return trainer
 
     def _arguments(self) -> SFTConfig:
+        settings = self.settings
+        divided = trainer_arguments(settings.zero, settings.bfloat16, settings.gpu) if settings.zero else {}
         saving = {"save_strategy": "steps", "save_steps": self.schedule.steps_per_epoch, "save_total_limit": 1}
         return SFTConfig(
-            **(arguments(self.settings, self.schedule) | saving),
+            **(arguments(settings, self.schedule) | saving | divided),
             max_length=None,  # `tokenize` has left out what is too long; nothing is cut
             dataset_kwargs={"skip_prepare_dataset": True},
         )

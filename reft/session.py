@@ -146,6 +146,7 @@ def imitate(
             rows=rows,
             config=config,
             ranks=settings.learner.ranks,
+            zero=settings.learner.zero,
             threads=settings.learner.threads,
             gpu=settings.learner.gpus > 0,
             bfloat16=settings.model.dtype == "bfloat16",

@@ -142,6 +142,8 @@ class TrainerSettings:
 class ImitatorSettings(TrainerSettings):
     """All that a warm-up process needs to know."""
 
+    zero: int
+    """DeepSpeed ZeRO stage: what is divided over the ranks. At 0 each holds all, by torch's own data parallelism."""
     corpus: Corpus
     rows: Sequence[Sequence[int]]
     """Numbers of the corpus's chains in each row."""

@@ -1,12 +1,15 @@
-"""Backward and step over any number of ranks, by DeepSpeed ZeRO. The only module that knows DeepSpeed."""
+"""Models divided over any number of ranks, by DeepSpeed ZeRO: backward and step, and what TRL needs for the same. The only
+module that knows DeepSpeed."""
 
 import math
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import deepspeed
 import torch
+from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
 from reft.config import LearnerConfig
@@ -15,6 +18,8 @@ from reft.learner.optimization import make_optimizer, set_rate
 from reft.model import PolicyModel
 
 TAG = "state"
+SMALL = 100_000
+"""Stage 3 leaves a parameter of fewer numbers whole on every rank (DeepSpeed's default)."""
 
 
 def join(backend: str) -> None:
@@ -61,9 +66,7 @@ class DeepSpeedOptimization:
         return self.norm if self.own_clip else float(self.engine.get_global_grad_norm())
 
     def gathered(self) -> AbstractContextManager[None]:
-        if self.stage < 3:
-            return nullcontext()
-        return deepspeed.zero.GatheredParameters(list(self.engine.module.parameters()))
+        return gathered(self.engine.module, self.stage)
 
     def save(self, folder: Path) -> None:
         self.engine.save_checkpoint(str(folder), tag=TAG)
@@ -81,21 +84,62 @@ class DeepSpeedOptimization:
 def partition_frozen(model: nn.Module) -> nn.Module:
     """A model without gradients whose parameters are divided over the ranks (stage 3)."""
     engine, *_ = deepspeed.initialize(
-        model=model, config={"train_micro_batch_size_per_gpu": 1, "zero_optimization": {"stage": 3}}
+        model=model, config={"train_micro_batch_size_per_gpu": 1, "zero_optimization": _division(3)}
     )
     engine.eval()
     return engine
 
 
-def _settings(config: LearnerConfig, bfloat16: bool, own_clip: bool) -> dict[str, Any]:
+def gathered(model: nn.Module, stage: int) -> AbstractContextManager[None]:
+    """While it lasts, every rank sees all parameters whole. All ranks must enter."""
+    return nullcontext() if stage < 3 else deepspeed.zero.GatheredParameters(list(model.parameters()))
+
+
+def trainer_arguments(stage: int, bfloat16: bool, gpu: bool) -> dict[str, Any]:
+    """Join the process group, and say what `transformers.TrainingArguments` take for ranks that divide a model.
+
+    Args:
+        stage: of ZeRO, 1 to 3.
+        bfloat16: whether ranks with a GPU compute in bfloat16, with float32 master weights.
+        gpu: whether each rank has one.
+    """
+    backend = "nccl" if gpu else "gloo"
+    join(backend)
+    # Left to itself, accelerate takes a rank without a GPU for the only one.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
+    try:
+        PartialState(backend=backend)
+    finally:
+        del os.environ["ACCELERATE_USE_DEEPSPEED"]
+    theirs = {"train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": "auto", "gradient_clipping": "auto"}
     return {
+        "deepspeed": _common(stage, bfloat16 and gpu) | theirs,
+        "accelerator_config": {"use_configured_state": True},
+        "bf16": bfloat16 and gpu,
+        "use_cpu": False,  # with it, accelerate leaves DeepSpeed out
+        "ddp_backend": None,
+    }
+
+
+def _settings(config: LearnerConfig, bfloat16: bool, own_clip: bool) -> dict[str, Any]:
+    return _common(config.zero, bfloat16) | {
         "train_micro_batch_size_per_gpu": 1,  # a number DeepSpeed wants and does not use: we make the batches
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
         "gradient_clipping": 0.0 if own_clip else config.grad_clip,
+    }
+
+
+def _common(stage: int, bfloat16: bool) -> dict[str, Any]:
+    return {
         "bf16": {"enabled": bfloat16},
-        "zero_optimization": {"stage": config.zero},
+        "zero_optimization": _division(stage),
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": 1 << 62,
     }
+
+
+def _division(stage: int) -> dict[str, Any]:
+    return {"stage": stage, "stage3_param_persistence_threshold": SMALL}

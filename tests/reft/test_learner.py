@@ -1,10 +1,6 @@
 """DeepSpeed on any number of ranks does what plain torch does in one process."""
 
 import itertools
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +14,7 @@ from reft.learner.driver import Learner, LocalGang
 from reft.learner.optimization import rate_factor
 from reft.learner.rank import Rank, RankSettings, StepRecord
 from rollout.engine import checksum, untied
+from tests.processes import run_processes
 from tests.reft.learners import ALGORITHM, LEARNER, five_updates, learner_of, relative_error, sample_batch, settings, shape
 
 
@@ -41,27 +38,7 @@ def reference(tiny_model):
 
 def run_ranks(model: Path, tmp_path: Path, world: int, zero: int, dtype: str = "float32") -> list[dict]:
     """Five updates on DeepSpeed ranks, each a process; what rank 0 saw."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    processes = []
-    for rank in range(world):
-        environment = os.environ | {
-            "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port), "PYTHONPATH": str(Path(__file__).parent.parent.parent), "OMP_NUM_THREADS": "1",
-        }  # fmt: skip
-        arguments = [str(model), str(tmp_path), str(world), str(zero), dtype]
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.reft.learner_process", *arguments],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
-    assert all(process.returncode == 0 for process in processes), "\n".join(output[-3000:] for output in outputs)
+    run_processes("tests.reft.learner_process", world, [str(model), str(tmp_path), str(world), str(zero), dtype])
     return torch.load(tmp_path / "result.pt", weights_only=True)
 
 

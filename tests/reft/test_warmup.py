@@ -67,7 +67,7 @@ def test_passes_over_the_rows(epochs: float, rows: int, passes: float) -> None:
 
 def settings_of(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> ImitatorSettings:
     return ImitatorSettings(
-        source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), corpus=corpus,
+        source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), zero=0, corpus=corpus,
         rows=arrange(corpus.lengths.tolist(), config, 80), config=config, ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
     )  # fmt: skip
 
