@@ -183,8 +183,8 @@ class LearnerConfig:
     gpus: float = 0.0
     """GPUs of a rank, 0 or 1."""
     zero: Literal[0, 1, 2, 3] = 0
-    """DeepSpeed ZeRO stage: what is divided over ranks (1 optimizer state, 2 also gradients, 3 also parameters), in reinforcement
-    and in imitation."""
+    """DeepSpeed ZeRO stage: what is divided over ranks, in imitation as in reinforcement (1 optimizer state, 2 also gradients,
+    3 also parameters)."""
     micro_batch: int = 128
     """Sequences a forward pass, a rank, at most. Changes memory and speed, not results."""
     lr: float = 3e-7
