@@ -57,6 +57,15 @@ PUBLISHED = {
         "self_training.batch_size": 8, "self_training.warmup_steps": 100, "self_training.lr": 1e-6,
         "self_training.schedule": "constant", "self_training.weight_decay": 0.0, "self_training.demonstrations": False,
     },
+    # arXiv 2312.06585, section 4; McGill-NLP/VinePPO configs/polIter_rho1bSft2_restem_MATH_debug, trainers/restem_MATH
+    "rest_em_gsm8k": {
+        "self_training.samples_per_prompt": 32, "self_training.cap": 10, "self_training.start": "base",
+        "self_training.patience": 0, "self_training.temperature": 0.6, "self_training.epochs": 8,
+        "self_training.batch_size": 64, "self_training.lr": 1e-6, "self_training.warmup_share": 0.03,
+        "self_training.weight_decay": 0.0, "self_training.demonstrations": False, "sampling.max_tokens": 1024,
+    },
+    # WooooDyy/LLM-Reverse-Curriculum-RL R3_math/scripts/R3_cot_gsm8k.sh
+    "r3_gsm8k": REFT_7B | {"curriculum.stages": 3, "curriculum.share": None, "train.steps": 9340},
     "reft_gsm8k": REFT_7B,
     "reft_svamp": REFT_7B,
     "reft_svamp_programs": REFT_7B | {"algorithm.kl_coef": 0.01, "programs.seconds": 10.0},
