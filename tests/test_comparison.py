@@ -1,6 +1,7 @@
 """`reft compare` as its users run it, small: one warm-up for all, equal budgets, a table, a chart, and going on."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,18 @@ def test_a_second_command_starts_nothing_and_another_budget_only_what_differs(fo
     other = run(folder, "compare", "tiny.yaml", "run.dir=all", "train.steps=3", "--methods", "reft")
     assert other.returncode == 2
     assert "holds a run with train.steps=2, not 3" in other.stderr
+
+
+def test_minutes_are_planned_from_the_speed_of_the_warm_up(folder: Path) -> None:
+    """How many chains they buy is the machine's; that they buy some, which are all spent, is ours."""
+    done = run(folder, "compare", "tiny.yaml", "run.dir=all", "--methods", "sft,reft", "--budget", "minutes")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (sft, reft) = content(folder, "minutes")["methods"]
+    assert reft == content(folder)["methods"][-1], "the run that is there"
+    planned = re.search(r"sft: ([\d,]+) chains", done.stderr)
+    assert planned is not None
+    assert sft["spending"]["chains"] == int(planned[1].replace(",", "")) > 0
+    assert sft["directory"] != content(folder)["methods"][0]["directory"]
 
 
 def test_what_a_budget_does_not_pay_for_is_said_before_any_method_spends_it(folder: Path) -> None:
