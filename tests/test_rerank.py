@@ -36,7 +36,7 @@ def warm_up(directory: Path, composed: Composed) -> None:
         settings = ImitatorSettings(
             source=str(run.write_checkpoint("fresh", partial(materialise, prepared))), target=str(run.checkpoint("warmup")),
             scratch=str(directory.parent / "scratch"), corpus=corpus, config=config.warmup, ranks=1, threads=1, gpu=False,
-            rows=arrange(corpus.lengths.tolist(), config.warmup, prepared.context), bfloat16=False, seed=0,
+            zero=0, rows=arrange(corpus.lengths.tolist(), config.warmup, prepared.context), bfloat16=False, seed=0,
         )  # fmt: skip
         Imitator(0, 1, settings).run()
 
