@@ -84,7 +84,7 @@ class Imitator:
 
     def _arguments(self) -> SFTConfig:
         settings = self.settings
-        divided = trainer_arguments(settings.zero, settings.bfloat16, settings.gpu) if settings.zero else {}
+        divided = trainer_arguments(settings.zero, settings.gpu) if settings.zero else {}
         saving = {"save_strategy": "steps", "save_steps": self.schedule.steps_per_epoch, "save_total_limit": 1}
         return SFTConfig(
             **(arguments(settings, self.schedule) | saving | divided),

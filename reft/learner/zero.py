@@ -5,7 +5,7 @@ import math
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import deepspeed
 import torch
@@ -95,12 +95,12 @@ def gathered(model: nn.Module, stage: int) -> AbstractContextManager[None]:
     return nullcontext() if stage < 3 else deepspeed.zero.GatheredParameters(list(model.parameters()))
 
 
-def trainer_arguments(stage: int, bfloat16: bool, gpu: bool) -> dict[str, Any]:
-    """Join the process group, and say what `transformers.TrainingArguments` take for ranks that divide a model.
+def trainer_arguments(stage: int, gpu: bool) -> dict[str, Any]:
+    """Join the process group, and say what `transformers.TrainingArguments` take, over what they have, for ranks that divide a
+    model.
 
     Args:
         stage: of ZeRO, 1 to 3.
-        bfloat16: whether ranks with a GPU compute in bfloat16, with float32 master weights.
         gpu: whether each rank has one.
     """
     backend = "nccl" if gpu else "gloo"
@@ -112,11 +112,10 @@ def trainer_arguments(stage: int, bfloat16: bool, gpu: bool) -> dict[str, Any]:
         PartialState(backend=backend)
     finally:
         del os.environ["ACCELERATE_USE_DEEPSPEED"]
-    theirs = {"train_micro_batch_size_per_gpu": "auto", "gradient_accumulation_steps": "auto", "gradient_clipping": "auto"}
+    said_there = ("train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "gradient_clipping")
     return {
-        "deepspeed": _common(stage, bfloat16 and gpu) | theirs,
+        "deepspeed": _common(stage, "auto") | dict.fromkeys(said_there, "auto"),
         "accelerator_config": {"use_configured_state": True},
-        "bf16": bfloat16 and gpu,
         "use_cpu": False,  # with it, accelerate leaves DeepSpeed out
         "ddp_backend": None,
     }
@@ -131,7 +130,7 @@ def _settings(config: LearnerConfig, bfloat16: bool, own_clip: bool) -> dict[str
     }
 
 
-def _common(stage: int, bfloat16: bool) -> dict[str, Any]:
+def _common(stage: int, bfloat16: bool | Literal["auto"]) -> dict[str, Any]:
     return {
         "bf16": {"enabled": bfloat16},
         "zero_optimization": _division(stage),

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
+from transformers import AutoTokenizer
+from transformers.integrations import is_deepspeed_zero3_enabled
 
 from reft.imitator import Imitator
-from reft.learner import zero as room
-from tests.reft.imitators import STEPS, imitator_settings
+from reft.learner import zero
+from reft.warmup import tokenize
+from rollout.codec import Codec
+from tests.reft.imitators import demonstrations, settings_of
+from tests.reft.test_imitator_ranks import CONFIG, STEPS
 
 ENGINES: list[Any] = []
 
 
 def main() -> None:
-    model, folder, world, zero = sys.argv[1:]
-    room.SMALL = 0  # nothing stays whole
+    model, folder, world, stage = sys.argv[1:]
+    zero.SMALL = 0  # nothing stays whole
     rank, target = int(os.environ["RANK"]), Path(folder)
     initialize = deepspeed.initialize
 
@@ -28,11 +33,13 @@ def main() -> None:
         return result
 
     deepspeed.initialize = watched
-    settings = replace(imitator_settings(Path(model), target), ranks=int(world), zero=int(zero))
+    corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(model)), longest=80)
     records = []
-    for epochs in (settings.config.epochs / 2, settings.config.epochs):  # the second goes on where the first stopped
-        imitator = Imitator(rank, int(world), replace(settings, config=replace(settings.config, epochs=epochs)))
+    for epochs in (CONFIG.epochs / 2, CONFIG.epochs):  # the second goes on where the first stopped
+        settings = settings_of(Path(model), corpus, target, replace(CONFIG, epochs=epochs))
+        imitator = Imitator(rank, int(world), replace(settings, ranks=int(world), zero=int(stage)))
         imitator.run()
+        assert not is_deepspeed_zero3_enabled(), "what is loaded next is nobody's to divide"
         done, seen = imitator.progress()
         records.append(seen)
     assert done == STEPS

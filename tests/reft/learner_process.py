@@ -9,7 +9,7 @@ import torch
 import torch.distributed
 
 from reft.config import LearnerConfig, ModelConfig
-from reft.learner import zero as room
+from reft.learner import zero
 from reft.learner.driver import Learner
 from reft.learner.rank import Rank, RankSettings
 from tests.reft.learners import ALGORITHM, LEARNER, five_updates, shape
@@ -34,11 +34,11 @@ class CollectiveGang:
 
 
 def main() -> None:
-    model, target, world, zero, dtype = sys.argv[1:]
-    room.SMALL = 0  # nothing stays whole
+    model, target, world, stage, dtype = sys.argv[1:]
+    zero.SMALL = 0  # nothing stays whole
     from deepspeed.utils import safe_get_full_grad
 
-    config = LearnerConfig(**LEARNER, ranks=int(world), zero=int(zero))
+    config = LearnerConfig(**LEARNER, ranks=int(world), zero=int(stage))
     settings = RankSettings(model, model, ModelConfig(dtype=dtype), config, ALGORITHM, 1.0, 0)
     rank = Rank(int(os.environ["RANK"]), int(world), settings)
     grads: list[dict[str, torch.Tensor]] = []

@@ -5,15 +5,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from reft.config import ModelConfig
+from reft.config import ModelConfig, WarmupConfig
 from reft.imitator import Imitator
 from reft.model import make_fresh
 from reft.tasks.signed_sum import SignedSum
 from reft.tokenizer import word_tokenizer
+from reft.warmup import tokenize
+from rollout.codec import Codec
 from tests.processes import run_processes
-from tests.reft.imitators import STEPS, imitator_settings
+from tests.reft.imitators import demonstrations, settings_of
+
+CONFIG = WarmupConfig(epochs=3, schedule_epochs=4, batch_size=8, micro_batch=2, lr=3e-3, grad_clip=0.5)
+STEPS = 24
+"""Of three passes over 64 demonstrations."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,8 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 def alone(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, float]], dict[str, torch.Tensor]]:
     """Metrics and weights of one process, which torch alone steps."""
     folder = tmp_path_factory.mktemp("alone")
-    imitator = Imitator(0, 1, imitator_settings(model, folder))
+    corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(model)), longest=80)
+    imitator = Imitator(0, 1, settings_of(model, corpus, folder, CONFIG))
     imitator.run()
     done, records = imitator.progress()
     assert done == STEPS

@@ -15,16 +15,10 @@ from reft.model import make_fresh
 from reft.tasks import Demonstration
 from reft.tasks.signed_sum import SignedSum
 from reft.tokenizer import word_tokenizer
-from reft.warmup import Corpus, ImitatorSettings, arrange, row_length, schedule, tokenize
+from reft.warmup import Corpus, arrange, row_length, schedule, tokenize
 from rollout.codec import Codec
 from rollout.types import Problem
-
-PAIRS = [("a 1 b 2 c 3 > 6 ?", "+ a 1"), ("a 4 b 5 c 6 > 7 ?", "+ a 4 - b 9")]
-
-
-def demonstrations(count: int) -> list[Demonstration]:
-    rows = [PAIRS[number % 2] for number in range(count)]
-    return [Demonstration(Problem(str(number), prompt, "", {}), chain) for number, (prompt, chain) in enumerate(rows)]
+from tests.reft.imitators import PAIRS, demonstrations, settings_of
 
 
 def test_a_demonstration_is_prompt_and_chain_and_end(tiny_model: Path) -> None:
@@ -63,13 +57,6 @@ def test_the_schedule(settings: WarmupConfig, rows: int, ranks: int, expected: t
 def test_passes_over_the_rows(epochs: float, rows: int, passes: float) -> None:
     """A step of what an epoch has left, be it five rows for a batch of 48, goes over no more than these."""
     assert schedule(WarmupConfig(epochs=epochs, batch_size=48, micro_batch=48), rows, 1).passes == pytest.approx(passes)
-
-
-def settings_of(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> ImitatorSettings:
-    return ImitatorSettings(
-        source=str(model), target=str(folder / "target"), scratch=str(folder / "scratch"), zero=0, corpus=corpus,
-        rows=arrange(corpus.lengths.tolist(), config, 80), config=config, ranks=1, threads=1, gpu=False, bfloat16=False, seed=0,
-    )  # fmt: skip
 
 
 def imitate(model: Path, corpus: Corpus, folder: Path, config: WarmupConfig) -> list[dict[str, float]]:
