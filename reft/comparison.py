@@ -3,7 +3,8 @@ table 2, for anybody's model and data).
 
 The budget is what the config's own reinforcement takes: so many chains, or the operations or minutes that it turns out to
 spend. Chains are kept to, but for what does not divide and where ReST-EM stops early. Operations and minutes are planned from
-the warm-up's chain length, accuracy and speed. What a method has really spent stands beside its accuracy.
+what reinforcement's chains and the warm-up's demonstrations have cost (`reft.budget`). What a method has really spent stands
+beside its accuracy.
 """
 
 import shutil
@@ -13,9 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from reft.algorithms.online_st import OnlineST
+from reft.budget import BILLS, Prices, cost, durations, operations
 from reft.compose import Composed, compose_settings
 from reft.errors import ConfigError
-from reft.meter import FORWARD, LEARN, Spending, loop_spending, rounds_spending
+from reft.meter import Spending, loop_spending, rounds_spending
 from reft.methods import METHODS, Budget, Inputs
 from reft.model import parameter_count
 from reft.prepare import Prepared, prepare
@@ -78,10 +81,9 @@ def compare(
     plan: dict[str, int] = {}
     for method in sorted(methods, key=lambda method: method != "reft"):  # first, since it may set the budget
         if method not in plan:
-            reference = results["reft"].spending if "reft" in results else None
             # All the others at once, so that what the budget does not pay for is told before any of them spends it.
             planned = ["reft"] if method == "reft" else methods
-            plan = {name: _chains(prepared, warm, name, budget, reference) for name in planned}
+            plan = {name: _chains(prepared, warm, name, budget, results.get("reft")) for name in planned}
         chains = plan[method]
         display.note(f"\n{method}: {chains:,} chains")
         folder = method if method == "reft" else f"{method}-{budget}"  # reft is the same for all budgets
@@ -153,46 +155,38 @@ def _curve(rows: Sequence[dict[str, Any]], split: str, chains: int) -> list[tupl
     return found
 
 
-def _chains(prepared: Prepared, warm: Path, method: str, budget: Budget, reference: Spending | None) -> int:
+def _chains(prepared: Prepared, warm: Path, method: str, budget: Budget, reference: Result | None) -> int:
     """How many chains a method may sample, or imitate where it samples none.
 
     Raises:
         ConfigError: if the budget does not pay for what the method does besides.
     """
-    config = prepared.config
-    train = config.train
-    own = train.steps * train.prompts * train.samples_per_prompt
+    train = prepared.config.train
     if budget == "samples" or method == "reft":
-        return own
+        return train.steps * train.prompts * train.samples_per_prompt
     assert reference is not None
-    sampled, learnt = _prices(prepared, warm, budget)
-    amount = reference.flops if budget == "flops" else reference.seconds
-    summary = read_summary(warm)
-    assert summary is not None
-    prompts = prepared.codec.prompts([problem.prompt for problem in prepared.splits.train[:500]])
-    length = sum(map(len, prompts)) / len(prompts) + summary["warmup"]["tokens_per_chain"]
-    right, epochs, shown = summary["warmup"]["sampled"]["value"], config.warmup.epochs, len(prepared.demonstrations)
-    fixed, chain = {
-        "sft": (0.0, learnt),
-        "online-st": (0.0, sampled + 2 * (right + 1) * learnt),
-        "rft": (shown * epochs * learnt, sampled + right * epochs * learnt),
-        "offline-st": (shown * epochs * learnt, sampled + right * epochs * learnt),
-    }.get(method, (0.0, sampled + right * epochs * learnt))
-    if fixed * length >= amount:
+    prices = _prices(prepared, warm, Path(reference.directory), budget)
+    amount = reference.spending.flops if budget == "flops" else reference.spending.seconds
+    inputs = Inputs(len(prepared.splits.train), len(prepared.demonstrations))
+    planned = METHODS[method](prepared.composed.settings, 1, inputs)
+    epochs = OnlineST.epochs if method == "online-st" else planned["self_training"]["epochs"]
+    shown = len({demonstration.problem.id for demonstration in prepared.demonstrations}) / inputs.problems
+    fixed, chain = cost(BILLS[method], prices, epochs, inputs.demonstrations, shown)
+    if fixed >= amount:
         raise ConfigError(
-            f"--budget {budget}: {method} imitates the demonstrations anew, which costs {fixed * length:.3g} of the "
+            f"--budget {budget}: {method} imitates the demonstrations anew, which costs {fixed:.3g} of the "
             f"{amount:.3g} that reft has spent; choose --budget samples, or raise train.steps"
         )
-    return max(1, round((amount / length - fixed) / chain))
+    return max(1, round((amount - fixed) / chain))
 
 
-def _prices(prepared: Prepared, warm: Path, budget: Budget) -> tuple[float, float]:
-    """What a token costs to be sampled and to be learnt from once: operations, or seconds as the warm-up's run took them."""
-    if budget == "flops":
-        weights = parameter_count(prepared.model_config)
-        return FORWARD * weights, LEARN * weights
+def _prices(prepared: Prepared, warm: Path, reinforced: Path, budget: Budget) -> Prices:
+    config = prepared.config
+    shown = config.warmup.epochs * len(prepared.demonstrations)
     with RunDirectory(warm, prepared.composed) as run:
-        reports = [run.read_json(f"eval/{name}.json") for name in ("readiness", "warmup")]
-        tokens = sum(report[mode]["tokens"] for report in reports if report for mode in ("greedy", "sampled"))
-        seconds = run.state.seconds
-        return seconds["evaluate"] / tokens, seconds["warmup"] / run.state.tokens_imitated[WARMUP]
+        state = run.state
+    with RunDirectory(reinforced, prepared.composed) as run:
+        rows = run.rows("reinforce")
+    if budget == "flops":
+        return operations(rows, state, parameter_count(prepared.model_config), shown)
+    return durations(rows, state, config.algorithm.epochs, shown)
