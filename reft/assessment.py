@@ -58,7 +58,7 @@ def evaluate_checkpoint(
     if reranking is not None:  # its process starts when the workers are gone
         cpus, gpus = max(cpus, learner.cpus), max(gpus, learner.gpus)
     with cluster(config.ray, cpus, gpus):
-        pool = ray_pool(config, str(checkpoint.absolute()))
+        pool = ray_pool(config, str(checkpoint.absolute()), display.note)
         try:
             reports = evaluate_policy(config, pool, problems, split, display)
             drawn = _draw(config, pool, problems, vote, split, display) if vote else []

@@ -1,7 +1,7 @@
 """From a run's settings to rollout workers: engine, reader, rewards, checker."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +23,8 @@ from rewards.scorer import RewardError, Scorer, load_term
 from rollout.codec import Codec
 from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
-from rollout.pool import LocalPool, Publication, RayPool
+from rollout.pool import LocalPool, Publication
+from rollout.ray_pool import RayPool, Supervision
 from rollout.types import Problem, SamplingParams
 from rollout.worker import Worker
 
@@ -84,11 +85,12 @@ def make_worker(settings: WorkerSettings) -> Worker:
     return Worker(settings.engine(), scorer, settings.task.read)
 
 
-def ray_pool(config: Config, model: str) -> RayPool:
-    """The config's workers on the Ray cluster that this process is connected to."""
+def ray_pool(config: Config, model: str, notify: Callable[[str], None]) -> RayPool:
+    """The config's workers on the Ray cluster that this process is connected to; `notify` is told what happens to them."""
     rollout = config.rollout
     make = partial(make_worker, worker_settings(config, model))
-    return RayPool(make, rollout.workers, rollout.shard_size, rollout.cpus, rollout.gpus, config.ray.deadline)
+    supervision = Supervision(config.ray.deadline, config.ray.deadline, rollout.restarts, rollout.restart_window)
+    return RayPool(make, rollout.workers, rollout.shard_size, rollout.cpus, rollout.gpus, supervision, notify)
 
 
 def publication(config: Config, model: str) -> Publication:

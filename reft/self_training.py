@@ -77,7 +77,8 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
         session.publish(str(run.checkpoint(name).absolute()))
     with run.phase("evaluate"):
         metrics = session.select(session.pool())
-    run.log(PHASE, number, {**(run.read_json(f"rounds/{name}.json") or {}), **metrics})
+    faults = session.pool().drain_faults()
+    run.log(PHASE, number, {**(run.read_json(f"rounds/{name}.json") or {}), **metrics, **faults})
     run.state.tokens_sampled = int(sum(row.get("round/tokens", 0) for row in run.rows(PHASE)))
     session.display.note(selection_note(f"round {number:3d}", session.config.evaluate.select_on, metrics))
     prune(session, number)

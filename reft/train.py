@@ -98,7 +98,7 @@ def train(
                 metrics |= credit | learner.update(experience)
             with journal.timed("publish"):
                 pool.publish(learner.weights(), version=step + 1)
-        metrics |= journal.evaluate(step + 1, pool)
+        metrics |= {**journal.evaluate(step + 1, pool), **pool.drain_faults()}
         journal.record(step + 1, metrics, samples)
         journal.save(step + 1, learner)
 

@@ -74,13 +74,14 @@ def session_of(
     return SimpleNamespace(
         config=prepared.config, prepared=prepared, run=run, display=Display(), calls=calls, publish=published.append,
         temperatures=temperatures, published=published, start=lambda: "warm", source=lambda: "fresh",
-        select=lambda pool: metrics, pool=lambda: SimpleNamespace(sample=sample),
+        select=lambda pool: metrics, pool=lambda: SimpleNamespace(sample=sample, drain_faults=lambda: FAULTS),
     )  # fmt: skip
 
 
 RIGHT, CUT, WRONG = ("a", "equal", "stop"), ("b", "equal", "length"), ("c", "different", "stop")
 UNDECIDED, SILENT = ("d", "undecided", "stop"), ("e", "no_answer", "length")
 HINTED = ("no", "different", "stop")
+FAULTS = {"faults/worker_restarts": 2.0}
 
 
 def rows(run: RunDirectory, kind: str) -> list[str]:
@@ -220,6 +221,7 @@ def test_each_round_imitates_from_where_it_should(
     for number in (1, 2, 3):
         _do_round(session, settings.config.self_training, number)
     assert found == sources
+    assert [row["faults/worker_restarts"] for row in run.rows("self_training")] == [2.0] * 3
 
 
 def test_the_best_round_is_evaluated_on_test(prepared: Prepared, run: RunDirectory) -> None:
@@ -275,20 +277,19 @@ def test_an_imitation_that_is_taken_up_again_tells_each_step_once_and_counts_bef
     for step in (2, 4, 6):
         run.log("warmup", step, {"warmup/loss": 1.0})
     run.log("other", 6, {"a": 1.0})
-    (run.checkpoint(".warmup-trainer") / "checkpoint-2").mkdir(parents=True)
-    (run.checkpoint(".warmup-trainer") / "checkpoint-4").mkdir()
+    run.checkpoint(".warmup-trainer").mkdir()
     run.checkpoint(".warmup.0").mkdir()
     (run.checkpoint(".warmup.0") / "config.json").write_text("{}")
 
     def watch(call: str, progress: str, every: float, show: Any) -> None:
-        show((8, [{"step": float(step), "warmup/loss": 0.5} for step in (6, 8)]))
+        show((8, [{"step": float(step), "warmup/loss": 0.5} for step in (2, 4, 6, 8)]))  # the first two from its checkpoint
 
     session = session_of(prepared, run, [])
     session.gang = lambda: SimpleNamespace(build=lambda make: None, watch=watch)
     counted = []
     session.run.save_state = lambda: counted.append((run.state.tokens_imitated["warmup"], run.has_checkpoint("warmup")))
     imitate(session, prepared.config.warmup, prepared.demonstrations, "fresh", "warmup", "warm-up")
-    assert [(row["step"], row["warmup/loss"]) for row in run.rows("warmup")] == [(2, 1.0), (4, 1.0), (6, 0.5), (8, 0.5)]
+    assert [(row["step"], row["warmup/loss"]) for row in run.rows("warmup")] == [(2, 0.5), (4, 0.5), (6, 0.5), (8, 0.5)]
     assert len(run.rows("other")) == 1
     ((tokens, there),) = counted
     assert tokens > 0
