@@ -8,6 +8,7 @@ import importlib
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,13 +17,17 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from reft.config import RayConfig
-from reft.errors import RunError
+from reft.errors import LostProcessError, RunError
+from rollout.exits import explain_exit
+from rollout.stacks import describe_threads
 
 SPINS = "5000"
 """Turns, some tens of microseconds, that a thread of torch waits for another before it sleeps; libgomp's default is
 milliseconds. One that spins keeps others from a core that they share with anybody else: beside one busy process on two cores,
 steps of a small model took twelve times as long. To sleep at once costs a quarter of the speed on an idle machine, this little.
 """
+ASKED_SECONDS = 5.0
+"""For a process that hangs to say where."""
 CONNECT_SECONDS = 5.0
 """A cluster that is up answers a connection in milliseconds."""
 
@@ -135,16 +140,23 @@ class RayGang:
         return references[0]
 
     def watch(self, method: str, poll: str, seconds: float, report: Callable[[Any], None]) -> list[Any]:
-        """`call(method)`, and while it runs, `report` what rank 0's method `poll` says, every few seconds. No deadline on
-        the whole, only on each answer."""
+        """`call(method)`, and while it runs, `report` what rank 0's method `poll` says, every few seconds. The deadline is not
+        on the whole, but on each answer, and on how long answers may stay the same."""
         running = [member.call.remote(method) for member in self._members]
-        left = running
+        left, last, since = running, None, time.monotonic()
         while left:
             _, left = ray.wait(left, num_returns=len(left), timeout=seconds)
             if any(reference not in left for reference in running):
                 self._wait([reference for reference in running if reference not in left], method)
             asked = self._members[0].call.options(concurrency_group="watch").remote(poll)
-            report(self._wait([asked], poll)[0])
+            (said,) = self._wait([asked], poll)
+            report(said)
+            if said != last:
+                last, since = said, time.monotonic()
+            elif time.monotonic() - since > self.deadline:
+                raise LostProcessError(
+                    f"the {self.name} made no progress in {method!r} for {self.deadline:g} s{self._stacks()}"
+                )
         return self._wait(running, method)
 
     def close(self) -> None:
@@ -154,15 +166,37 @@ class RayGang:
         remove_placement_group(self._group)
 
     def _wait(self, references: Sequence[Any], phase: str) -> list[Any]:
-        _, missing = ray.wait(list(references), num_returns=len(references), timeout=self.deadline)
-        if missing:
-            raise RunError(f"the {self.name} did not finish {phase!r} on {len(missing)} ranks within {self.deadline:g} s")
-        try:
-            return ray.get(list(references))
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause if isinstance(error.cause, Exception) else error from None
-        except ray.exceptions.RayActorError as error:
-            raise RunError(f"a process of the {self.name} died during {phase!r}: {_first_line(error)}") from error
+        """The answers of ranks, each of which is awaited; the first that fails ends the wait, for the others may wait for it.
+
+        Raises:
+            LostProcessError: if a process died, or the deadline passed.
+        """
+        ends, left = time.monotonic() + self.deadline, list(references)
+        while left:
+            done, left = ray.wait(left, num_returns=1, timeout=max(ends - time.monotonic(), 0.0))
+            if not done:
+                raise LostProcessError(
+                    f"the {self.name} did not finish {phase!r} on {len(left)} ranks within {self.deadline:g} s{self._stacks()}"
+                )
+            try:
+                ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause if isinstance(error.cause, Exception) else error from None
+            except ray.exceptions.RayError as error:
+                raise LostProcessError(f"the {self.name} lost a rank during {phase!r}: {explain_exit(error)}") from error
+        return ray.get(list(references))
+
+    def _stacks(self) -> str:
+        """What each rank is doing, as far as it can still say."""
+        asked = [member.stack.options(concurrency_group="watch").remote() for member in self._members]
+        answered, _ = ray.wait(asked, num_returns=len(asked), timeout=ASKED_SECONDS)
+        told = []
+        for rank, reference in enumerate(asked):
+            try:
+                told.append(f"rank {rank}: {ray.get(reference) if reference in answered else 'does not say what it does'}")
+            except ray.exceptions.RayError as error:
+                told.append(f"rank {rank}: {explain_exit(error)}")
+        return "\n" + "\n".join(told)
 
 
 class _Member:
@@ -192,6 +226,10 @@ class _Member:
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self.member, method)(*arguments)
+
+    def stack(self) -> str:
+        """What the thread that works is doing."""
+        return describe_threads()
 
 
 def _first_line(error: BaseException) -> str:

@@ -30,7 +30,11 @@ DEFAULT_REWARDS = {"correct": {"use": "correct"}}
 HELPER_MODULES = {"records", "ops", "group", "actor_critic"}
 """Modules of `reft.tasks` and `reft.algorithms` that others share; no config can name them."""
 
-PLACE_KEYS = ("run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "train.samples_logged", "warmup.force")
+PLACE_KEYS = (
+    "run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "rollout.restarts", "rollout.restart_window",
+    "learner.restarts",
+    "train.samples_logged", "warmup.force",
+)  # fmt: skip
 """Settings of where and how fast a run happens, not of what it computes: they may change when it is resumed."""
 
 

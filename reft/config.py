@@ -207,6 +207,9 @@ class LearnerConfig:
     """AdamW's weight decay (ReFT: 0)."""
     grad_clip: float = 1.0
     """Largest gradient norm (ReFT: 1); 0 does not clip."""
+    restarts: int = 3
+    """How often the ranks are started again, from the last checkpoint, when one of them is lost, with no new checkpoint in
+    between; once more stops the run."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,10 @@ class RolloutConfig:
     """Problems a piece of work. Part of the run's identity: seeds belong to shards."""
     max_rows: int = 256
     """Chains decoded at once in one worker."""
+    restarts: int = 10
+    """Workers that died, hung or raised an error, and are replaced, within `restart_window`; one more stops the run."""
+    restart_window: float = 600.0
+    """Seconds."""
 
 
 @dataclass(frozen=True)

@@ -15,3 +15,7 @@ class DataError(UserError):
 
 class RunError(UserError):
     """A run cannot go on: its folder, its cluster or its model is not what it needs."""
+
+
+class LostProcessError(RunError):
+    """A process of the run died or does not answer; the run can go on from what it has saved."""

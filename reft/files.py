@@ -1,6 +1,9 @@
-"""Files that are whole or not there: written aside, flushed to disk, renamed into place."""
+"""Files that are whole or not there: written aside, flushed to disk, renamed into place; folders with checksums of what is in
+them."""
 
 import errno
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+MANIFEST = "manifest.json"
 SCRAPS = 1 << 16
 """Bytes left on a disk that is full all the same."""
 
@@ -53,9 +57,7 @@ def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
         aside.mkdir()
         with full_disk_named(path):
             fill(aside)
-        for file in aside.rglob("*"):
-            if file.is_file():
-                _flush(file)
+        seal_folder(aside)
         if path.exists():
             shutil.rmtree(path)
         aside.rename(path)
@@ -65,11 +67,53 @@ def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
         raise
 
 
+def seal_folder(path: Path) -> None:
+    """Flush a folder's files to disk and write their sizes and checksums beside them, as `manifest.json`."""
+    with full_disk_named(path):
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST)
+        for file in files:
+            _flush(file)
+        known = {file.relative_to(path).as_posix(): {"bytes": file.stat().st_size, "blake2b": _digest(file)} for file in files}
+        write_atomically(path / MANIFEST, json.dumps(known, indent=1) + "\n")
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a folder has a manifest, which is written last."""
+    return (path / MANIFEST).is_file()
+
+
+def find_damage(path: Path) -> str | None:
+    """What is wrong with a folder that was sealed, or None. One without a manifest is taken as it is."""
+    manifest = path / MANIFEST
+    if not is_sealed(path):
+        return None
+    try:
+        known = json.loads(manifest.read_text(encoding="utf-8"))
+        for name, record in known.items():
+            file = path / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if (size := file.stat().st_size) != record["bytes"]:
+                return f"{name} has {size:,} bytes, not {record['bytes']:,}"
+            if _digest(file) != record["blake2b"]:
+                return f"{name} has other content than was written"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{MANIFEST} cannot be read: {error!r}"
+    except OSError as error:
+        return f"{error.filename or path} cannot be read: {error.strerror}"
+    return None
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what writers that were killed have left aside in `folder`."""
     for path in folder.glob(".*"):
         if path.name.rpartition(".")[2].isdigit():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -9,14 +9,13 @@ import torch
 from datasets import Dataset
 from transformers import PrinterCallback
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from reft.errors import RunError
 from reft.learner.zero import gathered, trainer_arguments
 from reft.model import load_causal_lm, load_tokenizer
-from reft.trainer import Log, arguments
+from reft.trainer import Log, alone_in, arguments, checkpoints, discard_unsound
 from reft.warmup import Corpus, ImitatorSettings, schedule
 
 NAMES = {
@@ -50,7 +49,11 @@ class Imitator:
         try:
             trainer = self.trainer()
             scratch = Path(settings.scratch)
-            trainer.train(resume_from_checkpoint=get_last_checkpoint(str(scratch)) if scratch.is_dir() else None)
+            with alone_in(scratch, self.rank):
+                if self.rank == 0:
+                    discard_unsound(scratch)
+                trainer.accelerator.wait_for_everyone()
+                trainer.train(resume_from_checkpoint=next((str(path) for path in reversed(checkpoints(scratch))), None))
             trained = trainer.accelerator.unwrap_model(trainer.model)
             with gathered(trained, settings.zero):
                 if self.rank == 0:
@@ -85,7 +88,11 @@ class Imitator:
     def _arguments(self) -> SFTConfig:
         settings = self.settings
         divided = trainer_arguments(settings.zero, settings.gpu) if settings.zero else {}
-        saving = {"save_strategy": "steps", "save_steps": self.schedule.steps_per_epoch, "save_total_limit": 1}
+        saving = {
+            "save_strategy": "steps",
+            "save_steps": self.schedule.steps_per_epoch,
+            "save_total_limit": 2,
+        }  # one is not yet sealed
         return SFTConfig(
             **(arguments(settings, self.schedule) | saving | divided),
             max_length=None,  # `tokenize` has left out what is too long; nothing is cut

@@ -29,7 +29,7 @@ from omegaconf import OmegaConf
 
 from reft.compose import Composed, compose_settings
 from reft.errors import RunError
-from reft.files import build_folder, remove_leftovers, write_atomically
+from reft.files import build_folder, find_damage, remove_leftovers, write_atomically
 from rollout.types import Sample
 
 WARMUP, FRESH = "warmup", "fresh"
@@ -50,6 +50,8 @@ class RunState:
     best_value: float = -1.0
     """Step and dev accuracy (mean of greedy and sampled) of the best checkpoint so far."""
     peak_memory_bytes: int = 0
+    learner_restarts: int = 0
+    """How often the learner's processes were started again, since one was lost."""
 
 
 def default_directory(composed: Composed) -> Path:
@@ -161,6 +163,18 @@ class RunDirectory:
         """Write a checkpoint, whole or not at all."""
         build_folder(self.checkpoint(name), fill)
         return self.checkpoint(name)
+
+    def set_aside(self, name: str) -> str | None:
+        """Rename a checkpoint that is damaged to `damaged_NAME`, and say what is wrong with it; None if it is sound or not
+        there."""
+        folder = self.checkpoint(name)
+        damage = find_damage(folder) if folder.is_dir() else None
+        if damage is not None:
+            aside = self.checkpoint(f"damaged_{name}")
+            if aside.exists():
+                shutil.rmtree(aside)
+            folder.rename(aside)
+        return damage
 
     def steps_saved(self) -> list[int]:
         """Steps of the checkpoints of reinforcement, oldest first."""

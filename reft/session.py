@@ -10,13 +10,15 @@ from reft.cluster import RayGang
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
+from reft.files import seal_folder
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
 from reft.rollouts import publication, ray_pool
 from reft.run import FRESH, WARMUP, RunDirectory
 from reft.tasks import Demonstration
 from reft.warmup import ImitatorSettings, arrange, row_length, schedule, tokenize
-from rollout.pool import Pool, RayPool
+from rollout.pool import Pool
+from rollout.ray_pool import RayPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import derive_seed
 
@@ -68,7 +70,7 @@ class Session:
     def pool(self) -> RayPool:
         """The rollout workers, with the model that the warm-up starts from until something is published."""
         if self._pool is None:
-            self._pool = ray_pool(self.config, self.source())
+            self._pool = ray_pool(self.config, self.source(), self.display.note)
         return self._pool
 
     def prestart(self) -> None:
@@ -111,11 +113,17 @@ class Session:
             f"{split}/tokens_per_chain": sampled.tokens_per_chain,
         }
 
+    def drop_gang(self) -> None:
+        """End the processes of warm-up and learner; they start anew when they are needed again."""
+        if self._gang is not None:
+            self._gang.close()
+        self._gang = None
+
     def close(self) -> None:
-        for part in (self._gang, self._pool):
-            if part is not None:
-                part.close()
-        self._gang = self._pool = None
+        self.drop_gang()
+        if self._pool is not None:
+            self._pool.close()
+        self._pool = None
 
 
 def imitate(
@@ -153,8 +161,7 @@ def imitate(
             seed=derive_seed(settings.seed, name),
         )
         session.gang().build(partial(_imitator, settings=imitator))
-        saved = [int(path.name.removeprefix("checkpoint-")) for path in scratch.glob("checkpoint-*")]
-        run.forget_after(name, max(saved, default=0))
+        run.forget_after(name, 0)  # the trainer tells again what it logged before its last checkpoint
     with session.display.bar(title, shape.steps, "step") as bar:
 
         def show(progress: tuple[int, list[dict[str, float]]]) -> None:
@@ -166,9 +173,9 @@ def imitate(
         session.gang().watch("run", "progress", 1.0, show)
         run.state.tokens_imitated[name] = round(shape.passes * len(corpus.tokens))
         run.save_state()  # a checkpoint that is there has its counters
+        seal_folder(target)
         target.rename(run.checkpoint(name))
-        if scratch.exists():  # a short training writes nothing there
-            shutil.rmtree(scratch)
+        shutil.rmtree(scratch)
 
 
 def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from reft.cluster import cluster
 from reft.curriculum import Curriculum
-from reft.errors import RunError
+from reft.errors import LostProcessError, RunError
 from reft.files import full_disk_named
 from reft.interrupt import termination_as_interrupt
 from reft.journal import RunJournal
@@ -18,8 +18,8 @@ from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
 from reft.prepare import Prepared, plain
 from reft.progress import Display
-from reft.run import WARMUP, RunDirectory, round_name, step_name
-from reft.self_training import best_round, self_train
+from reft.run import FRESH, WARMUP, RunDirectory, round_name, step_name
+from reft.self_training import PHASE, best_round, self_train
 from reft.session import Session, imitate
 from reft.summary import summarise_run
 from reft.train import Stream, train
@@ -49,7 +49,7 @@ def run_stages(
             session = Session(prepared, run, display)
             run.state.seconds["startup"] = run.state.seconds.get("startup", 0.0) + started + time.monotonic() - begun
             try:
-                complete = _do_stages(session, wanted)
+                complete = _outlive(session, wanted)
             finally:
                 session.close()
                 run.state.peak_memory_bytes = max(run.state.peak_memory_bytes, meter.peak_bytes)
@@ -58,10 +58,52 @@ def run_stages(
             return summarise_run(run, prepared.composed) if complete else None
 
 
+def _outlive(session: Session, wanted: Sequence[str]) -> bool:
+    """Do the wanted stages though processes of the learner are lost on the way: each time from what has been saved.
+
+    Raises:
+        LostProcessError: if that has happened too often, with nothing new saved in between.
+    """
+    saved, lost = _saved(session.run), 0
+    while True:
+        try:
+            return _do_stages(session, wanted)
+        except LostProcessError as error:
+            session.drop_gang()
+            now = _saved(session.run)
+            saved, lost = now, 1 if now != saved else lost + 1
+            if lost > session.config.learner.restarts:
+                raise
+            session.run.state.learner_restarts += 1
+            session.display.note(f"{error}; starting its processes again, from what is saved")
+
+
+def _saved(run: RunDirectory) -> set[str]:
+    """Names of all checkpoints, those of a training that is under way included."""
+    return {path.relative_to(run.path).as_posix() for path in run.path.glob("checkpoints/**/*") if path.is_dir()}
+
+
+def set_aside_damaged(session: Session) -> None:
+    """Rename checkpoints that the run would go on from and that are damaged, so that what they held is made again."""
+    run = session.run
+    steps = [step_name(step) for step in reversed(run.steps_saved())]
+    rounds = [round_name(int(row["step"])) for row in reversed(run.rows(PHASE))]
+    for names in ([FRESH], [WARMUP], steps, rounds):
+        for name in names:
+            if not run.checkpoint(name).is_dir():
+                continue
+            if (damage := run.set_aside(name)) is None:
+                break  # those before it are not needed
+            session.display.note(f"checkpoint {name} is damaged ({damage}); it is now damaged_{name}, and made again")
+            if names is rounds:
+                run.forget_after(PHASE, int(name.removeprefix("round_")) - 1)
+
+
 def _do_stages(session: Session, wanted: Sequence[str]) -> bool:
     """Do the wanted stages, where "reinforce" stands for whatever comes behind the warm-up; false if somebody asked to stop
     before they were complete."""
     with session.run.phase("startup"):
+        set_aside_damaged(session)
         session.prestart()
     if "warmup" in wanted:
         warm_up(session)
@@ -150,6 +192,9 @@ def assess_reinforced(session: Session) -> None:
     run, config = session.run, session.config
     if config.train.steps and run.read_json("eval/reinforced.json") is None:
         best = run.state.best_step if run.state.best_step in run.steps_saved() else run.steps_saved()[-1]
+        if damage := run.set_aside(step_name(best)):
+            session.display.note(f"the best checkpoint, {step_name(best)}, is damaged ({damage}); the last one is evaluated")
+            best = run.steps_saved()[-1]
         with run.phase("startup"):
             session.publish(str(run.checkpoint(step_name(best))))
         run.state.best_step = best

@@ -1,12 +1,23 @@
 """What a trainer of `transformers` is told, and what it tells meanwhile. TRL's is one of them."""
 
+import fcntl
+import shutil
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
+from reft.errors import RunError
+from reft.files import find_damage, is_sealed, seal_folder
 from reft.warmup import Schedule, TrainerSettings
+
+ORPHAN_SECONDS = 60.0
+"""For a process whose run was killed to notice that and end; Ray takes some seconds."""
 
 
 def arguments(settings: TrainerSettings, shape: Schedule) -> dict[str, Any]:
@@ -39,7 +50,8 @@ def arguments(settings: TrainerSettings, shape: Schedule) -> dict[str, Any]:
 
 
 class Log(TrainerCallback):
-    """Counts steps, keeps metrics until they are asked for, ends the training where the run ends and not its schedule.
+    """Counts steps, keeps metrics until they are asked for, ends the training where the run ends and not its schedule, seals
+    what is saved on the way. Of a training that is taken up again it tells what was logged before, too.
 
     Args:
         steps: after which the training ends.
@@ -65,8 +77,55 @@ class Log(TrainerCallback):
             control.should_log = True
             control.should_save = False
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        for logs in state.log_history:
+            self._note(logs["step"], logs)
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            record = {"step": float(state.global_step), **{name: float(logs[key]) for key, name in self.names.items()}}
+        self._note(state.global_step, logs or {})
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # every rank has written its part
+        if state.is_world_process_zero:
+            seal_folder(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+    def _note(self, step: float, logs: Mapping[str, float]) -> None:
+        if "loss" in logs:
+            record = {"step": float(step), **{name: float(logs[key]) for key, name in self.names.items()}}
             with self.lock:
                 self.records.append(record)
+
+
+def checkpoints(scratch: Path) -> list[Path]:
+    """What a trainer has saved on the way and sealed, oldest first."""
+    found = [path for path in scratch.glob("checkpoint-*") if is_sealed(path)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")))
+
+
+def discard_unsound(scratch: Path) -> None:
+    """Delete what a trainer that was killed left half written, and what has been damaged since."""
+    for path in scratch.glob("checkpoint-*"):
+        if not is_sealed(path) or find_damage(path) is not None:
+            shutil.rmtree(path)
+
+
+@contextmanager
+def alone_in(scratch: Path, rank: int) -> Iterator[None]:
+    """Hold a folder for one rank of a trainer, behind a process that is still at it though its run was killed.
+
+    Raises:
+        RunError: if that process does not end.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    with (scratch / f".lock-{rank}").open("w") as file:
+        ends = time.monotonic() + ORPHAN_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > ends:
+                    raise RunError(f"a process of an earlier run still trains in {scratch}; end it, and run again") from None
+                time.sleep(0.1)
+        yield

@@ -28,8 +28,9 @@ AT_LEAST = {
     "rerank.samples_per_prompt": 1, "rerank.prompts": 1,
     "learner.ranks": 1, "learner.threads": 1, "learner.cpus": 0, "learner.gpus": 0, "learner.micro_batch": 1,
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
-    "learner.grad_clip": 0, "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
-    "rollout.shard_size": 1, "rollout.max_rows": 1,
+    "learner.grad_clip": 0, "learner.restarts": 0,
+    "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
+    "rollout.shard_size": 1, "rollout.max_rows": 1, "rollout.restarts": 0,
     "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1,
     "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
     "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
@@ -41,6 +42,7 @@ AT_MOST = {
 }  # fmt: skip
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
+    "rollout.restart_window": 0,
     "warmup.ready_at": 0, "train.sampler_gap": 0, "self_training.epochs": 0, "self_training.temperature": 0,
     "self_training.least_distance": 0,
     "rerank.epochs": 0,

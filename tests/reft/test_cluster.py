@@ -10,7 +10,7 @@ import pytest
 
 from reft.cluster import RayGang, _check_size, cluster
 from reft.config import RayConfig
-from reft.errors import RunError
+from reft.errors import LostProcessError, RunError
 from rewards.equal import Checker
 
 ANSWERS = (
@@ -64,6 +64,11 @@ class Counter:
 
     def die(self) -> None:
         os._exit(3)
+
+    def wait_for_one_that_dies(self) -> None:
+        if self.rank == 1:
+            os._exit(3)
+        time.sleep(60)
 
     def hang(self) -> None:
         time.sleep(60)
@@ -135,8 +140,24 @@ def test_answers_are_checked_alike_from_actors_threads_and_a_loop_at_once(gang: 
 
 
 def test_a_death_is_named(gang: RayGang) -> None:
-    with pytest.raises(RunError, match=r"a process of the counter died during 'die'"):
+    with pytest.raises(LostProcessError, match=r"the counter lost a rank during 'die': process \d+ was killed or crashed"):
         gang.call("die")
+
+
+def test_one_that_dies_is_told_though_its_peer_waits_for_it(gang: RayGang) -> None:
+    """As a rank does in a collective, which would wait for half an hour."""
+    begun = time.monotonic()
+    with pytest.raises(LostProcessError, match=r"lost a rank during 'wait_for_one_that_dies'"):
+        gang.call("wait_for_one_that_dies")
+    assert time.monotonic() - begun < 25
+
+
+def test_one_that_makes_no_progress_is_lost(gang: RayGang) -> None:
+    gang.deadline = 2.0
+    with pytest.raises(
+        LostProcessError, match=r"no progress in 'hang' for 2 s\nrank 0: thread (?s:.*)time.sleep\(60\)\nrank 1: (?s:.*)in hang"
+    ):
+        gang.watch("hang", "look", 0.2, lambda _: None)
 
 
 def test_a_hang_ends_at_the_deadline(ray_cluster: None) -> None:
@@ -144,7 +165,7 @@ def test_a_hang_ends_at_the_deadline(ray_cluster: None) -> None:
     gang.build(Counter)
     gang.deadline = 0.5
     try:
-        with pytest.raises(RunError, match=r"did not finish 'hang' on 1 ranks within 0.5 s"):
+        with pytest.raises(RunError, match=r"did not finish 'hang' on 1 ranks within 0.5 s\nrank 0: (?s:.*)time.sleep\(60\)"):
             gang.call("hang")
     finally:
         gang.close()

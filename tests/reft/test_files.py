@@ -1,8 +1,9 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reft.files import build_folder, full_disk_named, remove_leftovers, write_atomically
+from reft.files import MANIFEST, build_folder, find_damage, full_disk_named, remove_leftovers, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +34,64 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         build_folder(tmp_path / "made", half)
     assert (tmp_path / "made" / "two" / "three").read_text() == "3"
+
+
+def fill(folder: Path) -> None:
+    (folder / "trainer").mkdir()
+    (folder / "model.safetensors").write_bytes(bytes(range(200)))
+    (folder / "trainer" / "state.pt").write_bytes(b"moments")
+
+
+def tear(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(bytes(range(100)))
+
+
+def flip(folder: Path) -> None:
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[77] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+
+
+def lose(folder: Path) -> None:
+    (folder / "trainer" / "state.pt").unlink()
+
+
+def scramble(folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"model.safetensors": 3')
+
+
+def strip(folder: Path) -> None:
+    (folder / MANIFEST).write_text('{"model.safetensors": {"bytes": 200}}')
+
+
+def block(folder: Path) -> None:
+    (folder / "trainer" / "state.pt").unlink()
+    (folder / "trainer" / "state.pt").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (tear, "model.safetensors has 100 bytes, not 200"),
+        (flip, "model.safetensors has other content than was written"),
+        (lose, "trainer/state.pt is missing"),
+        (block, "trainer/state.pt is missing"),
+        (scramble, "manifest.json cannot be read: JSONDecodeError"),
+        (strip, "manifest.json cannot be read: KeyError('blake2b')"),
+    ],
+)
+def test_damage_is_found_and_named(tmp_path: Path, spoil: Callable[[Path], None], said: str) -> None:
+    build_folder(tmp_path / "made", fill)
+    assert find_damage(tmp_path / "made") is None
+    spoil(tmp_path / "made")
+    damage = find_damage(tmp_path / "made")
+    assert damage is not None
+    assert damage.startswith(said)
+
+
+def test_a_folder_without_a_manifest_is_taken_as_it_is(tmp_path: Path) -> None:
+    fill(tmp_path)
+    assert find_damage(tmp_path) is None
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Imitation: what is learnt, from which tokens, for how many steps."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy
@@ -10,11 +11,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from reft.config import ModelConfig, WarmupConfig
 from reft.errors import RunError
+from reft.files import find_damage
 from reft.imitator import Imitator
 from reft.model import make_fresh
 from reft.tasks import Demonstration
 from reft.tasks.signed_sum import SignedSum
 from reft.tokenizer import word_tokenizer
+from reft.trainer import alone_in
 from reft.warmup import Corpus, arrange, row_length, schedule, tokenize
 from rollout.codec import Codec
 from rollout.types import Problem
@@ -103,13 +106,38 @@ def test_the_rate_may_rise_over_so_many_steps(tiny_model: Path, tmp_path: Path) 
     assert imitate(tiny_model, corpus, tmp_path, config)[-1]["warmup/lr"] == pytest.approx(1e-3 * 7 / 100)
 
 
-def test_a_warm_up_that_was_stopped_goes_on(tiny_model: Path, tmp_path: Path) -> None:
+def test_a_warm_up_that_was_killed_goes_on_as_if_it_had_not_been(tiny_model: Path, tmp_path: Path) -> None:
     corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
-    imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=1.5, schedule_epochs=4, batch_size=8, lr=1e-3))
-    saved = tmp_path / "scratch" / "checkpoint-8"
-    assert json.loads((saved / "trainer_state.json").read_text())["global_step"] == 8
-    records = imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=4, batch_size=8, lr=1e-3))
-    assert min(record["step"] for record in records) > 8, "the steps before the checkpoint are not done again"
+    config = WarmupConfig(epochs=4, batch_size=8, lr=1e-3)
+    straight = imitate(tiny_model, corpus, tmp_path / "straight", config)
+    saved = tmp_path / "straight" / "scratch" / "checkpoint-24"
+    assert json.loads((saved / "trainer_state.json").read_text())["global_step"] == 24
+    assert find_damage(saved) is None
+    scratch = tmp_path / "again" / "scratch"
+    for name in ("checkpoint-24", "checkpoint-28"):
+        shutil.copytree(saved, scratch / name)
+    (scratch / "checkpoint-28" / "optimizer.pt").write_bytes(b"")  # damaged
+    (scratch / "checkpoint-30").mkdir()
+    (scratch / "checkpoint-30" / "trainer_state.json").write_text('{"global_step": 30}')  # of who was killed while saving
+    began = [path.stat().st_mtime_ns for path in sorted((scratch / "checkpoint-24").iterdir())]
+    again = imitate(tiny_model, corpus, tmp_path / "again", config)
+    assert again == straight, "what was logged before the checkpoint is told again"
+    weights = [(tmp_path / name / "target" / "model.safetensors").read_bytes() for name in ("straight", "again")]
+    assert weights[0] == weights[1]
+    assert [path.stat().st_mtime_ns for path in sorted((scratch / "checkpoint-24").iterdir())] == began, "it was not done again"
+    assert not (scratch / "checkpoint-28").exists()
+    assert not (scratch / "checkpoint-30").exists()
+
+
+def test_a_training_waits_for_one_that_is_still_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reft.trainer.ORPHAN_SECONDS", 0.3)
+    with alone_in(tmp_path, 0):
+        with alone_in(tmp_path, 1):
+            pass
+        with pytest.raises(RunError, match="an earlier run still trains in"), alone_in(tmp_path, 0):
+            pass
+    with alone_in(tmp_path, 0):
+        pass
 
 
 def test_batches_of_about_the_same_length_hold_less_padding_and_every_demonstration(tiny_model: Path, tmp_path: Path) -> None:

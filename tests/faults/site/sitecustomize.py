@@ -1,0 +1,76 @@
+"""Faults on order, for tests: Python imports this at the start of every process that has its folder in PYTHONPATH.
+
+REFT_FAULTS is JSON, a list of [module, name, call, fault, token]: when `module.name` is called for the `call`-th time in a
+process, the fault befalls that process, if it is the one that can take the file `token` away: once in all.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+
+def fail(fault: str) -> None:
+    if fault == "raise":
+        raise ZeroDivisionError("a fault on order")
+    if fault == "exit":
+        os._exit(7)
+    os.kill(os.getpid(), getattr(signal, fault))
+    time.sleep(60)  # a signal that ends the process does not come back; one that stops it does when it is continued
+
+
+def wrapped(function: Callable[..., Any], call: int, fault: str, token: str) -> Callable[..., Any]:
+    calls = 0
+
+    def counting(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            try:
+                os.rename(token, f"{token}.{os.getpid()}.{time.time()}")
+            except FileNotFoundError:
+                pass  # another process was first
+            else:
+                fail(fault)
+        return function(*arguments, **named)
+
+    return counting
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds as all others do, and wraps functions of modules when they have been loaded."""
+
+    def __init__(self, orders: Sequence[tuple[str, str, int, str, str]]) -> None:
+        self.orders = orders
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        orders = [order for order in self.orders if order[0] == name]
+        if not orders:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            for _, attribute, call, fault, token in orders:
+                holder: Any = module
+                *holders, last = attribute.split(".")
+                for part in holders:
+                    holder = getattr(holder, part)
+                setattr(holder, last, wrapped(getattr(holder, last), call, fault, token))
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+if "REFT_FAULTS" in os.environ:
+    sys.meta_path.insert(0, Finder(json.loads(os.environ["REFT_FAULTS"])))

@@ -1,0 +1,150 @@
+"""Each fault in each phase of a whole run, by real signals to real processes: the run comes to its end, and its weights and
+metrics are bit by bit those of a run without faults. A table at the end says what it cost."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.test_end_to_end import SMALL
+
+pytestmark = pytest.mark.faults
+
+CONFIG = SMALL.replace(
+    "samples_per_prompt: 2, eval_every: 2, save_every: 2", "samples_per_prompt: 2, eval_every: 2, save_every: 1"
+)
+SITE = Path(__file__).parent / "site"
+PLACES = {
+    "worker": {
+        "sampling": ("rollout.engines.hf", "HFEngine.generate", 4),
+        "scoring": ("rewards.scorer", "Scorer.score", 5),
+        "publishing": ("rollout.worker", "Worker.load", 3),
+        "evaluating": ("rollout.engines.hf", "HFEngine.generate", 1),
+    },
+    "learner": {
+        "warm-up": ("reft.trainer", "Log.on_step_end", 12),
+        "scoring": ("reft.learner.rank", "Rank.forward", 2),
+        "update": ("reft.learner.rank", "Rank.step", 6),
+        "publishing": ("reft.learner.rank", "Rank.weights", 3),
+        "saving": ("reft.learner.rank", "Rank.save", 2),
+    },
+    "driver": {
+        "warm-up": ("reft.run", "RunDirectory.log", 2),
+        "sampling": ("reft.train", "draw", 3),
+        "update": ("reft.learner.driver", "Learner.update", 3),
+        "publishing": ("rollout.ray_pool", "RayPool.publish", 4),
+        "saving": ("reft.files", "seal_folder", 4),
+        "evaluating": ("reft.journal", "RunJournal.evaluate", 2),
+    },
+}
+"""For each process and phase, which call of what is where the fault comes. Phases before that have passed."""
+FAULTS = {
+    "worker": ("SIGKILL", "SIGSEGV", "SIGSTOP", "exit", "raise"),
+    "learner": ("SIGKILL", "SIGSTOP"),
+    "driver": ("SIGKILL",),
+}
+CELLS = [(who, phase, fault) for who, phases in PLACES.items() for phase in phases for fault in FAULTS[who]]
+DEADLINE = 25.0
+"""Seconds, for whatever has been stopped and does not answer."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left, and what its faults cost."""
+
+    seconds: float
+    commands: int
+    restarts: float
+    redone: float
+
+
+def run(folder: Path, name: str, order: tuple[str, str, int, str] | None = None) -> Outcome:
+    """Run to the end, by the same command again where the driver itself was lost."""
+    (folder / "small.yaml").write_text(CONFIG)
+    token = folder / f"{name}.token"
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    if order is not None:
+        token.touch()
+        environment["REFT_FAULTS"] = json.dumps([[*order, str(token)]])
+    words = [sys.executable, "-m", "reft", "run", "small.yaml", f"run.dir={name}", f"ray.deadline={DEADLINE:g}"]
+    begun, commands = time.monotonic(), 0
+    while True:
+        commands += 1
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=400, check=False)
+        with (folder / f"{name}.log").open("a") as log:
+            log.write(done.stdout + done.stderr)
+        if done.returncode == 0:
+            break
+        assert order is not None, done.stderr[-3000:]
+        assert done.returncode == -9, f"the run ended itself: {done.stderr[-3000:]}"
+        assert commands < 3
+    assert order is None or not token.exists(), "the fault never came"
+    rows = steps(folder / name)
+    state = json.loads((folder / name / "state.json").read_text())
+    return Outcome(
+        seconds=time.monotonic() - begun,
+        commands=commands,
+        restarts=sum(row["faults/worker_restarts"] for row in rows) + state["learner_restarts"] + commands - 1,
+        redone=sum(row["faults/shards_redone"] for row in rows),
+    )
+
+
+def steps(path: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if row["phase"] == "reinforce"]
+
+
+def lasting(path: Path) -> list[dict[str, float]]:
+    """All metrics but times, and the count of faults itself."""
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {name: value for name, value in row.items() if not name.startswith(("time/", "faults/")) and "per_second" not in name}
+        for row in rows
+    ]
+
+
+def drawn(path: Path) -> list[str]:
+    return [file.read_text() for file in sorted((path / "samples").glob("*.jsonl"))]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def straight(folder: Path) -> tuple[Path, Outcome]:
+    return folder / "straight", run(folder, "straight")
+
+
+@pytest.fixture(scope="module")
+def table(straight: tuple[Path, Outcome]) -> Iterator[list[str]]:
+    lines = [f"{'process':8} {'phase':11} {'fault':8} commands  restarts  shards again  seconds more"]
+    yield lines
+    print("\n" + "\n".join(lines))
+
+
+@pytest.mark.parametrize(("who", "phase", "fault"), CELLS, ids=["-".join(cell) for cell in CELLS])
+def test_a_run_outlives(
+    folder: Path, straight: tuple[Path, Outcome], table: list[str], who: str, phase: str, fault: str
+) -> None:
+    module, name, call = PLACES[who][phase]
+    label = f"{who}-{phase}-{fault}"
+    outcome = run(folder, label, (module, name, call, fault))
+    path, without = straight
+    assert lasting(folder / label) == lasting(path), "metrics"
+    assert drawn(folder / label) == drawn(path), "no sample is lost, none is another"
+    last = f"checkpoints/step_{4:06d}/model.safetensors"
+    assert (folder / label / last).read_bytes() == (path / last).read_bytes(), "weights"
+    assert outcome.restarts >= 1
+    table.append(
+        f"{who:8} {phase:11} {fault:8} {outcome.commands:8}  {outcome.restarts:8.0f}  {outcome.redone:12.0f}  "
+        f"{outcome.seconds - without.seconds:12.1f}"
+    )

@@ -1,0 +1,118 @@
+"""What a run does about lost processes and damaged checkpoints, without any process."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from reft import stages
+from reft.compose import compose
+from reft.errors import LostProcessError
+from reft.run import RunDirectory
+from reft.stages import _outlive, set_aside_damaged
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDirectory]:
+    with RunDirectory(tmp_path / "run", compose("quickstart")) as run:
+        yield run
+
+
+class Told(SimpleNamespace):
+    """A session without processes: it remembers what it told a person, and how often its learner was ended."""
+
+    def __init__(self, run: RunDirectory, restarts: int = 2) -> None:
+        notes: list[str] = []
+        super().__init__(
+            run=run, notes=notes, dropped=0, config=SimpleNamespace(learner=SimpleNamespace(restarts=restarts)),
+            display=SimpleNamespace(note=notes.append),
+        )  # fmt: skip
+
+    def drop_gang(self) -> None:
+        self.dropped += 1
+
+
+def fill(folder: Path) -> None:
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+
+
+def damage(run: RunDirectory, name: str) -> None:
+    (run.checkpoint(name) / "model.safetensors").write_bytes(b"weight")
+
+
+def stage_that_fails(times: int, then: Callable[[Any, int], None] = lambda session, call: None) -> Any:
+    calls = iter(range(100))
+
+    def do(session: Any, wanted: Any) -> bool:
+        call = next(calls)
+        then(session, call)
+        if call < times:
+            raise LostProcessError(f"loss {call}")
+        return True
+
+    return do
+
+
+def test_a_lost_process_is_outlived(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    session: Any = Told(run)
+    monkeypatch.setattr(stages, "_do_stages", stage_that_fails(2))
+    assert _outlive(session, ("reinforce",))
+    assert session.dropped == run.state.learner_restarts == 2
+    assert session.notes == [f"loss {n}; starting its processes again, from what is saved" for n in range(2)]
+
+
+def test_one_that_is_lost_again_and_again_stops_the_run(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    session: Any = Told(run)
+    monkeypatch.setattr(stages, "_do_stages", stage_that_fails(9))
+    with pytest.raises(LostProcessError, match="loss 2"):
+        _outlive(session, ("reinforce",))
+    assert run.state.learner_restarts == 2
+
+
+def test_what_was_saved_in_between_counts_as_going_on(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(session: Any, call: int) -> None:
+        if call % 2:
+            run.write_checkpoint(f"step_{call:06d}", fill)
+
+    session: Any = Told(run)
+    monkeypatch.setattr(stages, "_do_stages", stage_that_fails(9, save))
+    assert _outlive(session, ("reinforce",))
+    assert run.state.learner_restarts == 9
+
+
+def test_the_checkpoint_before_a_damaged_one_is_used(run: RunDirectory) -> None:
+    for name in ("fresh", "warmup", "step_000002", "step_000004", "step_000006"):
+        run.write_checkpoint(name, fill)
+    for name in ("step_000002", "step_000006"):
+        damage(run, name)
+    session: Any = Told(run)
+    set_aside_damaged(session)
+    assert run.steps_saved() == [2, 4], "what lies before a sound one is not looked at"
+    reason = "model.safetensors has 6 bytes, not 7"
+    assert session.notes == [f"checkpoint step_000006 is damaged ({reason}); it is now damaged_step_000006, and made again"]
+    assert (run.path / "checkpoints" / "damaged_step_000006").is_dir()
+
+
+def test_a_damaged_warm_up_is_made_again(run: RunDirectory) -> None:
+    run.write_checkpoint("warmup", fill)
+    damage(run, "warmup")
+    set_aside_damaged(Told(run))  # type: ignore[arg-type]
+    assert not run.has_checkpoint("warmup")
+    run.write_checkpoint("warmup", fill)
+    damage(run, "warmup")
+    set_aside_damaged(Told(run))  # type: ignore[arg-type]
+    assert not run.has_checkpoint("warmup"), "though there is one set aside already"
+
+
+def test_rounds_whose_checkpoints_are_damaged_are_done_again(run: RunDirectory) -> None:
+    for number in (1, 2, 3):
+        run.write_checkpoint(f"round_{number:03d}", fill)
+        run.log("self_training", number, {"dev/greedy": 0.5})
+    damage(run, "round_002")
+    damage(run, "round_003")
+    set_aside_damaged(Told(run))  # type: ignore[arg-type]
+    assert [row["step"] for row in run.rows("self_training")] == [1]
+    assert run.has_checkpoint("round_001")
