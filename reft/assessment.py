@@ -14,6 +14,7 @@ from reft.prepare import Prepared
 from reft.progress import Display
 from reft.reranking import Reranking
 from reft.rollouts import make_checker, ray_pool, try_prompts
+from reft.run import row
 from reft.statistics import proportion
 from rollout.pool import Pool, Progress
 from rollout.search.vote import any_right, best, majority
@@ -73,10 +74,14 @@ def evaluate_checkpoint(
         name += f"-vote{vote}"
         content["search"] = search_report(config, drawn, vote, scores)
     if reranking is not None:
+        name += "-rerank"
         content["search"]["reranker"] = reranking.record()
     file = checkpoint.absolute().parent.parent / "eval" / f"{name}.json"
     content |= {"checkpoint": str(checkpoint), "split": split, "file": str(file)}
     write_atomically(file, json.dumps(content, indent=2) + "\n")
+    rows = [row(sample) for _, samples in reports.values() for sample in samples]
+    rows += [row(sample) | ({} if scores is None else {"score": scores[place]}) for place, sample in enumerate(drawn)]
+    write_atomically(file.with_suffix(".jsonl"), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows))
     return content
 
 

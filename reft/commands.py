@@ -96,7 +96,7 @@ def compare(config: str, overrides: Sequence[str], methods: Sequence[str], budge
     write_atomically(directory / f"comparison-{budget}.json", json.dumps(content, indent=2) + "\n")
     draw_comparison(content, directory / f"comparison-{budget}.svg")
     print_comparison(content)
-    return 0
+    return 2 if content["failed"] else 0
 
 
 def evaluate(checkpoint: Path, overrides: Sequence[str], split: str, vote: int | None, rerank: bool) -> int:

@@ -9,7 +9,7 @@ beside its accuracy.
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 from reft.algorithms.online_st import OnlineST
 from reft.budget import BILLS, Prices, cost, durations, operations
 from reft.compose import Composed, compose_settings
-from reft.errors import ConfigError
+from reft.config import ImitationConfig
+from reft.errors import ConfigError, RunError
 from reft.meter import Spending, loop_spending, rounds_spending
 from reft.methods import METHODS, Budget, Inputs
 from reft.model import parameter_count
@@ -47,6 +48,10 @@ class Result:
     directory: str
 
 
+class MethodFailure(Exception):
+    """A method's run cannot come to its end."""
+
+
 def check_methods(composed: Composed, methods: Sequence[str], budget: Budget) -> None:
     """Raise `ConfigError` for what cannot be compared."""
     if unknown := [method for method in methods if method not in METHODS]:
@@ -63,7 +68,9 @@ def check_methods(composed: Composed, methods: Sequence[str], budget: Budget) ->
             f"train.rounds={config.train.rounds} samples more than was planned, as it must; set it to 1 to compare"
         )
     for method in methods:
-        compose_settings(method, METHODS[method](composed.settings, 1000, Inputs(1000, 1000)))  # an error of any comes now
+        compose_settings(
+            method, METHODS[method](composed.settings, 1000, Inputs(1000, 1000, composed.written))
+        )  # errors come now
     if config.warmup.epochs == 0:
         raise ConfigError("warmup.epochs=0 leaves no warm-up to start all methods from; raise it")
 
@@ -78,7 +85,9 @@ def compare(
     if read_summary(warm) is None and run_stages(prepared, warm, display, ("warmup",), 0.0) is None:
         return None
     results: dict[str, Result] = {}
+    failed: dict[str, str] = {}
     plan: dict[str, int] = {}
+    _note_left_out(composed, methods, display)
     for method in sorted(methods, key=lambda method: method != "reft"):  # first, since it may set the budget
         if method not in plan:
             # All the others at once, so that what the budget does not pay for is told before any of them spends it.
@@ -87,10 +96,19 @@ def compare(
         chains = plan[method]
         display.note(f"\n{method}: {chains:,} chains")
         folder = method if method == "reft" else f"{method}-{budget}"  # reft is the same for all budgets
-        result = _run_method(prepared, method, chains, directory, folder, display)
+        try:
+            result = _run_method(prepared, method, chains, directory, folder, display)
+        except MethodFailure as failure:
+            if method == "reft" and budget != "samples":
+                raise  # nothing says how much the others may spend
+            failed[method] = str(failure)
+            display.note(f"{method} failed: {failure}")
+            continue
         if result is None:
             return None
         results[method] = result
+    if not results:
+        raise RunError("; ".join(f"{method}: {reason}" for method, reason in failed.items()))
     before = read_summary(warm)
     assert before is not None
     return {
@@ -98,7 +116,8 @@ def compare(
         "seed": composed.config.seed,
         "budget": budget,
         "warmup": before["warmup"],
-        "methods": [asdict(results[method]) for method in methods],
+        "methods": [asdict(results[method]) for method in methods if method in results],
+        "failed": failed,
         "directory": str(directory),
     }
 
@@ -107,14 +126,16 @@ def _run_method(prepared: Prepared, method: str, chains: int, directory: Path, f
     """The result of a method's run, which is done, or taken up where it stopped, in a folder of the comparison's; None if
     somebody asked to stop."""
     composed, path = prepared.composed, directory / folder
-    inputs = Inputs(len(prepared.splits.train), len(prepared.demonstrations))
-    settings = METHODS[method](composed.settings, chains, inputs)
+    settings = METHODS[method](composed.settings, chains, _inputs(prepared))
     own = compose_settings(f"{composed.name}-{method}", settings)
     check_directory(path, own)
     summary = read_summary(path)
     if summary is None:
         _take_over(directory / WARMUP, path, own)
-        summary = run_stages(prepare(own), path, display, ("reinforce",), 0.0)
+        try:
+            summary = run_stages(prepare(own), path, display, ("reinforce",), 0.0)
+        except RunError as error:
+            raise MethodFailure(str(error)) from error
         if summary is None:
             return None
     outcome = next(summary[name] for name in RESULTS if name in summary)
@@ -122,7 +143,8 @@ def _run_method(prepared: Prepared, method: str, chains: int, directory: Path, f
         weights = parameter_count(prepared.model_config)
         rounds, steps = run.rows(PHASE), run.rows("reinforce")
         if steps:
-            spending = loop_spending(steps, run.state, weights, own.config.algorithm.epochs)
+            separate = own.config.algorithm.has_critic and own.config.model.critic == "separate"
+            spending = loop_spending(steps, run.state, weights, own.config.algorithm.epochs, weights if separate else 0)
         else:
             spending = rounds_spending(rounds, run.state, weights, chains)
         return Result(
@@ -167,7 +189,7 @@ def _chains(prepared: Prepared, warm: Path, method: str, budget: Budget, referen
     assert reference is not None
     prices = _prices(prepared, warm, Path(reference.directory), budget)
     amount = reference.spending.flops if budget == "flops" else reference.spending.seconds
-    inputs = Inputs(len(prepared.splits.train), len(prepared.demonstrations))
+    inputs = _inputs(prepared)
     planned = METHODS[method](prepared.composed.settings, 1, inputs)
     epochs = OnlineST.epochs if method == "online-st" else planned["self_training"]["epochs"]
     shown = len({demonstration.problem.id for demonstration in prepared.demonstrations}) / inputs.problems
@@ -178,6 +200,18 @@ def _chains(prepared: Prepared, warm: Path, method: str, budget: Budget, referen
             f"{amount:.3g} that reft has spent; choose --budget samples, or raise train.steps"
         )
     return max(1, round((amount - fixed) / chain))
+
+
+def _inputs(prepared: Prepared) -> Inputs:
+    return Inputs(len(prepared.splits.train), len(prepared.demonstrations), prepared.composed.written)
+
+
+def _note_left_out(composed: Composed, methods: Sequence[str], display: Display) -> None:
+    """Say which settings of the config's own rounds are no part of a comparison."""
+    imitation = {f"self_training.{item.name}" for item in fields(ImitationConfig)}
+    left_out = sorted(key for key in composed.written - imitation if key.startswith("self_training."))
+    if left_out and any(METHODS[method] is not METHODS["reft"] for method in methods):
+        display.note(f"not compared: {', '.join(left_out)}; a method's rounds follow from the budget")
 
 
 def _prices(prepared: Prepared, warm: Path, reinforced: Path, budget: Budget) -> Prices:

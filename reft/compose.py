@@ -69,6 +69,8 @@ class Composed:
     name: str
     config: Config
     settings: dict[str, Any]
+    written: frozenset[str] = frozenset()
+    """Dotted keys of the settings that somebody wrote, the others being defaults."""
 
     def yaml(self) -> str:
         return str(OmegaConf.to_yaml(OmegaConf.create(self.settings)))
@@ -150,7 +152,8 @@ def compose_settings(name: str, written: Any) -> Composed:
     settings = {key: _plain(value) for key, value in vars(config).items()}
     settings["task"] = {"use": task.use, **settings["task"]}
     settings["algorithm"] = {"use": algorithm.use, **settings["algorithm"]}
-    return Composed(name, config, settings)
+    plain = OmegaConf.to_container(written) if OmegaConf.is_config(written) else dict(written)
+    return Composed(name, config, settings, frozenset(key for key, _ in _flatten(plain)))
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,19 @@ class Spending:
     """Wall time of sampling, scoring and learning; evaluations are not counted."""
 
 
-def loop_spending(rows: Sequence[Mapping[str, Any]], state: RunState, weights: int, epochs: int) -> Spending:
-    """Of the loop, from its metrics, for a policy of so many weights and so many passes over each batch."""
+def loop_spending(
+    rows: Sequence[Mapping[str, Any]], state: RunState, weights: int, epochs: int, critic_weights: int = 0
+) -> Spending:
+    """Of the loop, from its metrics, for a policy of so many weights, so many passes over each batch, and a critic with so many
+    weights of its own, which scores and learns with it."""
     operations = 0.0
     for row in rows:
         learnt = row["samples/learnt_tokens"]
-        scored = learnt * (("advantage/std" in row) + ("kl/reference" in row))  # by the policy, by the reference
-        operations += FORWARD * (row["samples/tokens"] + row["samples/prompt_tokens"] + scored) + LEARN * epochs * learnt
-    return Spending(int(sum(row["samples/count"] for row in rows)), weights * operations, state.seconds["reinforce"])
+        by_policy, by_reference = learnt * ("advantage/std" in row), learnt * ("kl/reference" in row)
+        sampled = row["samples/tokens"] + row["samples/prompt_tokens"]
+        operations += weights * (FORWARD * (sampled + by_policy + by_reference) + LEARN * epochs * learnt)
+        operations += critic_weights * (FORWARD * by_policy + LEARN * epochs * learnt)
+    return Spending(int(sum(row["samples/count"] for row in rows)), operations, state.seconds["reinforce"])
 
 
 def rounds_spending(rows: Sequence[Mapping[str, Any]], state: RunState, weights: int, imitated: int) -> Spending:

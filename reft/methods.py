@@ -9,6 +9,7 @@
     reft        the config's own reinforcement
 
 Imitation has the warm-up's settings throughout, but for what the config's `self_training` says of lr, epochs and the like.
+Nothing else of that section counts: rationalization or growing rounds would come on top of the budget.
 Rounds begin at the model before the warm-up, as published, where that has been pretrained. Fresh weights know nothing, so there
 STaR and ReST-EM begin at the warm-up; RFT and offline self-training, which see all demonstrations again, begin at the fresh
 weights all the same.
@@ -16,7 +17,7 @@ weights all the same.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from reft.config import ImitationConfig, SelfTrainingConfig
@@ -38,6 +39,8 @@ class Inputs:
     problems: int
     """Of the training split."""
     demonstrations: int
+    written: frozenset[str] = frozenset()
+    """Dotted keys that the config's author wrote."""
 
 
 Method = Callable[[Settings, int, Inputs], dict[str, Any]]
@@ -47,7 +50,7 @@ imitates so many."""
 
 def _sft(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
     rounds = {"rounds": 1, "samples_per_prompt": 0, "demonstrations": True, "start": "warmup"}
-    return _rounds(settings, rounds | {"epochs": chains / inputs.demonstrations})
+    return _rounds(settings, inputs, rounds | {"epochs": chains / inputs.demonstrations})
 
 
 def _star(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
@@ -55,26 +58,26 @@ def _star(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
     # More than a pass over the problems in a round would ask one twice.
     samples = math.ceil(prompts / inputs.problems)
     rounds = {"rounds": ROUNDS, "prompts": max(1, prompts // samples), "samples_per_prompt": samples, "distinct": "none"}
-    return _rounds(settings, rounds | {"start": _base_or_warmup(settings)})
+    return _rounds(settings, inputs, rounds | {"start": _base_or_warmup(settings)})
 
 
 def _rft(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
-    return _rounds(settings, _one_round(chains, inputs) | {"distinct": "equations"})
+    return _rounds(settings, inputs, _one_round(chains, inputs) | {"distinct": "equations"})
 
 
 def _rest_em(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
     prompts, samples = _spread(chains // ROUNDS, inputs)
     rounds = {"rounds": ROUNDS, "prompts": prompts, "samples_per_prompt": samples, "cap": 10, "patience": 0}
-    return _rounds(settings, rounds | {"distinct": "none", "start": _base_or_warmup(settings)})
+    return _rounds(settings, inputs, rounds | {"distinct": "none", "start": _base_or_warmup(settings)})
 
 
 def _offline_st(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
-    return _rounds(settings, _one_round(chains, inputs) | {"distinct": "text", "cap": 10})
+    return _rounds(settings, inputs, _one_round(chains, inputs) | {"distinct": "text", "cap": 10})
 
 
 def _online_st(settings: Settings, chains: int, inputs: Inputs) -> dict[str, Any]:
     train = settings["train"]
-    steps = max(1, round(chains / (train["prompts"] * train["samples_per_prompt"])))
+    steps = max(1, chains // (train["prompts"] * train["samples_per_prompt"]))
     no_critic = {
         "model": {**settings["model"], "critic": "shared"},
         "learner": {**settings["learner"], "critic_warmup": 0},
@@ -97,14 +100,13 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def _rounds(settings: Settings, changed: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run by rounds. Its imitation is the warm-up's, unless the config has other than default settings for
-    its own rounds' imitation, or `changed`, what the method is, says otherwise."""
+def _rounds(settings: Settings, inputs: Inputs, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run by rounds. Its imitation is the warm-up's, unless the config's author wrote other settings for
+    rounds, or `changed`, what the method is, says otherwise."""
     defaults = asdict(SelfTrainingConfig())
-    imitation = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(ImitationConfig()).items()}
+    imitation = [item.name for item in fields(ImitationConfig)]
     shared = {name: settings["warmup"][name] for name in imitation}
-    written = settings["self_training"]
-    own = {name: written[name] for name, value in imitation.items() if written[name] != value}
+    own = {name: settings["self_training"][name] for name in imitation if f"self_training.{name}" in inputs.written}
     rounds = {**defaults, **shared, "schedule_epochs": None, **own, **changed}
     # What belongs to the loop, or to rounds of the config's own, is no part of the method.
     curriculum = {**settings["curriculum"], "stages": 0}
@@ -118,7 +120,7 @@ def _one_round(chains: int, inputs: Inputs) -> dict[str, Any]:
 
 def _spread(chains: int, inputs: Inputs) -> tuple[int, int]:
     """Problems, and chains for each of them."""
-    samples = max(LEAST_SAMPLES, math.ceil(chains / inputs.problems))
+    samples = min(chains, max(LEAST_SAMPLES, math.ceil(chains / inputs.problems)))
     return max(1, chains // samples), samples
 
 

@@ -24,7 +24,7 @@ from dataclasses import replace
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
 from reft.journal import selection_note
-from reft.rationalization import check_hints, check_stored, without_hints
+from reft.rationalization import check_hints, check_stored, is_marked, marks_of, without_hints
 from reft.run import round_name
 from reft.selection import keep, right_and_whole
 from reft.session import Session, imitate
@@ -101,15 +101,18 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
     with run.phase(PHASE):
         samples = _draw(session, problems, number, "sample")
         hints = _hints(session, problems, samples, number)
-        hinted = _rationalize(session, problems, hints, number)
-    kept = keep(samples, settings.distinct, settings.cap, settings.least_distance)
+        marks = _marks(session, hints)
+        hinted = _rationalize(session, problems, hints, marks, number)
+    clean = [sample for sample in samples if not is_marked(sample, marks)]  # one may speak of a hint though it had none
+    kept = keep(clean, settings.distinct, settings.cap, settings.least_distance)
     quoted = [sample for sample, quotes in hinted if quotes]
     rationalized = keep(
         [sample for sample, quotes in hinted if not quotes], settings.distinct, settings.cap, settings.least_distance
     )
-    check_stored(rationalized, hints)
+    wrong = [sample for sample in clean if sample.verdict.outcome in ("different", "no_answer")]  # undecided is neither
+    check_stored([*kept, *rationalized, *wrong], hints, marks)
     counts = _counts(problems, samples, kept, [sample for sample, _ in hinted], rationalized)
-    counts["round/quoted"] = len(quoted)
+    counts["round/quoted"] = len(quoted) + len(samples) - len(clean)
     if not kept and not rationalized:
         share = sum(map(right_and_whole, samples)) / len(samples)
         raise RunError(
@@ -117,7 +120,6 @@ def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None
             f"imitate{_lost(quoted)}; raise warmup.epochs, self_training.samples_per_prompt or sampling.max_tokens (with a new "
             "run.dir)"
         )
-    wrong = [sample for sample in samples if sample.verdict.outcome in ("different", "no_answer")]  # undecided is neither
     for kind, rows in (("kept", kept), ("rationalized", rationalized), ("wrong", wrong)):
         run.write_rows(run.path / "rounds" / f"{name}-{kind}.jsonl", rows)
     run.write_json(f"rounds/{name}.json", counts)
@@ -150,8 +152,15 @@ def _hints(session: Session, problems: Sequence[Problem], samples: Sequence[Samp
     return {problem.id: session.config.task.hinted(problem) for problem in unsolved}
 
 
+def _marks(session: Session, hints: Mapping[str, Hint]) -> frozenset[str]:
+    """Words that a round's hints have and neither its problems nor the demonstrations."""
+    shown = (demonstration.chain for demonstration in session.prepared.demonstrations)
+    asked = (problem.prompt for problem in session.prepared.splits.train)
+    return marks_of(hints.values(), itertools.chain(asked, shown))
+
+
 def _rationalize(
-    session: Session, problems: Sequence[Problem], hints: Mapping[str, Hint], number: int
+    session: Session, problems: Sequence[Problem], hints: Mapping[str, Hint], marks: frozenset[str], number: int
 ) -> list[tuple[Sample, bool]]:
     """Samples of the problems that have a hint, drawn with it and told of without it; whether each quotes it."""
     unsolved = [problem for problem in problems if problem.id in hints]
@@ -159,7 +168,7 @@ def _rationalize(
         return []
     check_hints(unsolved, hints)
     told = [replace(problem, prompt=hints[problem.id].prompt) for problem in unsolved]
-    return without_hints(_draw(session, told, number, "rationalize"), unsolved, hints)
+    return without_hints(_draw(session, told, number, "rationalize"), unsolved, hints, marks)
 
 
 def _draw(session: Session, problems: Sequence[Problem], number: int, purpose: str) -> list[Sample]:

@@ -125,6 +125,8 @@ def print_comparison(content: dict[str, Any]) -> None:
     console.width = max(console.width, 112)  # a row is a line, though it be cut by a narrow terminal
     console.print(table)
     console.print("what was spent behind the warm-up, without evaluations; sft's chains are imitated, all others' sampled")
+    for method, reason in content["failed"].items():
+        console.print(f"{method} failed: {reason}")
     files = f"comparison-{content['budget']}"
     console.print(f"written to {content['directory']}/{files}.json, drawn in {files}.svg; each method has its run there")
 

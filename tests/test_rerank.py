@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def report(folder: Path) -> dict:
-    return json.loads((folder / "tiny" / "eval" / "warmup-test-vote4.json").read_text())
+    return json.loads((folder / "tiny" / "eval" / "warmup-test-vote4-rerank.json").read_text())
 
 
 def test_what_is_reported(folder: Path) -> None:

@@ -64,11 +64,12 @@ class Hint:
 
     def stands_in(self, text: str) -> bool:
         """Whether the hint's words stand in a text one behind the other, whatever their case and what is between them."""
-        return f" {_words(self.text)} " in f" {_words(text)} "
+        return f" {' '.join(words(self.text))} " in f" {' '.join(words(text))} "
 
 
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"\w+|[^\w\s.,;:()'\"]", text.lower()))
+def words(text: str) -> list[str]:
+    """The words of a text and its signs, without case and punctuation."""
+    return re.findall(r"\w+|[^\w\s.,;:()'\"]", text.lower())
 
 
 @runtime_checkable

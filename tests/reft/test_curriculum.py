@@ -74,6 +74,10 @@ def test_a_beginning_is_the_first_tokens_of_the_demonstration() -> None:
             assert prefix.tolist() == tokens[: len(prefix)].tolist()
 
 
+def test_two_lines_are_steps() -> None:
+    assert beginning("a b c d e f\ng h", 1, 1) == "a b c d e f\n", "not half of the words"
+
+
 # Which problems and prefixes a step has.
 
 

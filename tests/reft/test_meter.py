@@ -17,6 +17,8 @@ def test_the_loop_samples_scores_and_learns() -> None:
     assert loop_spending([held, STEP], state, 10, 2).flops == 10 * (2 * sampled + 2 * 2 * 16 + 2 * learnt), (
         "by the reference too"
     )
+    apart = loop_spending([held], state, 10, 2, critic_weights=7)
+    assert apart.flops == 10 * (sampled + 2 * 2 * 16 + learnt) + 7 * (2 * 16 + learnt), "a critic has no reference"
 
 
 def test_rounds_sample_and_imitate() -> None:

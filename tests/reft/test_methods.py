@@ -1,5 +1,7 @@
 """What each method of a comparison is: validated settings, for as many chains as the budget has."""
 
+from dataclasses import replace
+
 import pytest
 
 from reft.comparison import check_methods
@@ -11,7 +13,9 @@ INPUTS = Inputs(problems=1985, demonstrations=16_000)
 
 
 def made(method: str, chains: int, config: str = "quickstart", *overrides: str) -> Composed:
-    return compose_settings(method, METHODS[method](compose(config, overrides).settings, chains, INPUTS))
+    composed = compose(config, overrides)
+    inputs = replace(INPUTS, written=composed.written)
+    return compose_settings(method, METHODS[method](composed.settings, chains, inputs))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -46,6 +50,37 @@ def test_imitation_may_have_settings_of_its_own() -> None:
     assert (rounds.lr, rounds.epochs, list(rounds.betas)) == (3e-4, 7, [0.8, 0.9])
     assert rounds.batch_size == compose("quickstart").config.warmup.batch_size
     assert made("sft", 3_200, "quickstart", *own).config.self_training.epochs == 0.2, "a budget's"
+    default = made("star", 12_800, "quickstart", "self_training.epochs=2", "warmup.epochs=4").config.self_training
+    assert default.epochs == 2, "though it is the default, it was written"
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("sft", {"rounds": 1, "samples_per_prompt": 0, "demonstrations": True, "start": "warmup"}),
+        ("star", {"rounds": 3, "prompts": 300, "samples_per_prompt": 1, "distinct": "none", "cap": None, "patience": None}),
+        ("rft", {"rounds": 1, "prompts": 225, "samples_per_prompt": 4, "distinct": "equations", "cap": None, "start": "base"}),
+        ("rest-em", {"rounds": 3, "prompts": 75, "samples_per_prompt": 4, "distinct": "none", "cap": 10, "patience": 0}),
+        ("offline-st", {"rounds": 1, "prompts": 225, "samples_per_prompt": 4, "distinct": "text", "cap": 10, "start": "base"}),
+    ],
+)
+def test_what_the_methods_are(method: str, settings: dict[str, object]) -> None:
+    rounds = made(method, 900).config.self_training
+    assert {name: getattr(rounds, name) for name in settings} == settings
+    assert rounds.demonstrations == (method in ("sft", "rft", "offline-st"))
+    assert (rounds.rationalize, rounds.growth, rounds.temperature, rounds.least_distance) == (0, 1, None, 0.2)
+
+
+@pytest.mark.parametrize("method", ["star", "rft", "rest-em", "offline-st", "online-st"])
+@pytest.mark.parametrize("chains", [3, 400])
+def test_a_small_budget_is_not_exceeded(method: str, chains: int) -> None:
+    config = made(method, chains).config
+    rounds = config.self_training
+    sampled = rounds.rounds * (rounds.prompts or 0) * rounds.samples_per_prompt
+    if method == "online-st":
+        assert config.train.steps == 1, "a step is the least that it can do"
+    else:
+        assert 0 < sampled <= chains
 
 
 def test_fresh_weights_are_nothing_to_go_back_to() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reft.errors import ConfigError, RunError
-from reft.rationalization import check_hints, check_stored, without_hints
+from reft.rationalization import check_hints, check_stored, is_marked, marks_of, without_hints
 from reft.tasks import Hint
 from reft.tasks.jsonl import Jsonl
 from reft.tasks.signed_sum import SignedSum, _problem
@@ -19,7 +19,7 @@ HINTS = {"p": Hint("a 5 b 3 > 8 ! b + ?", "! b +")}
 def test_samples_are_told_of_without_the_hint_and_those_that_quote_it_are_known() -> None:
     hinted = replace(PLAIN, prompt=HINTS["p"].prompt)
     texts = ("b + 3 8 ok", "so !  b + then 8 ok", "so ! B, + then")
-    found = without_hints([replace(drawn("p", text), problem=hinted) for text in texts], [PLAIN], HINTS)
+    found = without_hints([replace(drawn("p", text), problem=hinted) for text in texts], [PLAIN], HINTS, set())
     assert all(sample.problem is PLAIN for sample, _ in found)
     assert [quotes for _, quotes in found] == [False, True, True]
 
@@ -35,7 +35,7 @@ def test_samples_are_told_of_without_the_hint_and_those_that_quote_it_are_known(
 )
 def test_case_and_punctuation_hide_no_hint(text: str, quotes: bool) -> None:
     hints = {"p": Hint("How many? (The answer is 12.)", "(The answer is 12.)")}
-    ((_, found),) = without_hints([drawn("p", text)], [PLAIN], hints)
+    ((_, found),) = without_hints([drawn("p", text)], [PLAIN], hints, set())
     assert found == quotes
 
 
@@ -53,11 +53,38 @@ def test_a_hint_that_no_chain_could_be_seen_to_quote_is_refused(text: str) -> No
 
 
 def test_nothing_with_a_hint_is_stored() -> None:
-    check_stored([replace(drawn("p", "b + 3 8 ok"), problem=PLAIN)], HINTS)
+    check_stored([replace(drawn("p", "b + 3 8 ok"), problem=PLAIN), drawn("unasked", "b + 3")], HINTS, {"!"})
+    with pytest.raises(RunError, match="of problem 'unasked' that is to be kept holds its hint"):
+        check_stored([drawn("unasked", "b - 9 ! x")], HINTS, {"!"})
     told = replace(PLAIN, prompt=HINTS["p"].prompt)
     for chain, problem in (("so ! b + then", PLAIN), ("b + 3 8 ok", told)):
         with pytest.raises(RunError, match="of problem 'p' that is to be kept holds its hint"):
-            check_stored([replace(drawn("p", chain), problem=problem)], HINTS)
+            check_stored([replace(drawn("p", chain), problem=problem)], HINTS, set())
+
+
+@pytest.mark.parametrize(
+    ("answer", "text", "marked"),
+    [
+        ("1,234", "The hint says (Hint: it is 1234.), so 1234", True),
+        ("12", "(Hint: it is $12.)", True),
+        ("12", "Hint: it's 12.", True),
+        ("12", "it is 12", False),
+        ("12", "as was hinted, 12", False),
+    ],
+)
+def test_a_chain_that_speaks_of_its_hint_in_other_words_is_known(answer: str, text: str, marked: bool) -> None:
+    hint = Hint(f"How many? (Hint: it is {answer}.)", f"(Hint: it is {answer}.)")
+    marks = marks_of([hint], ["How many?", "It is easy: 5 + 7 = 12."])
+    assert marks == {"hint"}, "no answer is one"
+    assert is_marked(drawn("p", text), marks) == marked
+    ((_, quotes),) = without_hints([drawn("p", text)], [PLAIN], {"p": hint}, marks)
+    assert quotes == marked
+
+
+def test_hints_of_plain_words_have_no_marks() -> None:
+    assert marks_of([Hint("a", "it is 12")], ["it is so"]) == frozenset()
+    assert not is_marked(drawn("p", "it is 12"), frozenset())
+    assert marks_of([], iter(["never read"])) == frozenset()
 
 
 def test_the_sign_of_the_second_operand_is_a_hint() -> None:

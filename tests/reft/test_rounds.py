@@ -58,10 +58,12 @@ def session_of(
     calls: list[list[str]] = []
     temperatures: list[float] = []
     published: list[str] = []
+    seeds: list[int] = []
 
     def sample(problems: list[Problem], n: int, params: Any, seed: int, show: Any) -> list[Sample]:
         calls.append([problem.id for problem in problems])
         temperatures.append(params.temperature)
+        seeds.append(seed)
         told = "!" in problems[0].prompt
         made = chains if not told else [[hinted(problem.prompt)] * n for problem in problems]
         return [
@@ -73,7 +75,7 @@ def session_of(
     metrics = {"dev/greedy": 0.5, "dev/sampled": 0.5, "dev/tokens_per_chain": 2.0}
     return SimpleNamespace(
         config=prepared.config, prepared=prepared, run=run, display=Display(), calls=calls, publish=published.append,
-        temperatures=temperatures, published=published, start=lambda: "warm", source=lambda: "fresh",
+        temperatures=temperatures, published=published, seeds=seeds, start=lambda: "warm", source=lambda: "fresh",
         select=lambda pool: metrics, pool=lambda: SimpleNamespace(sample=sample, drain_faults=lambda: FAULTS),
     )  # fmt: skip
 

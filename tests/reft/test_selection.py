@@ -70,6 +70,11 @@ def test_right_chains_are_kept_where_they_differ(distinct: Distinct, cap: int | 
     assert [next(at for at, other in enumerate(SAMPLES) if other is one) for one in found] == kept
 
 
+def test_equations_in_another_order_or_number_are_another_way() -> None:
+    texts = ("1+2=3, 3+4=7", "3+4=7, 1+2=3", "1+2=3, 3+4=7, 3+4=7")
+    assert len(keep([drawn("a", text) for text in texts], "equations", None)) == 3
+
+
 def test_nothing_right_is_nothing_kept() -> None:
     assert keep([drawn("a", "x", "different")], "text", None) == keep([], "none", 3) == []
 
