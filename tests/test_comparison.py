@@ -98,6 +98,21 @@ def test_what_a_budget_does_not_pay_for_is_said_before_any_method_spends_it(fold
     assert not (folder / "all" / "rest-em-flops").exists()
 
 
+def test_a_method_that_fails_is_named_and_the_others_stand(folder: Path) -> None:
+    """Three chains of a model that knows nothing hold no right one for STaR to imitate."""
+    small = ["warmup.epochs=0.02", "train.steps=1", "train.prompts=3", "self_training.growth=1.5"]
+    done = run(folder, "compare", "tiny.yaml", "run.dir=part", *small, "--methods", "star,reft")
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert "not compared: self_training.growth; a method's rounds follow from the budget" in done.stderr
+    assert "star failed: round 1: 0.000 of 1 sampled chains are right" in done.stdout
+    written = json.loads((folder / "part" / "comparison-samples.json").read_text())
+    assert [result["method"] for result in written["methods"]] == ["reft"]
+    assert list(written["failed"]) == ["star"]
+    alone = run(folder, "compare", "tiny.yaml", "run.dir=part", *small, "--methods", "star")
+    assert alone.returncode == 2
+    assert "reft: star: round 1: 0.000 of 1 sampled chains" in alone.stderr
+
+
 def test_a_wrong_method_is_one_line(folder: Path) -> None:
     done = run(folder, "compare", "tiny.yaml", "--methods", "sft,magic")
     assert done.returncode == 2
