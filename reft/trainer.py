@@ -72,6 +72,8 @@ class Log(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.done = state.global_step
+        # What is logged is a mean since the last time, so one that goes on from here must begin its next mean here as well.
+        control.should_log = control.should_log or control.should_save
         if state.global_step >= self.steps:
             control.should_training_stop = True
             control.should_log = True

@@ -129,6 +129,13 @@ def test_a_warm_up_that_was_killed_goes_on_as_if_it_had_not_been(tiny_model: Pat
     assert not (scratch / "checkpoint-30").exists()
 
 
+def test_each_save_begins_a_mean_of_its_own(tiny_model: Path, tmp_path: Path) -> None:
+    """So that a training which goes on from there logs what it would have logged."""
+    corpus, _ = tokenize(demonstrations(64), Codec(AutoTokenizer.from_pretrained(tiny_model)), longest=100)
+    records = imitate(tiny_model, corpus, tmp_path, WarmupConfig(epochs=2.5, batch_size=8, lr=1e-3))
+    assert [record["step"] for record in records] == [5, 8, 10, 15, 16, 20], "every fifth, and at the ends of epochs"
+
+
 def test_a_training_waits_for_one_that_is_still_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reft.trainer.ORPHAN_SECONDS", 0.3)
     with alone_in(tmp_path, 0):

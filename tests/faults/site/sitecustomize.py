@@ -1,7 +1,8 @@
 """Faults on order, for tests: Python imports this at the start of every process that has its folder in PYTHONPATH.
 
-REFT_FAULTS is JSON, a list of [module, name, call, fault, token]: when `module.name` is called for the `call`-th time in a
-process, the fault befalls that process, if it is the one that can take the file `token` away: once in all.
+REFT_FAULTS is JSON, a list of [module, name, call, fault, token, driver]: when `module.name` is called for the `call`-th time
+in a process, the fault befalls that process, if it is the one that can take the file `token` away: once in all. `driver` says
+whether that is the run's own process, or one that Ray has started for it.
 """
 
 import importlib.abc
@@ -47,8 +48,9 @@ def wrapped(function: Callable[..., Any], call: int, fault: str, token: str) -> 
 class Finder(importlib.abc.MetaPathFinder):
     """Finds as all others do, and wraps functions of modules when they have been loaded."""
 
-    def __init__(self, orders: Sequence[tuple[str, str, int, str, str]]) -> None:
-        self.orders = orders
+    def __init__(self, orders: Sequence[tuple[str, str, int, str, str, bool]]) -> None:
+        of_ray = any(word.endswith("default_worker.py") for word in sys.orig_argv)
+        self.orders = [order for order in orders if order[5] != of_ray]
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         orders = [order for order in self.orders if order[0] == name]
@@ -61,7 +63,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             execute(module)
-            for _, attribute, call, fault, token in orders:
+            for _, attribute, call, fault, token, _ in orders:
                 holder: Any = module
                 *holders, last = attribute.split(".")
                 for part in holders:
