@@ -120,7 +120,7 @@ def _one_round(chains: int, inputs: Inputs) -> dict[str, Any]:
 
 def _spread(chains: int, inputs: Inputs) -> tuple[int, int]:
     """Problems, and chains for each of them."""
-    samples = min(chains, max(LEAST_SAMPLES, math.ceil(chains / inputs.problems)))
+    samples = max(1, min(chains, max(LEAST_SAMPLES, math.ceil(chains / inputs.problems))))
     return max(1, chains // samples), samples
 
 

@@ -107,6 +107,12 @@ def test_online_self_training_takes_the_loop_of_the_config() -> None:
     assert config.train.steps == 20
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_least_budget_is_one_chain_a_round(method: str) -> None:
+    rounds = made(method, 1).config.self_training
+    assert (rounds.prompts or 1) * max(rounds.samples_per_prompt, 1) == 1
+
+
 @pytest.mark.parametrize(
     ("overrides", "methods", "budget", "told"),
     [
