@@ -14,7 +14,7 @@ from reft.prepare import Prepared
 from reft.progress import Display
 from reft.reranking import Reranking
 from reft.rollouts import make_checker, ray_pool, try_prompts
-from reft.run import row
+from reft.run import row, write_lines
 from reft.statistics import proportion
 from rollout.pool import Pool, Progress
 from rollout.search.vote import any_right, best, majority
@@ -81,7 +81,7 @@ def evaluate_checkpoint(
     write_atomically(file, json.dumps(content, indent=2) + "\n")
     rows = [row(sample) for _, samples in reports.values() for sample in samples]
     rows += [row(sample) | ({} if scores is None else {"score": scores[place]}) for place, sample in enumerate(drawn)]
-    write_atomically(file.with_suffix(".jsonl"), "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows))
+    write_lines(file.with_suffix(".jsonl"), rows)
     return content
 
 

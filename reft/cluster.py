@@ -18,6 +18,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from reft.config import RayConfig
 from reft.errors import LostProcessError, RunError
+from rollout.actors import WATCH, ask_whereabouts, cause_of
 from rollout.exits import explain_exit
 from rollout.stacks import describe_threads
 
@@ -26,8 +27,6 @@ SPINS = "5000"
 milliseconds. One that spins keeps others from a core that they share with anybody else: beside one busy process on two cores,
 steps of a small model took twelve times as long. To sleep at once costs a quarter of the speed on an idle machine, this little.
 """
-ASKED_SECONDS = 5.0
-"""For a process that hangs to say where."""
 CONNECT_SECONDS = 5.0
 """A cluster that is up answers a connection in milliseconds."""
 
@@ -115,7 +114,7 @@ class RayGang:
         self.deadline = deadline
         self._group: PlacementGroup = placement_group([{"CPU": cpus, "GPU": gpus}] * world, strategy="PACK")
         # One thread works, call by call; another answers when asked how far it is.
-        actor = ray.remote(concurrency_groups={"watch": 1})(_Member)
+        actor = ray.remote(concurrency_groups=WATCH)(_Member)
         self._members = [
             actor.options(
                 num_cpus=cpus,
@@ -181,22 +180,14 @@ class RayGang:
             try:
                 ray.get(done)
             except ray.exceptions.RayTaskError as error:
-                raise error.cause if isinstance(error.cause, Exception) else error from None
+                raise cause_of(error) from None
             except ray.exceptions.RayError as error:
                 raise LostProcessError(f"the {self.name} lost a rank during {phase!r}: {explain_exit(error)}") from error
         return ray.get(list(references))
 
     def _stacks(self) -> str:
-        """What each rank is doing, as far as it can still say."""
-        asked = [member.stack.options(concurrency_group="watch").remote() for member in self._members]
-        answered, _ = ray.wait(asked, num_returns=len(asked), timeout=ASKED_SECONDS)
-        told = []
-        for rank, reference in enumerate(asked):
-            try:
-                told.append(f"rank {rank}: {ray.get(reference) if reference in answered else 'does not say what it does'}")
-            except ray.exceptions.RayError as error:
-                told.append(f"rank {rank}: {explain_exit(error)}")
-        return "\n" + "\n".join(told)
+        """What each rank is doing, a line behind the other."""
+        return "".join(f"\nrank {rank}: {told}" for rank, told in enumerate(ask_whereabouts(self._members)))
 
 
 class _Member:

@@ -48,7 +48,7 @@ class Result:
     directory: str
 
 
-class MethodFailure(Exception):
+class MethodFailure(RunError):
     """A method's run cannot come to its end."""
 
 
@@ -67,10 +67,9 @@ def check_methods(composed: Composed, methods: Sequence[str], budget: Budget) ->
         raise ConfigError(
             f"train.rounds={config.train.rounds} samples more than was planned, as it must; set it to 1 to compare"
         )
+    inputs = Inputs(1000, 1000, composed.written)
     for method in methods:
-        compose_settings(
-            method, METHODS[method](composed.settings, 1000, Inputs(1000, 1000, composed.written))
-        )  # errors come now
+        compose_settings(method, METHODS[method](composed.settings, 1000, inputs))  # an error of any comes now
     if config.warmup.epochs == 0:
         raise ConfigError("warmup.epochs=0 leaves no warm-up to start all methods from; raise it")
 

@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -229,7 +229,7 @@ class RunDirectory:
         self.write_rows(self.path / "samples" / f"{step_name(step)}.jsonl", samples)
 
     def write_rows(self, path: Path, samples: Sequence[Sample]) -> None:
-        write_atomically(path, "".join(json.dumps(row(sample), ensure_ascii=False) + "\n" for sample in samples))
+        write_lines(path, map(row, samples))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         path = self.path / name
@@ -273,6 +273,11 @@ def row(sample: Sample) -> dict[str, Any]:
         "finish": sample.completion.finish,
         "policy_version": sample.policy_version,
     }
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as JSON, a line each."""
+    write_atomically(path, "".join(json.dumps(content, ensure_ascii=False) + "\n" for content in rows))
 
 
 def environment() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Rollout workers as Ray actors, looked after: one that dies or hangs is replaced, and its work is done again.
 
 A worker has nothing that is its own but the weights, and a shard's samples follow from its seed, so they are the same whoever
-draws them. The only module of this package that knows Ray.
+draws them.
 """
 
 import time
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import ray
 
 from rewards.scorer import RewardError
+from rollout.actors import WATCH, ask_whereabouts, cause_of
 from rollout.exits import explain_exit
 from rollout.pool import Progress, Publication, RolloutError, WorkerFactory
 from rollout.stacks import describe_threads
@@ -21,9 +22,7 @@ from rollout.worker import Shard, split
 
 ATTEMPTS = 3
 """Workers that one shard may take with it before the shard is what is held to be wrong."""
-ASKED_SECONDS = 5.0
-"""For a worker that hangs to say where."""
-HASTY = (RewardError,)
+FINAL = (RewardError,)
 """Errors that a person has to mend: a fresh worker would raise them as well."""
 
 
@@ -60,7 +59,7 @@ class _Seat:
 
 
 @dataclass
-class _Round:
+class _Job:
     """One call of `sample`: what is to be done, in whose hands, and what is done."""
 
     shards: Sequence[Shard]
@@ -97,7 +96,7 @@ class RayPool:
         self.notify = notify
         self._factory = factory
         # One thread works, call by call; another answers when asked what the first is doing.
-        self._host = ray.remote(concurrency_groups={"watch": 1})(_Host).options(num_cpus=cpus, num_gpus=gpus)
+        self._host = ray.remote(concurrency_groups=WATCH)(_Host).options(num_cpus=cpus, num_gpus=gpus)
         self._published: tuple[Publication, int] | None = None
         self._replaced: deque[float] = deque()
         self._faults = {"faults/worker_restarts": 0.0, "faults/shards_redone": 0.0}
@@ -112,7 +111,7 @@ class RayPool:
         self, problems: Sequence[Problem], n: int, params: SamplingParams, seed: int, progress: Progress | None = None
     ) -> list[Sample]:
         shards = split(problems, n, params, seed, self.shard_size)
-        job = _Round(shards, deque(range(len(shards))))
+        job = _Job(shards, deque(range(len(shards))))
         try:
             while len(job.done) < len(shards):
                 self._hand_out(job)
@@ -148,7 +147,7 @@ class RayPool:
 
     # One call of sample
 
-    def _hand_out(self, job: _Round) -> None:
+    def _hand_out(self, job: _Job) -> None:
         """Give shards to workers that are ready and have none."""
         busy = {id(seat) for _, seat, _ in job.running.values()}
         version = self._published[1] if self._published else 0
@@ -158,7 +157,7 @@ class RayPool:
                 reference = seat.actor.work.remote(job.shards[number], version)
                 job.running[reference] = (number, seat, time.monotonic())
 
-    def _await_one(self, job: _Round) -> None:
+    def _await_one(self, job: _Job) -> None:
         """Wait until a shard is done, a worker is ready, or one has taken too long."""
         starting = [seat for seat in self._seats if seat.ready is not None]
         if not job.running:
@@ -176,28 +175,28 @@ class RayPool:
             else:
                 self._confirm(next(seat for seat in starting if seat.ready is reference))
 
-    def _take(self, job: _Round, reference: Any) -> None:
+    def _take(self, job: _Job, reference: Any) -> None:
         """Take a shard's samples, or what came instead."""
         number, seat, _ = job.running.pop(reference)
         try:
             job.done[number] = ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            cause = _cause(error)
-            if isinstance(cause, HASTY):
+            cause = cause_of(error)
+            if isinstance(cause, FINAL):
                 raise cause from None
             self._redo(job, number, seat, f"a worker raised {cause!r}", cause)
         except ray.exceptions.RayError as error:
             self._redo(job, number, seat, explain_exit(error), error)
 
-    def _end_slow(self, job: _Round) -> None:
+    def _end_slow(self, job: _Job) -> None:
         """Replace the workers that had a shard for longer than the deadline."""
         for reference, (number, seat, start) in list(job.running.items()):
             if time.monotonic() - start >= self.supervision.working:
                 del job.running[reference]
-                reason = f"a worker had a shard for {self.supervision.working:g} s, {self._whereabouts(seat)}"
+                reason = f"a worker had a shard for {self.supervision.working:g} s, and {ask_whereabouts([seat.actor])[0]}"
                 self._redo(job, number, seat, reason, None)
 
-    def _redo(self, job: _Round, number: int, seat: _Seat, reason: str, cause: BaseException | None) -> None:
+    def _redo(self, job: _Job, number: int, seat: _Seat, reason: str, cause: BaseException | None) -> None:
         job.attempts[number] = job.attempts.get(number, 0) + 1
         first = job.shards[number].problems[0].id
         if job.attempts[number] >= ATTEMPTS:
@@ -227,7 +226,7 @@ class RayPool:
             if seat.ready in finished:
                 self._confirm(seat)
             elif not finished and time.monotonic() - seat.since >= self.supervision.starting:
-                what = f"a worker was not ready within {self.supervision.starting:g} s, {self._whereabouts(seat)}"
+                what = f"a worker was not ready within {self.supervision.starting:g} s, and {ask_whereabouts([seat.actor])[0]}"
                 self._replace(seat, what, None)
 
     def _confirm(self, seat: _Seat) -> None:
@@ -237,7 +236,7 @@ class RayPool:
             ray.get(reference)
             seat.failures = 0
         except ray.exceptions.RayTaskError as error:
-            self._try_another(seat, f"a worker raised {_cause(error)!r}, being given weights", _cause(error))
+            self._try_another(seat, f"a worker raised {cause_of(error)!r}, being given weights", cause_of(error))
         except ray.exceptions.RayError as error:
             # What fails before anything has worked will fail again: a setting is wrong, or a library.
             seat.failures += ATTEMPTS if seat.first and getattr(error, "actor_init_failed", False) else 0
@@ -268,22 +267,6 @@ class RayPool:
         new = self._new_seat()
         seat.actor, seat.ready, seat.since, seat.first = new.actor, new.ready, new.since, False
         self._send_weights(seat)
-
-    def _whereabouts(self, seat: _Seat) -> str:
-        """What a worker is doing, if it can still say."""
-        asked = seat.actor.stack.options(concurrency_group="watch").remote()
-        answered, _ = ray.wait([asked], timeout=ASKED_SECONDS)
-        if not answered:
-            return "and does not say what it does"
-        try:
-            return f"and is at\n{ray.get(asked)}"
-        except ray.exceptions.RayError as error:
-            return explain_exit(error)
-
-
-def _cause(error: Any) -> BaseException:
-    """What a worker raised."""
-    return error.cause if isinstance(error.cause, Exception) else error
 
 
 def _give_up(reason: str, cause: BaseException | None) -> NoReturn:

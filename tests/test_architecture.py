@@ -13,7 +13,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 ROOMS = {
     "sympy": {"rewards/algebra/symbolic.py"},
-    "ray": {"rollout/ray_pool.py", "reft/cluster.py"},
+    "ray": {"rollout/actors.py", "rollout/ray_pool.py", "reft/cluster.py"},
     "deepspeed": {"reft/learner/zero.py"},
     "matplotlib": {"reft/chart.py"},
     "rapidfuzz": {"reft/selection.py"},

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from reft.comparison import check_methods
+from reft.comparison import MethodFailure, check_methods
 from reft.compose import Composed, compose, compose_settings
-from reft.errors import ConfigError
+from reft.errors import ConfigError, UserError
 from reft.methods import METHODS, Inputs
 
 INPUTS = Inputs(problems=1985, demonstrations=16_000)
@@ -128,3 +128,8 @@ def test_the_least_budget_is_one_chain_a_round(method: str) -> None:
 def test_what_cannot_be_compared(overrides: list[str], methods: list[str], budget: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         check_methods(compose("quickstart", overrides), methods, budget)  # type: ignore[arg-type]
+
+
+def test_a_failure_that_ends_a_comparison_is_told_in_a_line() -> None:
+    """As when reft fails, which says how much the others may spend."""
+    assert issubclass(MethodFailure, UserError)

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,13 +34,8 @@ def read(problem: Problem, text: str) -> str | None:
     return text.partition("#### ")[2] or None
 
 
-@dataclass
 class Faulty(Worker):
     """A worker that has a fault at a problem, as often as there are files in a folder to take away."""
-
-    fault: Callable[[], None]
-    at: str
-    folder: Path
 
     def __init__(self, fault: Callable[[], None], at: str, folder: Path) -> None:
         super().__init__(ScriptedEngine(script), Scorer([load_term("correct", "correct", 1.0, {})], Checker()), read)
