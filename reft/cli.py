@@ -130,7 +130,7 @@ def _explain(error: Exception, resumes: bool) -> int:
     """One line for what a user can mend; one line and where to look for what is our fault."""
     from reft.errors import UserError
     from reft.files import FULL
-    from rewards.scorer import RewardError
+    from rewards.terms import RewardError
     from rollout.engine import WeightsError
     from rollout.pool import RolloutError
 

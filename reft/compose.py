@@ -32,6 +32,7 @@ HELPER_MODULES = {"records", "ops", "group", "actor_critic"}
 
 PLACE_KEYS = (
     "run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "rollout.restarts", "rollout.restart_window",
+    "rollout.reward_failures",
     "learner.restarts", "train.samples_logged", "warmup.force",
 )  # fmt: skip
 """Settings of where and how fast a run happens, not of what it computes: they may change when it is resumed."""

@@ -234,6 +234,9 @@ class RolloutConfig:
     """Workers that died, hung or raised an error, and are replaced, within `restart_window`; one more stops the run."""
     restart_window: float = 600.0
     """Seconds."""
+    reward_failures: float = 0.1
+    """Share of the chains of one sampling, 0 to 1, for which reward functions may fail: raise, hang beyond their deadline, end
+    their process, return what is no number. Those chains are told, counted, and not learnt from. One more stops the run."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,8 @@ class RunConfig:
     """The run directory; null makes `runs/NAME-HASH`. With several nodes it must be on a file system that all of them see."""
     keep_last: int = 2
     """Checkpoints kept besides the best and the warm-up's."""
+    keep_best: int = 1
+    """Checkpoints kept for their accuracy on `evaluate.select_on`; the best of them is reported."""
 
 
 @dataclass(frozen=True)

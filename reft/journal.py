@@ -15,6 +15,8 @@ from rollout.types import Sample
 Evaluation = Callable[[Pool], Mapping[str, float]]
 """Evaluates the pool's policy on a split; must give `SPLIT/greedy`, `SPLIT/sampled` and `SPLIT/tokens_per_chain`."""
 
+FAILURES_LOGGED = 8
+"""Chains of a step, behind those that are written anyway, for which a reward function failed."""
 LEAST_AGREEMENT = 0.8
 """Of a judge with the checker; below it a person is warned."""
 
@@ -35,6 +37,7 @@ class RunJournal:
         display: where to show.
         settings: how often.
         keep_last: checkpoints kept.
+        keep_best: checkpoints kept besides, for their accuracy.
         evaluation: of the current policy.
         split: on which it is; its accuracy picks the best checkpoint.
         judges: names of rewards that are judgements; how far they agree with the checker is recorded, and watched.
@@ -49,8 +52,11 @@ class RunJournal:
         evaluation: Evaluation,
         split: str = "dev",
         judges: Sequence[str] = (),
+        keep_best: int = 1,
     ) -> None:
-        self.run, self.display, self.settings, self.keep_last = run, display, settings, keep_last
+        self.run, self.display, self.settings = run, display, settings
+        self.keep_last, self.keep_best = keep_last, keep_best
+        self._values: dict[int, float] = {}
         self.evaluation, self.split = evaluation, split
         self.judges = judges
         self.stopped_at: int | None = None
@@ -83,14 +89,15 @@ class RunJournal:
         state = self.run.state
         state.tokens_sampled = int(sum(row["samples/tokens"] for row in rows))
         state.best_step, state.best_value = None, -1.0
+        self._values = {}
         for row in rows:
             self._compare(int(row["step"]), row)
 
     def _compare(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Note a step whose accuracy is the best so far, or as good."""
+        """Note a step's accuracy, and whether it is the best so far, or as good."""
         greedy, sampled = (f"{self.split}/{mode}" for mode in ("greedy", "sampled"))
         if greedy in metrics:
-            value = (metrics[greedy] + metrics[sampled]) / 2
+            value = self._values[step] = (metrics[greedy] + metrics[sampled]) / 2
             if value >= self.run.state.best_value:
                 self.run.state.best_step, self.run.state.best_value = step, value
 
@@ -114,7 +121,9 @@ class RunJournal:
         speed = {"samples/tokens_per_second": metrics["samples/tokens"] / max(self._times["sample"], 1e-9)}
         self.run.state.tokens_sampled += int(metrics["samples/tokens"])
         self.run.log("reinforce", step, {**metrics, **times, **speed, **self._agreements(samples)})
-        self.run.write_samples(step, samples[: self.settings.samples_logged])
+        logged = self.settings.samples_logged
+        failed = [sample for sample in samples[logged:] if sample.failures]
+        self.run.write_samples(step, [*samples[:logged], *failed[:FAILURES_LOGGED]])
         if self._bar is not None:
             kl = f"  kl {metrics['kl/reference']:.3f}" if "kl/reference" in metrics else ""
             self._bar.update(
@@ -142,10 +151,14 @@ class RunJournal:
         return found
 
     def save(self, step: int, learner: Learner) -> None:
-        best = self.run.state.best_step == step
+        best = self._best()
         stopping = self._stop is not None and self._stop.requested
-        if step % self.settings.save_every and step != self.settings.steps and not best and not stopping:
+        if step % self.settings.save_every and step != self.settings.steps and step not in best and not stopping:
             return
         self.run.write_checkpoint(step_name(step), learner.save)
         self.run.save_state()
-        self.run.prune(self.keep_last)
+        self.run.prune(self.keep_last, best)
+
+    def _best(self) -> list[int]:
+        """The steps of the best accuracies so far, later ones before earlier ones that are as good."""
+        return sorted(self._values, key=lambda step: (self._values[step], step), reverse=True)[: self.keep_best]

@@ -19,7 +19,8 @@ from rewards.algebra.scalar import Policy
 from rewards.equal import Checker
 from rewards.program import Programs
 from rewards.sandbox import Limits
-from rewards.scorer import RewardError, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardError, load_term
 from rollout.codec import Codec
 from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
@@ -66,22 +67,24 @@ def make_checker(checker: CheckerConfig) -> Checker:
     return Checker(policy, limits, checker.processes)
 
 
-def make_scorer(rewards: Mapping[str, RewardConfig], checker: CheckerConfig, programs: ProgramsConfig) -> Scorer:
-    """The scorer that a config describes.
+def make_scorer(
+    rewards: Mapping[str, RewardConfig], checker: CheckerConfig, programs: ProgramsConfig, forgiving: bool = False
+) -> Scorer:
+    """The scorer that a config describes; `forgiving` of functions that fail for some completions, as in a run.
 
     Raises:
-        rewards.scorer.RewardError: if a reward function cannot be found or does not fit.
+        rewards.terms.RewardError: if a reward function cannot be found or does not fit.
     """
     terms = [load_term(name, reward.use, reward.weight, reward.kwargs, reward.deadline) for name, reward in rewards.items()]
     program_limits = Limits(seconds=programs.seconds, memory_bytes=programs.memory_mb << 20)
     runner = Programs(program_limits, programs.processes, programs.imports)
-    return Scorer(terms, make_checker(checker), runner)
+    return Scorer(terms, make_checker(checker), runner, forgiving)
 
 
 def make_worker(settings: WorkerSettings) -> Worker:
     """A worker in this process."""
     torch.set_num_threads(settings.threads)
-    scorer = make_scorer(settings.rewards, settings.checker, settings.programs)
+    scorer = make_scorer(settings.rewards, settings.checker, settings.programs, forgiving=True)
     return Worker(settings.engine(), scorer, settings.task.read)
 
 
@@ -89,7 +92,8 @@ def ray_pool(config: Config, model: str, notify: Callable[[str], None]) -> RayPo
     """The config's workers on the Ray cluster that this process is connected to; `notify` is told what happens to them."""
     rollout = config.rollout
     make = partial(make_worker, worker_settings(config, model))
-    supervision = Supervision(config.ray.deadline, config.ray.deadline, rollout.restarts, rollout.restart_window)
+    deadline, restarts, window = config.ray.deadline, rollout.restarts, rollout.restart_window
+    supervision = Supervision(deadline, deadline, restarts, window, rollout.reward_failures)
     return RayPool(make, rollout.workers, rollout.shard_size, rollout.cpus, rollout.gpus, supervision, notify)
 
 
@@ -108,7 +112,7 @@ def try_rewards(config: Config, demonstration: Demonstration) -> None:
     """Score one demonstration, so that a reward function that cannot work fails before anything is started.
 
     Raises:
-        rewards.scorer.RewardError: names the function and what is wrong with it.
+        rewards.terms.RewardError: names the function and what is wrong with it.
     """
     scorer = make_scorer(config.rewards, config.checker, config.programs)
     problem, columns = demonstration.problem, dict[str, Any](demonstration.problem.columns)

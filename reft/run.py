@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -180,10 +180,10 @@ class RunDirectory:
         """Steps of the checkpoints of reinforcement, oldest first."""
         return sorted(int(folder.name.removeprefix("step_")) for folder in self.path.glob("checkpoints/step_*"))
 
-    def prune(self, keep_last: int) -> None:
-        """Delete all checkpoints of reinforcement but the last few and the best."""
+    def prune(self, keep_last: int, best: Collection[int]) -> None:
+        """Delete all checkpoints of reinforcement but the last few and the best ones."""
         for step in self.steps_saved()[:-keep_last]:
-            if step != self.state.best_step:
+            if step not in best:
                 shutil.rmtree(self.checkpoint(step_name(step)))
 
     # Records
@@ -269,6 +269,7 @@ def row(sample: Sample) -> dict[str, Any]:
         "why": sample.verdict.reason,
         "reward": sample.reward,
         "rewards": dict(sample.rewards),
+        "failures": dict(sample.failures),
         "tokens": len(sample.completion.tokens),
         "finish": sample.completion.finish,
         "policy_version": sample.policy_version,

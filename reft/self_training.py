@@ -56,9 +56,14 @@ def self_train(session: Session) -> None:
 def best_round(session: Session, first: bool = False) -> int | None:
     """The round whose accuracy (mean of greedy and sampled) is the best, the last of several or their first; None before any is
     done."""
+    return next(iter(_ranked(session, first)), None)
+
+
+def _ranked(session: Session, first: bool = False) -> list[int]:
+    """The rounds that are done, the best before others; of those that are as good, the last or the first before others."""
     split = session.config.evaluate.select_on
     values = [row[f"{split}/greedy"] + row[f"{split}/sampled"] for row in session.run.rows(PHASE)]
-    return max(range(len(values)), key=lambda at: (values[at], -at if first else at)) + 1 if values else None
+    return sorted(range(1, len(values) + 1), key=lambda at: (values[at - 1], -at if first else at), reverse=True)
 
 
 def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> None:
@@ -85,8 +90,9 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
 
 
 def prune(session: Session, number: int) -> None:
-    """Delete the checkpoints of rounds up to `number` but the last few and the best, as run.keep_last says."""
-    kept = {*range(number + 1 - session.config.run.keep_last, number + 1), best_round(session)}
+    """Delete the checkpoints of rounds up to `number` but the last few and the best, as `run` says."""
+    keep = session.config.run
+    kept = {*range(number + 1 - keep.keep_last, number + 1), *_ranked(session)[: keep.keep_best]}
     for old in range(1, number):
         if old not in kept and session.run.checkpoint(round_name(old)).exists():
             shutil.rmtree(session.run.checkpoint(round_name(old)))

@@ -176,6 +176,7 @@ def reinforce(session: Session) -> bool:
         session.select,
         config.evaluate.select_on,
         judges,
+        config.run.keep_best,
     )
     with run.phase("reinforce"):
         train(

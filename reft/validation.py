@@ -31,13 +31,14 @@ AT_LEAST = {
     "learner.grad_clip": 0, "learner.restarts": 0,
     "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
     "rollout.shard_size": 1, "rollout.max_rows": 1, "rollout.restarts": 0,
+    "rollout.reward_failures": 0,
     "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1,
     "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
-    "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "seed": 0,
+    "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "run.keep_best": 1, "seed": 0,
 }  # fmt: skip
 AT_MOST = {
     **{f"{section}.warmup_share": 1 for section in IMITATIONS},
-    "warmup.ready_at": 1, "learner.gpus": 1, "curriculum.share": 1,
+    "warmup.ready_at": 1, "learner.gpus": 1, "rollout.reward_failures": 1, "curriculum.share": 1,
     "self_training.rationalize": 1, "self_training.least_distance": 1,
 }  # fmt: skip
 ABOVE = {

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rewards.terms import RewardError
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Worker, split
 
@@ -18,6 +19,30 @@ class Publication:
 
     handle: Any
     checksum: int
+
+
+def count_failures(samples: Sequence[Sample], limit: float, notify: Callable[[str], None]) -> int:
+    """How many of the samples have no reward since a function failed; each function that did is told, with an example.
+
+    Args:
+        samples: of one sampling.
+        limit: share of them that may have failed.
+        notify: takes a line.
+
+    Raises:
+        RewardError: if there are more.
+    """
+    failed = [sample for sample in samples if sample.failures]
+    for name in dict.fromkeys(name for sample in failed for name in sample.failures):
+        of_it = [sample for sample in failed if name in sample.failures]
+        told = (
+            f"rewards.{name} failed for {len(of_it)} of {len(samples)} chains, which are not learnt from; of problem "
+            f"{of_it[0].problem.id!r}: {of_it[0].failures[name]}"
+        )
+        if len(failed) > limit * len(samples):
+            raise RewardError(f"{told}; more than rollout.reward_failures={limit:g} of them may not")
+        notify(told)
+    return len(failed)
 
 
 Progress = Callable[[int, int], None]
@@ -65,6 +90,7 @@ class LocalPool:
             samples += self.worker.work(shard)
             if progress:
                 progress(len(samples), len(problems) * n)
+        count_failures(samples, 0.0, lambda line: None)
         return samples
 
     def publish(self, publication: Publication, version: int) -> None:

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 
 import ray
 
-from rewards.scorer import RewardError
+from rewards.terms import RewardError
 from rollout.actors import WATCH, ask_whereabouts, cause_of
 from rollout.exits import explain_exit
-from rollout.pool import Progress, Publication, RolloutError, WorkerFactory
+from rollout.pool import Progress, Publication, RolloutError, WorkerFactory, count_failures
 from rollout.stacks import describe_threads
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Shard, split
@@ -35,12 +35,14 @@ class Supervision:
         working: seconds for it to do a shard.
         restarts: workers that may be replaced within `window`.
         window: seconds.
+        reward_failures: share of the chains of one sampling for which reward functions may fail.
     """
 
     starting: float
     working: float
     restarts: int = 10
     window: float = 600.0
+    reward_failures: float = 0.0
 
 
 @dataclass
@@ -99,7 +101,7 @@ class RayPool:
         self._host = ray.remote(concurrency_groups=WATCH)(_Host).options(num_cpus=cpus, num_gpus=gpus)
         self._published: tuple[Publication, int] | None = None
         self._replaced: deque[float] = deque()
-        self._faults = {"faults/worker_restarts": 0.0, "faults/shards_redone": 0.0}
+        self._faults = dict.fromkeys(("faults/worker_restarts", "faults/shards_redone", "faults/rewards_failed"), 0.0)
         self._seats = [self._new_seat() for _ in range(workers)]
 
     @property
@@ -122,7 +124,9 @@ class RayPool:
             for reference in job.running:
                 ray.cancel(reference)  # what has not begun; a shard that has runs to its end, and nobody takes it
             raise
-        return [sample for number in range(len(shards)) for sample in job.done[number]]
+        samples = [sample for number in range(len(shards)) for sample in job.done[number]]
+        self._faults["faults/rewards_failed"] += count_failures(samples, self.supervision.reward_failures, self.notify)
+        return samples
 
     def publish(self, publication: Publication, version: int) -> None:
         if not isinstance(publication.handle, ray.ObjectRef):
@@ -135,7 +139,7 @@ class RayPool:
             self._await_ready(waiting)
 
     def drain_faults(self) -> dict[str, float]:
-        """Workers replaced and shards done again since the last call."""
+        """Workers replaced, shards done again, and chains without a reward that they should have, since the last call."""
         counted = dict(self._faults)
         self._faults = dict.fromkeys(self._faults, 0.0)
         return counted
@@ -154,7 +158,9 @@ class RayPool:
         for seat in self._seats:
             if job.waiting and seat.ready is None and id(seat) not in busy:
                 number = job.waiting.popleft()
-                reference = seat.actor.work.remote(job.shards[number], version)
+                # The last worker that is tried keeps others' functions apart: if one is what kills, it kills itself alone.
+                shard = replace(job.shards[number], confined=job.attempts.get(number, 0) == ATTEMPTS - 1)
+                reference = seat.actor.work.remote(shard, version)
                 job.running[reference] = (number, seat, time.monotonic())
 
     def _await_one(self, job: _Job) -> None:

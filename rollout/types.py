@@ -84,6 +84,8 @@ class Sample:
     policy_version: int
     demonstrated: bool = False
     """Whether the chain is a demonstration put among samples, to be imitated with them."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why reward functions said nothing of the chain though they should have, by their names; there is no `reward` then."""
 
 
 Reader = Callable[[Problem, str], str | Program | None]

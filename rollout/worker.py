@@ -17,6 +17,8 @@ class Shard:
     n: int
     params: SamplingParams
     seed: int
+    confined: bool = False
+    """Whether reward functions run apart from the worker, since this shard has taken workers with it."""
 
 
 def derive_seed(*parts: object) -> int:
@@ -71,9 +73,13 @@ class Worker:
             found=[self.reader(problem, completion.chain) for problem, completion in pairs],
             answers=[problem.answer for problem, _ in pairs],
             columns=[problem.columns for problem, _ in pairs],
+            confined=shard.confined,
         )
+        version = self.version
         return [
-            Sample(problem, completion, score.extracted, score.verdict, score.parts, score.reward, self.version)
+            Sample(
+                problem, completion, score.extracted, score.verdict, score.parts, score.reward, version, failures=score.failures
+            )
             for (problem, completion), score in zip(pairs, scores, strict=True)
         ]
 

@@ -33,7 +33,7 @@ def test_commands_are_understood(line: str) -> None:
 
 
 def test_rewards_that_shape_length_are_there() -> None:
-    from rewards.scorer import load_term
+    from rewards.terms import load_term
 
     (block,) = [block for block in blocks("yaml") if "use: overlong" in block]
     for name, reward in yaml.safe_load(block)["rewards"].items():
@@ -51,7 +51,7 @@ def test_other_names_of_settings_are_of_settings_that_exist() -> None:
 
 
 def test_the_reward_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rewards.scorer import load_term
+    from rewards.terms import load_term
 
     (source,) = blocks("python")
     assert source.startswith("# brevity.py")

@@ -130,20 +130,23 @@ def test_patience_counts_from_the_first_of_equal_rounds() -> None:
     assert best_round(session, first=True) == 2  # type: ignore[arg-type]
 
 
-def test_the_last_rounds_and_the_best_are_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("keep_best", "kept"), [(1, [2, 4, 5]), (3, [2, 4, 5]), (4, [2, 3, 4, 5])])
+def test_the_last_rounds_and_the_best_are_kept(tmp_path: Path, keep_best: int, kept: list[int]) -> None:
     from reft.self_training import prune
 
     for number in range(1, 6):
         (tmp_path / f"round_{number:03d}").mkdir()
     session = SimpleNamespace(
-        config=SimpleNamespace(run=SimpleNamespace(keep_last=2), evaluate=SimpleNamespace(select_on="dev")),
+        config=SimpleNamespace(
+            run=SimpleNamespace(keep_last=2, keep_best=keep_best), evaluate=SimpleNamespace(select_on="dev")
+        ),
         run=SimpleNamespace(
             checkpoint=tmp_path.joinpath,
             rows=lambda _: [{"dev/greedy": value, "dev/sampled": value} for value in (0.1, 0.5, 0.2, 0.3, 0.4)],
         ),
     )
     prune(session, 5)  # type: ignore[arg-type]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["round_002", "round_004", "round_005"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"round_{number:03d}" for number in kept]
 
 
 @pytest.mark.parametrize(

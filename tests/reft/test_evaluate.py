@@ -1,7 +1,8 @@
 from reft.evaluate import evaluate, report
 from reft.tasks.signed_sum import SignedSum
 from rewards.equal import Checker
-from rewards.scorer import Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import load_term
 from rollout.engines.scripted import ScriptedEngine
 from rollout.pool import LocalPool
 from rollout.types import SamplingParams

@@ -1,5 +1,6 @@
 """What surrounds the loop: the best checkpoint is the best, and a run that goes on counts each step once."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,11 @@ def evaluation(pool: object) -> Mapping[str, float]:
     return {"dev/greedy": score, "dev/sampled": score, "dev/tokens_per_chain": 3.0}
 
 
-def play(run: RunDirectory, policy: Policy, scores: Iterator[float], steps: int, fails_at: int | None = None) -> RunJournal:
+def play(
+    run: RunDirectory, policy: Policy, scores: Iterator[float], steps: int, fails_at: int | None = None, keep_best: int = 1
+) -> RunJournal:
     settings = TrainConfig(steps=5, eval_every=1, save_every=2, samples_logged=0)
-    journal = RunJournal(run, Display(), settings, 1, evaluation)
+    journal = RunJournal(run, Display(), settings, 1, evaluation, keep_best=keep_best)
     for step in journal.steps(steps):
         with journal.timed("sample"):
             pass
@@ -57,6 +60,24 @@ def test_the_best_step_is_kept_with_the_last(run: RunDirectory) -> None:
     assert run.state.best_value == pytest.approx(0.6)
     assert run.steps_saved() == [4, 5]
     assert run.state.tokens_sampled == 500
+
+
+def test_as_many_of_the_best_are_kept_as_are_wanted(run: RunDirectory) -> None:
+    play(run, Policy(), iter([0.7, 0.2, 0.5, 0.4, 0.1]), 5, keep_best=3)
+    assert run.steps_saved() == [1, 3, 4, 5], "the three best, and the last"
+
+
+def test_chains_that_a_reward_failed_for_are_written_though_they_come_late(run: RunDirectory) -> None:
+    good = sample([5], [3], 1.0)
+    bad = replace(good, reward=None, failures={"mine": "rewards.mine raised KeyError('oops')"})
+    journal = RunJournal(run, Display(), TrainConfig(steps=1, eval_every=1, save_every=2, samples_logged=2), 1, evaluation)
+    for step in journal.steps(1):
+        with journal.timed("sample"):
+            pass
+        journal.record(step + 1, METRICS, [good, good, good, bad])
+    rows = [json.loads(line) for line in (run.path / "samples" / "step_000001.jsonl").read_text().splitlines()]
+    assert [row["failures"] for row in rows] == [{}, {}, {"mine": "rewards.mine raised KeyError('oops')"}]
+    assert rows[2]["reward"] is None
 
 
 def test_going_on_counts_what_is_done_again_once(run: RunDirectory) -> None:

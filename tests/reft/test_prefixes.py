@@ -21,7 +21,8 @@ from reft.selection import keep
 from reft.tasks.signed_sum import SignedSum
 from reft.train import draw, summarise
 from rewards.equal import Checker
-from rewards.scorer import Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import load_term
 from rollout.engines.hf import HFEngineFactory
 from rollout.pool import LocalPool
 from rollout.types import Problem, Sample, SamplingParams

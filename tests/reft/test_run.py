@@ -109,8 +109,7 @@ def test_the_best_checkpoint_is_kept(tmp_path: Path, composed) -> None:
     with RunDirectory(tmp_path / "run", composed) as run:
         for step in (10, 20, 30, 40):
             run.write_checkpoint(step_name(step), lambda folder: (folder / "config.json").write_text("{}") and None)
-        run.state.best_step = 10
-        run.prune(keep_last=2)
+        run.prune(keep_last=2, best=[10])
         assert run.steps_saved() == [10, 30, 40]
         assert run.has_checkpoint("step_000040")
         assert not run.has_checkpoint("step_000020")

@@ -26,7 +26,8 @@ from reft.tasks import Trace
 from reft.tokenizer import word_tokenizer
 from reft.train import Stream, draw, train
 from rewards.equal import Checker
-from rewards.scorer import RewardTerm, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardTerm, load_term
 from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.pool import LocalPool, Pool
 from rollout.types import Completion, Problem, Sample, SamplingParams

@@ -15,7 +15,8 @@ import pytest
 
 from rewards.adapters import COLUMNS, adapt
 from rewards.equal import Checker
-from rewards.scorer import RewardError, RewardTerm, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardError, RewardTerm, load_term
 from tests.rewards.test_scorer import COMPLETIONS, score
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from rewards.equal import Checker
 from rewards.judge import LONGEST_PAUSE, judge, read_judgement, read_pause
-from rewards.scorer import RewardError, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardError, load_term
 
 
 class Judge:

@@ -11,7 +11,8 @@ from rewards.adapters import adapt
 from rewards.builtin import correct
 from rewards.equal import Checker, Verdict
 from rewards.program import Program, Programs
-from rewards.scorer import RewardError, RewardTerm, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardError, RewardTerm, load_term
 
 PROMPTS, COMPLETIONS = ["p", "p", "p"], ["the answer 4", "the answer 5", "none"]
 
@@ -62,8 +63,6 @@ def test_none_does_not_apply() -> None:
 
 
 def term(name, function):
-    from rewards.scorer import RewardTerm
-
     return RewardTerm(name, function, 1.0)
 
 

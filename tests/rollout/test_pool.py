@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from rewards.equal import Checker
-from rewards.scorer import Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import load_term
 from rollout.engine import WeightsError, checksum
 from rollout.engines.scripted import ScriptedEngine
 from rollout.pool import LocalPool, Publication

@@ -12,7 +12,8 @@ import ray
 import torch
 
 from rewards.equal import Checker
-from rewards.scorer import RewardError, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardError, load_term
 from rollout.engine import Weights, checksum
 from rollout.engines.scripted import ScriptedEngine
 from rollout.pool import LocalPool, Publication, RolloutError
@@ -139,8 +140,10 @@ def test_a_worker_that_fails_is_replaced_and_no_sample_differs(bench, expected, 
     one.pool.publish(PUBLICATION, version=7)
     before = set(one.pool.actors)
     assert one.draw() == expected, "the weights' version among it"
-    assert one.pool.drain_faults() == {"faults/worker_restarts": 1.0, "faults/shards_redone": 1.0}
-    assert one.pool.drain_faults() == {"faults/worker_restarts": 0.0, "faults/shards_redone": 0.0}
+    assert one.pool.drain_faults() == {"faults/worker_restarts": 1.0, "faults/shards_redone": 1.0, "faults/rewards_failed": 0.0}
+    assert one.pool.drain_faults() == dict.fromkeys(
+        ("faults/worker_restarts", "faults/shards_redone", "faults/rewards_failed"), 0.0
+    )
     assert len(one.told) == 1
     assert words in one.told[0]
     assert "another takes its place" in one.told[0]
@@ -152,7 +155,7 @@ def test_a_worker_that_dies_while_it_is_given_weights_is_replaced(bench, expecte
     one = bench(kill, at="load")
     one.pool.publish(PUBLICATION, version=7)
     assert one.draw() == expected
-    assert one.pool.drain_faults() == {"faults/worker_restarts": 1.0, "faults/shards_redone": 0.0}
+    assert one.pool.drain_faults() == {"faults/worker_restarts": 1.0, "faults/shards_redone": 0.0, "faults/rewards_failed": 0.0}
 
 
 def test_one_that_was_killed_from_outside_between_two_calls_is_replaced(bench, expected) -> None:  # type: ignore[no-untyped-def]

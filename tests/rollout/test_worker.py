@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from rewards.equal import Checker
-from rewards.scorer import RewardTerm, Scorer, load_term
+from rewards.scorer import Scorer
+from rewards.terms import RewardTerm, load_term
 from rollout.engines.scripted import ScriptedEngine
 from rollout.types import Problem, SamplingParams
 from rollout.worker import Shard, Worker
