@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reft import __version__
+from reft.interrupt import Terminated, termination_named
 
 COMMANDS = {
     "run": "warm up, reinforce and evaluate; goes on where it stopped",
@@ -78,13 +79,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit status: 0 done, 2 a user's error, 130 interrupted."""
+    """Run a command; returns its exit status: 0 done, or saved at SIGTERM, 2 a user's error, 130 interrupted."""
     options = _parse(arguments)
     resumes = options.command in RESUMING
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
-        return _dispatch(options)
+        if not resumes:
+            return _dispatch(options)
+        with termination_named():
+            return _dispatch(options)
+    except Terminated:
+        print("\nreft: SIGTERM: stopped and saved; the same command goes on", file=sys.stderr)
+        return 0  # to a scheduler, anything else is a failure
     except KeyboardInterrupt:
         print(f"\nreft: stopped{'; the same command goes on from the last checkpoint' * resumes}", file=sys.stderr)
         return 130

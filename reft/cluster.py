@@ -158,6 +158,10 @@ class RayGang:
                 )
         return self._wait(running, method)
 
+    def tell(self, method: str) -> None:
+        """Call each process's method while another is at work in it."""
+        self._wait([member.call.options(concurrency_group="watch").remote(method) for member in self._members], method)
+
     def close(self) -> None:
         for member in self._members:
             ray.kill(member)

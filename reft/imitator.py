@@ -43,8 +43,12 @@ class Imitator:
         """Steps done, and the metrics logged since the last call."""
         return self._log.drain()
 
-    def run(self) -> None:
-        """Imitate, then write the folder that `transformers` loads."""
+    def halt(self) -> None:
+        """From another thread: save after the step that is under way, and end there."""
+        self._log.halted = True
+
+    def run(self) -> bool:
+        """Imitate, then write the folder that `transformers` loads; false if it was halted before the end."""
         settings = self.settings
         try:
             trainer = self.trainer()
@@ -54,12 +58,15 @@ class Imitator:
                     discard_unsound(scratch)
                 trainer.accelerator.wait_for_everyone()
                 trainer.train(resume_from_checkpoint=next((str(path) for path in reversed(checkpoints(scratch))), None))
+            if trainer.state.global_step < self.schedule.steps:
+                return False
             trained = trainer.accelerator.unwrap_model(trainer.model)
             with gathered(trained, settings.zero):
                 if self.rank == 0:
                     trained.config.use_cache = True
                     trained.save_pretrained(settings.target)
                     load_tokenizer(settings.source).save_pretrained(settings.target)
+            return True
         finally:
             unset_hf_deepspeed_config()  # or what this process loads next is divided as it is read
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from reft.config import TrainConfig
 from reft.interrupt import StopRequest
@@ -11,6 +12,8 @@ from reft.progress import Bar, Display
 from reft.run import RunDirectory, step_name
 from rollout.pool import Pool
 from rollout.types import Sample
+
+T = TypeVar("T")
 
 Evaluation = Callable[[Pool], Mapping[str, float]]
 """Evaluates the pool's policy on a split; must give `SPLIT/greedy`, `SPLIT/sampled` and `SPLIT/tokens_per_chain`."""
@@ -71,9 +74,8 @@ class RunJournal:
         self.run.forget_after("reinforce", start)
         self.run.forget_samples_after(start)
         self._recount()
-        note = "finishing this step and saving; Ctrl-C again stops at once"
         with (
-            StopRequest(lambda: self.display.note(note)) as self._stop,
+            StopRequest(self._announce) as self._stop,
             self.display.bar("reinforce", steps, "step", start) as self._bar,
         ):
             for step in range(start, steps):
@@ -82,6 +84,24 @@ class RunJournal:
                 if self._stop.requested:
                     self.stopped_at = step + 1
                     return
+
+    def _announce(self, signal: str) -> None:
+        soon = "the step is finished, or its sampling abandoned, and saved"
+        self.display.note(
+            f"{signal}: {soon}" if signal == "SIGTERM" else "finishing this step and saving; Ctrl-C again stops at once"
+        )
+
+    @property
+    def terminated(self) -> bool:
+        """Whether SIGTERM ended the loop."""
+        return self.stopped_at is not None and self._stop is not None and self._stop.terminated
+
+    def attempt(self, step: int, work: Callable[[], T]) -> T | None:
+        assert self._stop is not None
+        done = self._stop.attempt(work)
+        if done is None:
+            self.stopped_at = step
+        return done
 
     def _recount(self) -> None:
         """Counters from the steps that stand; what a stopped process counted beyond them will be done again."""
@@ -153,6 +173,8 @@ class RunJournal:
     def save(self, step: int, learner: Learner) -> None:
         best = self._best()
         stopping = self._stop is not None and self._stop.requested
+        if step == 0 or self.run.has_checkpoint(step_name(step)):
+            return  # SIGTERM came before there was anything new
         if step % self.settings.save_every and step != self.settings.steps and step not in best and not stopping:
             return
         self.run.write_checkpoint(step_name(step), learner.save)

@@ -11,6 +11,7 @@ from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
 from reft.files import seal_folder
+from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
 from reft.rollouts import publication, ray_pool
@@ -134,6 +135,7 @@ def imitate(
 
     Raises:
         DataError: if none of them fits into the model.
+        KeyboardInterrupt: if somebody asked to stop; what has been learnt is saved.
     """
     settings, run = session.config, session.run
     longest = row_length(config, session.prepared.context)
@@ -162,20 +164,31 @@ def imitate(
         )
         session.gang().build(partial(_imitator, settings=imitator))
         run.forget_after(name, 0)  # the trainer tells again what it logged before its last checkpoint
-    with session.display.bar(title, shape.steps, "step") as bar:
+    note = "saving what has been learnt; Ctrl-C again stops at once"
+    stop = StopRequest(lambda signal: session.display.note(f"{signal}: {note}"))
+    halted = False
+    with stop, session.display.bar(title, shape.steps, "step") as bar:
 
         def show(progress: tuple[int, list[dict[str, float]]]) -> None:
             done, records = progress
             for record in records:
                 run.log(name, int(record.pop("step")), record)
             bar.update(done, f"loss {records[-1]['warmup/loss']:.3f}" if records else "")
+            nonlocal halted
+            if stop.requested and not halted:
+                session.gang().tell("halt")
+                halted = True
 
-        session.gang().watch("run", "progress", 1.0, show)
+        complete = all(session.gang().watch("run", "progress", 1.0, show))
+        if not complete:
+            raise stop.interruption()
         run.state.tokens_imitated[name] = round(shape.passes * len(corpus.tokens))
         run.save_state()  # a checkpoint that is there has its counters
         seal_folder(target)
         target.rename(run.checkpoint(name))
         shutil.rmtree(scratch)
+    if stop.requested:
+        raise stop.interruption()
 
 
 def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:

@@ -11,7 +11,7 @@ from reft.cluster import cluster
 from reft.curriculum import Curriculum
 from reft.errors import LostProcessError, RunError
 from reft.files import full_disk_named
-from reft.interrupt import termination_as_interrupt
+from reft.interrupt import Terminated, termination_named
 from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
@@ -44,7 +44,7 @@ def run_stages(
         meter = processes.enter_context(MemoryMeter())
         processes.enter_context(cluster(config.ray, cpus, gpus))
         # Ray has a way of its own with this signal, so it is taken back behind its start.
-        processes.enter_context(termination_as_interrupt())
+        processes.enter_context(termination_named())
         with RunDirectory(directory, prepared.composed) as run:
             session = Session(prepared, run, display)
             run.state.seconds["startup"] = run.state.seconds.get("startup", 0.0) + started + time.monotonic() - begun
@@ -183,6 +183,8 @@ def reinforce(session: Session) -> bool:
             _stream(session.prepared), config.task, config.algorithm, learner, session.pool(), journal,
             config.train, config.sampling, config.seed,
         )  # fmt: skip
+    if journal.terminated:
+        raise Terminated
     if journal.stopped_at is not None:
         session.display.note(f"stopped behind step {journal.stopped_at} of {config.train.steps}, saved")
     return journal.stopped_at is None

@@ -1,8 +1,9 @@
 """The loop of reinforcement: sample, select, credit, update, publish; evaluate, log, save."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -15,6 +16,8 @@ from reft.tasks import Task
 from rollout.pool import Pool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
+
+T = TypeVar("T")
 
 SAMPLER_GAP = {"float32": 1e-3, "bfloat16": 0.1}
 """How far sampler and learner may differ in the log-prob of a token, on average, where `train.sampler_gap` says nothing."""
@@ -60,6 +63,10 @@ class Journal(Protocol):
         """Time a part of the step."""
         ...
 
+    def attempt(self, step: int, work: Callable[[], T]) -> T | None:
+        """Do work behind `step` steps that can be done again; None if it was ended since the program must end soon."""
+        ...
+
     def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:
         """Note what happened in a step, with the parts' times."""
         ...
@@ -69,7 +76,7 @@ class Journal(Protocol):
         ...
 
     def save(self, step: int, learner: Learner) -> None:
-        """Write a checkpoint, if it is due behind `step` steps."""
+        """Write a checkpoint, if it is due behind `step` steps and not there yet."""
         ...
 
 
@@ -87,8 +94,13 @@ def train(
     """Reinforce the learner's policy, which stands at the last checkpoint, until the journal says that it is enough."""
     params = SamplingParams(sampling.temperature, sampling.max_tokens)
     for step in journal.steps(settings.steps):
+        step_seed = derive_seed(seed, "train", step)
         with journal.timed("sample"):
-            samples, kept = draw(problems, algorithm, pool, params, settings, derive_seed(seed, "train", step), step)
+            drawn = journal.attempt(step, partial(draw, problems, algorithm, pool, params, settings, step_seed, step))
+        if drawn is None:
+            journal.save(step, learner)
+            return
+        samples, kept = drawn
         metrics = summarise(samples, kept, task)
         if kept:
             with journal.timed("credit"):

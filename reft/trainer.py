@@ -61,6 +61,8 @@ class Log(TrainerCallback):
     def __init__(self, steps: int, names: Mapping[str, str]) -> None:
         self.steps, self.names = steps, names
         self.done = 0
+        self.halted = False
+        """Whether the training is to end before its end, with what it has learnt saved."""
         self.records: list[dict[str, float]] = []
         self.lock = threading.Lock()
 
@@ -72,12 +74,22 @@ class Log(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.done = state.global_step
+        if self._is_halted(args.device) and state.global_step < self.steps:
+            control.should_training_stop = control.should_save = True
         # What is logged is a mean since the last time, so one that goes on from here must begin its next mean here as well.
         control.should_log = control.should_log or control.should_save
         if state.global_step >= self.steps:
             control.should_training_stop = True
             control.should_log = True
             control.should_save = False
+
+    def _is_halted(self, device: torch.device) -> bool:
+        """Whether any rank was told to halt; all ranks must do so at the same step."""
+        if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+            return self.halted
+        flag = torch.tensor([float(self.halted)], device=device)
+        torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+        return bool(flag.item())
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         for logs in state.log_history:

@@ -176,28 +176,30 @@ def test_eval_and_sample(one: Path) -> None:
     assert "vocabulary" in wrong.stderr
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(folder: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_saves_and_the_same_command_goes_on(folder: Path, number: signal.Signals, status: int) -> None:
+    name = f"stopped-{number.name}"
     words = command(
-        folder, "run", "small.yaml", "run.dir=stopped", "train.steps=60", "train.eval_every=60", "train.save_every=60"
+        folder, "run", "small.yaml", f"run.dir={name}", "train.steps=60", "train.eval_every=60", "train.save_every=60"
     )
     process = subprocess.Popen(
         words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    metrics = folder / "stopped" / "metrics.jsonl"
+    metrics = folder / name / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not (metrics.exists() and '"reinforce"' in metrics.read_text()):
         assert process.poll() is None, process.communicate()[1][-3000:]
         assert time.monotonic() < deadline
         time.sleep(0.1)
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, text = process.communicate(timeout=60)
-    assert process.returncode == 130, text[-3000:]
-    assert "go on with: reft run small.yaml run.dir=stopped" in text
+    assert process.returncode == status, text[-3000:]
+    assert (f"go on with: reft run small.yaml run.dir={name}" if status else "SIGTERM: stopped and saved") in text
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not alive, "processes were left running"
     done_steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if '"reinforce"' in line]
-    assert (folder / "stopped" / "checkpoints" / f"step_{done_steps[-1]:06d}" / "config.json").is_file()
+    assert (folder / name / "checkpoints" / f"step_{done_steps[-1]:06d}" / "config.json").is_file()
     assert done_steps[-1] < 60
     again = run(folder, *words[3:])
     assert again.returncode == 0, again.stderr[-3000:]

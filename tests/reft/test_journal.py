@@ -1,6 +1,8 @@
 """What surrounds the loop: the best checkpoint is the best, and a run that goes on counts each step once."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +80,31 @@ def test_chains_that_a_reward_failed_for_are_written_though_they_come_late(run: 
     rows = [json.loads(line) for line in (run.path / "samples" / "step_000001.jsonl").read_text().splitlines()]
     assert [row["failures"] for row in rows] == [{}, {}, {"mine": "rewards.mine raised KeyError('oops')"}]
     assert rows[2]["reward"] is None
+
+
+def test_sigterm_in_sampling_saves_the_steps_before(run: RunDirectory) -> None:
+    settings = TrainConfig(steps=9, eval_every=9, save_every=9, samples_logged=0)
+    journal = RunJournal(run, Display(), settings, 1, evaluation)
+    for step in journal.steps(9):
+        with journal.timed("sample"):
+            drawn = journal.attempt(step, lambda step=step: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else "chains")
+        if drawn is None:
+            journal.save(step, Policy())
+            break
+        journal.record(step + 1, METRICS, [])
+    assert journal.terminated
+    assert journal.stopped_at == 3
+    assert run.steps_saved() == [3]
+
+
+def test_sigterm_before_anything_is_learnt_saves_nothing(run: RunDirectory) -> None:
+    journal = RunJournal(run, Display(), TrainConfig(steps=9), 1, evaluation)
+    for step in journal.steps(9):
+        assert journal.attempt(step, lambda: os.kill(os.getpid(), signal.SIGTERM)) is None
+        journal.save(step, Policy())
+        break
+    assert journal.terminated
+    assert run.steps_saved() == []
 
 
 def test_going_on_counts_what_is_done_again_once(run: RunDirectory) -> None:
