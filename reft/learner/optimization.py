@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reft.config import LearnerConfig
+from reft.learner.state import SavedState, count_steps, plain_entries, take_plain, write_state
 from reft.model import PolicyModel
 
 
@@ -34,11 +35,15 @@ class Optimization(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write optimizer state; every rank calls it."""
+        """Write weights and optimizer state; every rank calls it."""
         ...
 
     def load(self, folder: Path) -> None:
-        """Read what `save` wrote."""
+        """Read what `save` wrote, on any number of ranks.
+
+        Raises:
+            RunError: if it is not there, or of another model.
+        """
         ...
 
 
@@ -96,11 +101,7 @@ class TorchOptimization:
         yield
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save(state, folder / "state.pt")
+        write_state(plain_entries(self.module, self.optimizer), count_steps(self.optimizer), folder)
 
     def load(self, folder: Path) -> None:
-        state = torch.load(folder / "state.pt", weights_only=True)
-        self.module.load_state_dict(state["module"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        take_plain(self.module, self.optimizer, SavedState(folder))

@@ -3,6 +3,7 @@ module that knows DeepSpeed."""
 
 import math
 import os
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,20 @@ from accelerate.state import AcceleratorState, PartialState
 from torch import Tensor, nn
 
 from reft.config import LearnerConfig
-from reft.errors import RunError
 from reft.learner.optimization import make_optimizer, set_rate
+from reft.learner.state import (
+    MOMENTS,
+    WEIGHT,
+    SavedState,
+    begin_state,
+    count_steps,
+    name_entry,
+    plain_entries,
+    take_plain,
+    write_state,
+)
 from reft.model import PolicyModel
 
-TAG = "state"
 SMALL = 100_000
 """Stage 3 leaves a parameter of fewer numbers whole on every rank (DeepSpeed's default)."""
 
@@ -69,12 +79,88 @@ class DeepSpeedOptimization:
         return gathered(self.engine.module, self.stage)
 
     def save(self, folder: Path) -> None:
-        self.engine.save_checkpoint(str(folder), tag=TAG)
+        steps, entries = count_steps(self.optimizer), self._entries()
+        if torch.distributed.get_rank() == 0:
+            write_state(entries, steps, folder)
+        else:
+            for _ in entries:  # takes part in making them whole
+                pass
+        torch.distributed.barrier()
 
     def load(self, folder: Path) -> None:
-        path, _ = self.engine.load_checkpoint(str(folder), tag=TAG)
-        if path is None:
-            raise RunError(f"{folder} has no DeepSpeed state; remove that checkpoint to go on from the one before")
+        saved = SavedState(folder)
+        if self.own_clip:
+            take_plain(self.engine.module, self.optimizer, saved)
+        else:
+            self._take(saved)
+        torch.distributed.barrier()
+
+    def _entries(self) -> Iterable[tuple[str, Tensor]]:
+        """The state by parameters; every rank must go through all of it."""
+        if self.own_clip:
+            yield from plain_entries(self.engine.module, self.optimizer)
+            return
+        kinds = MOMENTS if count_steps(self.optimizer) else ()
+        self._link()
+        for name, parameter in self.engine.module.named_parameters():
+            yield name_entry(name, WEIGHT), deepspeed.utils.safe_get_full_fp32_param(parameter)
+            for kind in kinds:
+                yield name_entry(name, kind), deepspeed.utils.safe_get_full_optimizer_state(parameter, kind)
+
+    @torch.no_grad()
+    def _take(self, saved: SavedState) -> None:
+        """Put saved tensors where this rank's part of them belongs."""
+        named = list(self.engine.module.named_parameters())
+        saved.check([name for name, _ in named])
+        self._begin_states(saved.steps)
+        for name, parameter in named:
+            weight = saved.read(name, WEIGHT)
+            assert weight is not None
+            self._put(parameter, weight)
+            with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0, enabled=self.stage == 3):
+                parameter.copy_(weight)
+            for kind in MOMENTS if saved.steps else ():
+                moment = saved.read(name, kind)
+                assert moment is not None
+                self._put(parameter, moment, kind)
+
+    def _put(self, parameter: Tensor, value: Tensor, kind: str | None = None) -> None:
+        """Put this rank's part of a moment, or of the weight that the optimizer keeps, in its place."""
+        value = value.to(self.engine.device)
+        if self.stage < 3:
+            if kind is None:
+                deepspeed.utils.safe_set_full_fp32_param(parameter, value)
+            else:
+                deepspeed.utils.safe_set_full_optimizer_state(parameter, value, kind)
+            return
+        # DeepSpeed's way for whole tensors fails where ranks do not divide one evenly: the last rank's part is filled up.
+        length = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
+        filled = nn.functional.pad(value.flatten(), (0, self.world * length - value.numel()))
+        part = filled.narrow(0, torch.distributed.get_rank() * length, length)
+        if kind is None:
+            deepspeed.utils.safe_set_local_fp32_param(parameter, part)
+        else:
+            deepspeed.utils.safe_set_local_optimizer_state(parameter, part, kind)
+
+    def _begin_states(self, steps: int) -> None:
+        """Have AdamW's state for this rank's partitions, which it makes at its first step only."""
+        self.optimizer.state.clear()
+        if not steps:
+            return
+        if self.stage == 3:
+            partitions = self.engine.optimizer.fp32_partitioned_groups_flat
+        else:
+            partitions = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        for partition in partitions:
+            begin_state(self.optimizer, partition, steps)
+        self._link()
+
+    def _link(self) -> None:
+        """Tell parameters where their moments lie. DeepSpeed does that once, behind the first group's first step: too early
+        for the second group."""
+        if self.stage < 3 and self.optimizer.state:
+            self.engine.optimizer._hp_optimizer_states_linked = False
+            self.engine.optimizer._lazy_init_hp_params_optimizer_state()
 
     def _clip(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
