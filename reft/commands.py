@@ -31,9 +31,9 @@ def run(command: str, config: str, overrides: Sequence[str]) -> int:
     stages = STAGES[command]
     composed = compose(config, overrides)
     directory = default_directory(composed)
-    check_directory(directory, composed)
+    changed = check_directory(directory, composed)
     display = Display()
-    display.note(f"{composed.name}, seed {composed.config.seed} → {directory}")
+    display.note("\n".join([f"{composed.name}, seed {composed.config.seed} → {directory}", *changed]))
     if "reinforce" in stages and (finished := read_summary(directory)) and finished.keys() & {"reinforced", "self_trained"}:
         print_summary(finished)
         display.note("\nThis run is complete. Change a setting, or run.dir, for another.")

@@ -37,6 +37,13 @@ PLACE_KEYS = (
 )  # fmt: skip
 """Settings of where and how fast a run happens, not of what it computes: they may change when it is resumed."""
 
+SUM_KEYS = (
+    "learner.ranks", "learner.zero", "learner.threads", "learner.cpus", "learner.gpus", "learner.micro_batch",
+    "warmup.micro_batch", "self_training.micro_batch",
+)  # fmt: skip
+"""Settings that change in which order numbers are added up, and nothing else: they too may change when a run is resumed, which
+is then no longer bit by bit what it would have been."""
+
 
 @dataclass(frozen=True)
 class Draft:

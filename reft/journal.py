@@ -71,6 +71,7 @@ class RunJournal:
     def steps(self, steps: int) -> Iterator[int]:
         saved = self.run.steps_saved()
         start = saved[-1] if saved else 0
+        self.run.state.steps_repeated += sum(row["step"] > start for row in self.run.rows("reinforce"))
         self.run.forget_after("reinforce", start)
         self.run.forget_samples_after(start)
         self._recount()

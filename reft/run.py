@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from omegaconf import OmegaConf
 
-from reft.compose import Composed, compose_settings
+from reft.compose import SUM_KEYS, Composed, compose_settings
 from reft.errors import RunError
 from reft.files import build_folder, find_damage, remove_leftovers, write_atomically
 from rollout.types import Sample
@@ -52,6 +52,9 @@ class RunState:
     peak_memory_bytes: int = 0
     learner_restarts: int = 0
     """How often the learner's processes were started again, since one was lost."""
+    steps_repeated: int = 0
+    """Steps of reinforcement that were done, and are done again, since they were not saved when the run ended or lost its
+    learner."""
 
 
 def default_directory(composed: Composed) -> Path:
@@ -59,22 +62,32 @@ def default_directory(composed: Composed) -> Path:
     return Path(composed.config.run.dir or f"runs/{composed.name}-{composed.hash()[:6]}")
 
 
-def check_directory(path: Path, composed: Composed) -> None:
-    """Raise `RunError` if `path` cannot hold this run: it is a file, or holds another run."""
+def check_directory(path: Path, composed: Composed) -> list[str]:
+    """What is no longer as in the run that `path` holds, though it may go on so: a line for each setting.
+
+    Raises:
+        RunError: if `path` cannot hold this run: it is a file, or holds another run.
+    """
     if path.exists() and not path.is_dir():
         raise RunError(f"run.dir={path} is a file; name a folder")
     file = path / "config.yaml"
     if not file.is_file():
         if any(child.is_file() and child.name != ".lock" for child in path.rglob("*")):
             raise RunError(f"run.dir={path} has files but no run in it; name a new or empty folder")
-        return
+        return []
     earlier, now = read_settings(path).identity(), composed.identity()
-    for key in sorted(earlier.keys() | now.keys()):
-        if earlier.get(key) != now.get(key):
+    changed = [key for key in sorted(earlier.keys() | now.keys()) if earlier.get(key) != now.get(key)]
+    for key in changed:
+        if key not in SUM_KEYS:
             raise RunError(
                 f"run.dir={path} holds a run with {key}={earlier.get(key)}, not {now.get(key)}; "
                 "name another run.dir, or repeat its settings to go on"
             )
+    return [
+        f"{key}={now.get(key)}, {earlier.get(key)} when the run began: it goes on, but sums are made in another order now, so "
+        "weights and metrics are no longer bit by bit those of a run without the change"
+        for key in changed
+    ]
 
 
 def read_settings(path: Path) -> Composed:

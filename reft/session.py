@@ -1,8 +1,10 @@
 """A run at work: its directory, its processes, and what every stage does with them."""
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from reft.assessment import evaluate_policy
@@ -10,7 +12,7 @@ from reft.cluster import RayGang
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
-from reft.files import seal_folder
+from reft.files import seal_folder, write_atomically
 from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
@@ -162,6 +164,8 @@ def imitate(
             bfloat16=settings.model.dtype == "bfloat16",
             seed=derive_seed(settings.seed, name),
         )
+        if _discard_other_ranks(scratch, imitator):
+            session.display.note(f"{title}: begins anew, since what was saved of it is of other ranks or micro-batches")
         session.gang().build(partial(_imitator, settings=imitator))
         run.forget_after(name, 0)  # the trainer tells again what it logged before its last checkpoint
     note = "saving what has been learnt; Ctrl-C again stops at once"
@@ -189,6 +193,21 @@ def imitate(
         shutil.rmtree(scratch)
     if stop.requested:
         raise stop.interruption()
+
+
+def _discard_other_ranks(scratch: Path, settings: ImitatorSettings) -> bool:
+    """Delete what other ranks have saved on the way, or other micro-batches, than are wanted now, since order and parts of it
+    are theirs. Whether there was such."""
+    file = scratch / "ranks.json"
+    wanted = {"ranks": settings.ranks, "zero": settings.zero, "micro_batch": settings.config.micro_batch}
+    saved = list(scratch.glob("checkpoint-*"))
+    other = bool(saved) and file.is_file() and json.loads(file.read_text(encoding="utf-8")) != wanted
+    if other:
+        for path in saved:
+            shutil.rmtree(path)
+    scratch.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(wanted) + "\n")
+    return other
 
 
 def _imitator(rank: int, world: int, settings: ImitatorSettings) -> Any:

@@ -16,7 +16,7 @@ _KNOWN = (
     (r"(?i)connection error code|SYSTEM_ERROR", KILLED),
     (r"(?i)killed by `?ray\.kill", "was killed by `ray.kill`"),
     (r"(?i)never ran|unschedulable", "could not be started: no node has room for it"),
-    (r"(?i)unavailable", "cannot be reached"),
+    (r"(?i)unavailable", "cannot be reached: it has died, or its node is gone"),
 )
 
 

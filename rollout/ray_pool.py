@@ -20,6 +20,7 @@ from rollout.stacks import describe_threads
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Shard, split
 
+FAULTS = ("faults/worker_restarts", "faults/shards_redone", "faults/rewards_failed", "faults/recovery_seconds")
 ATTEMPTS = 3
 """Workers that one shard may take with it before the shard is what is held to be wrong."""
 FINAL = (RewardError,)
@@ -56,6 +57,8 @@ class _Seat:
     """When that was asked."""
     first: bool = True
     """Whether it is the one that began here."""
+    lost: float | None = None
+    """When the one before was found lost, while its successor is not ready."""
     failures: int = 0
     """Workers in a row that never came to be ready here."""
 
@@ -101,7 +104,7 @@ class RayPool:
         self._host = ray.remote(concurrency_groups=WATCH)(_Host).options(num_cpus=cpus, num_gpus=gpus)
         self._published: tuple[Publication, int] | None = None
         self._replaced: deque[float] = deque()
-        self._faults = dict.fromkeys(("faults/worker_restarts", "faults/shards_redone", "faults/rewards_failed"), 0.0)
+        self._faults = dict.fromkeys(FAULTS, 0.0)
         self._seats = [self._new_seat() for _ in range(workers)]
 
     @property
@@ -139,7 +142,8 @@ class RayPool:
             self._await_ready(waiting)
 
     def drain_faults(self) -> dict[str, float]:
-        """Workers replaced, shards done again, and chains without a reward that they should have, since the last call."""
+        """Workers replaced, shards done again, chains without a reward that they should have, and how long it took at most
+        until a successor was ready, since the last call."""
         counted = dict(self._faults)
         self._faults = dict.fromkeys(self._faults, 0.0)
         return counted
@@ -241,6 +245,9 @@ class RayPool:
         try:
             ray.get(reference)
             seat.failures = 0
+            if seat.lost is not None:
+                name, seconds = "faults/recovery_seconds", time.monotonic() - seat.lost
+                self._faults[name], seat.lost = max(self._faults[name], seconds), None
         except ray.exceptions.RayTaskError as error:
             self._try_another(seat, f"a worker raised {cause_of(error)!r}, being given weights", cause_of(error))
         except ray.exceptions.RayError as error:
@@ -270,6 +277,7 @@ class RayPool:
         self._replaced.append(now)
         self._faults["faults/worker_restarts"] += 1
         self.notify(f"rollout: {reason}; another takes its place")
+        seat.lost = now if seat.lost is None else seat.lost
         new = self._new_seat()
         seat.actor, seat.ready, seat.since, seat.first = new.actor, new.ready, new.since, False
         self._send_weights(seat)

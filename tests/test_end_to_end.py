@@ -201,8 +201,10 @@ def test_a_signal_saves_and_the_same_command_goes_on(folder: Path, number: signa
     done_steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if '"reinforce"' in line]
     assert (folder / name / "checkpoints" / f"step_{done_steps[-1]:06d}" / "config.json").is_file()
     assert done_steps[-1] < 60
-    again = run(folder, *words[3:])
+    ranks = [] if status else ["learner.ranks=2", "learner.zero=2"]
+    again = run(folder, *words[3:], *ranks)
     assert again.returncode == 0, again.stderr[-3000:]
+    assert again.stderr.count("sums are made in another order now") == len(ranks)
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines() if '"reinforce"' in line]
     assert steps == list(range(1, 61)), "each step stands once"
 

@@ -61,6 +61,8 @@ class Outcome:
     commands: int
     restarts: float
     redone: float
+    repeated: int
+    recovery: float
 
 
 def run(folder: Path, name: str, order: tuple[str, str, int, str] | None = None) -> Outcome:
@@ -93,6 +95,8 @@ def run(folder: Path, name: str, order: tuple[str, str, int, str] | None = None)
         commands=commands,
         restarts=sum(row["faults/worker_restarts"] for row in rows) + state["learner_restarts"] + commands - 1,
         redone=sum(row["faults/shards_redone"] for row in rows),
+        repeated=state["steps_repeated"],
+        recovery=max(row["faults/recovery_seconds"] for row in rows),
     )
 
 
@@ -127,8 +131,12 @@ def straight(folder: Path) -> tuple[Path, Outcome]:
 
 @pytest.fixture(scope="module")
 def table(straight: tuple[Path, Outcome]) -> Iterator[list[str]]:
-    lines = [f"{'process':8} {'phase':11} {'fault':8} commands  restarts  shards again  seconds more"]
+    lines = [
+        f"{'process':8} {'phase':11} {'fault':8} commands  restarts  samples lost  shards again  steps again  "
+        "worker back (s)  whole run longer (s)"
+    ]
     yield lines
+    lines.append(f"{len(lines) - 1} of {len(CELLS)} faults were injected and survived")
     print("\n" + "\n".join(lines))
 
 
@@ -143,11 +151,12 @@ def test_a_run_outlives(
     # A warm-up that ends early on request logs its last mean there, and begins another behind it.
     begins = "warmup" if (phase, fault) != ("warm-up", "SIGTERM") else "reinforce"
     assert lasting(folder / label, begins) == lasting(path, begins), "metrics"
-    assert drawn(folder / label) == drawn(path), "no sample is lost, none is another"
+    lost = sum(one != other for one, other in zip(drawn(folder / label), drawn(path), strict=True))
+    assert not lost, "no sample is lost, none is another"
     last = "checkpoints/step_000004/model.safetensors"
     assert (folder / label / last).read_bytes() == (path / last).read_bytes(), "weights"
     assert outcome.restarts >= 1
     table.append(
-        f"{who:8} {phase:11} {fault:8} {outcome.commands:8}  {outcome.restarts:8.0f}  {outcome.redone:12.0f}  "
-        f"{outcome.seconds - without.seconds:12.1f}"
+        f"{who:8} {phase:11} {fault:8} {outcome.commands:8}  {outcome.restarts:8.0f}  {lost:12}  {outcome.redone:12.0f}  "
+        f"{outcome.repeated:11}  {outcome.recovery or float('nan'):15.1f}  {outcome.seconds - without.seconds:20.1f}"
     )

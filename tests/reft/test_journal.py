@@ -82,6 +82,14 @@ def test_chains_that_a_reward_failed_for_are_written_though_they_come_late(run: 
     assert rows[2]["reward"] is None
 
 
+def test_steps_that_come_again_are_counted(run: RunDirectory) -> None:
+    play(run, Policy(), iter(SCORES), 5, fails_at=2)
+    play(run, Policy(), iter(SCORES[1:]), 5, fails_at=5)
+    assert run.state.steps_repeated == 1, "step 1 was the best, and saved; step 2 was not"
+    play(run, Policy(), iter(SCORES), 5)
+    assert run.state.steps_repeated == 2
+
+
 def test_sigterm_in_sampling_saves_the_steps_before(run: RunDirectory) -> None:
     settings = TrainConfig(steps=9, eval_every=9, save_every=9, samples_logged=0)
     journal = RunJournal(run, Display(), settings, 1, evaluation)

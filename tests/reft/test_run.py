@@ -41,6 +41,15 @@ def test_another_run_s_directory_is_refused_by_the_key_that_differs(tmp_path: Pa
         check_directory(tmp_path / "run", compose("quickstart", ["train.steps=7"]))
 
 
+def test_other_ranks_may_go_on_and_are_told(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed):
+        pass
+    assert check_directory(tmp_path / "run", compose("quickstart", ["rollout.workers=1"])) == []
+    (told,) = check_directory(tmp_path / "run", compose("quickstart", ["learner.ranks=2"]))
+    assert told.startswith("learner.ranks=2, 1 when the run began: it goes on, but sums are made in another order now")
+    assert len(check_directory(tmp_path / "run", compose("quickstart", ["learner.ranks=2", "learner.zero=3"]))) == 2
+
+
 def test_other_files_are_not_touched(tmp_path: Path, composed) -> None:
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(RunError, match="files but no run"):

@@ -41,7 +41,7 @@ GUESSES = (
             f"{HEAD}The actor is dead because it was killed by `ray.kill`.",
             "process 27048 was killed by `ray.kill`",
         ),
-        ("The actor is temporarily unavailable: RpcError", "a process cannot be reached"),
+        ("The actor is temporarily unavailable: RpcError", "a process cannot be reached: it has died, or its node is gone"),
         ("Something new\nand more", "a process is gone: Something new"),
         ("", "a process is gone: RuntimeError('')"),
     ],

@@ -79,11 +79,8 @@ def test_harm_is_one_chain_that_is_told(
     assert plain(samples) == [(problem, None if problem == "4" else reward) for problem, reward in harmless]
     faults = pool.drain_faults()
     pool.close()
-    assert faults == {
-        "faults/worker_restarts": float(lost),
-        "faults/shards_redone": float(lost),
-        "faults/rewards_failed": 2.0,
-    }
+    assert faults["faults/worker_restarts"] == faults["faults/shards_redone"] == lost
+    assert faults["faults/rewards_failed"] == 2
     assert lines[-1].startswith("rewards.mine failed for 2 of 24 chains, which are not learnt from; of problem '4': ")
     assert told in lines[-1]
     assert len(lines) == lost + 1
