@@ -6,6 +6,7 @@ Plain classes go in; `ray.remote` is applied here. Every wait has a name and a d
 import contextlib
 import importlib
 import os
+import signal
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -52,7 +54,8 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
         cores = max(os.cpu_count() or 1, round(cpus + 0.5))  # ranks and workers take turns on the cores
-        ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_store_bytes(), **quiet)
+        with _unreachable(), _unterminated():
+            ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_store_bytes(), **quiet)
     else:
         _reach(address)
         try:
@@ -64,6 +67,28 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _unreachable() -> Iterator[None]:
+    """While it lasts, Ray starts on this machine's loopback address alone, as it does of itself on a Mac. Whoever can reach a
+    process of Ray can have it run code."""
+    there, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = there
+
+
+@contextlib.contextmanager
+def _unterminated() -> Iterator[None]:
+    """While it lasts, what is started does not take SIGTERM, now or later. It may be sent to all processes of a job, and without
+    Ray's the run could save nothing; they end with the run."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _store_bytes() -> int:
