@@ -10,4 +10,7 @@ if [ ! -x "$environment/bin/reft" ]; then
     python3 -m venv "$environment"
     "$environment/bin/pip" install --quiet --editable "$here"
 fi
-exec "$environment/bin/reft" run "${@:-quickstart}"
+case ${1:-=} in
+    *=*) set -- quickstart "$@" ;; # settings only, or nothing at all
+esac
+exec "$environment/bin/reft" run "$@"

@@ -8,7 +8,8 @@
 #                          unset. Paths in the config are relative to it.
 #
 # Every node needs `reft` installed and the file system that run.dir lies on; this machine and the head need `ray[default]`.
-# The same command goes on where the run stopped.
+# The same command goes on where the run stopped. `ray job stop` has it save first, if the cluster was started with
+# RAY_JOB_STOP_WAIT_TIME_S long enough for a step: Ray's own default is three seconds.
 set -euo pipefail
 if [ $# -lt 2 ] || ! printf '%s\n' "${@:2}" | grep -q '^run\.dir=/'; then
     echo "usage: $0 CONFIG run.dir=/shared/path [key=value ...]   (run.dir must be absolute: the job's own folder is temporary)" >&2

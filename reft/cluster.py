@@ -82,8 +82,8 @@ def _unreachable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unterminated() -> Iterator[None]:
-    """While it lasts, what is started does not take SIGTERM, now or later. It may be sent to all processes of a job, and without
-    Ray's the run could save nothing; they end with the run."""
+    """While it lasts, what is started does not take SIGTERM, now or later. It may be sent to all processes of a job, and
+    without Ray's the run could save nothing; they end with the run."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield

@@ -130,7 +130,10 @@ def compose(name: str, overrides: Sequence[str] = ()) -> Composed:
         if not separator or not key or key.startswith("-"):
             raise ConfigError(f"argument {override!r} is no setting; write key=value, e.g. train.steps=20")
     try:
-        written = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides)))
+        loaded = OmegaConf.load(path)
+        if not OmegaConf.is_dict(loaded):
+            raise ConfigError(f"{path} is a list; write settings by name, as `configs/quickstart.yaml` does")
+        written = OmegaConf.merge(loaded, OmegaConf.from_dotlist(list(overrides)))
     except (OmegaConfBaseException, OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {_first_line(error)}") from error
     except Exception as error:  # the YAML parser has a family of its own that OmegaConf does not wrap
@@ -211,7 +214,7 @@ def _merge(kind: type, written: Any, prefix: str) -> Any:
         OmegaConf.set_readonly(schema, False)
         return OmegaConf.to_object(OmegaConf.merge(schema, written))
     except OmegaConfBaseException as error:
-        key = f"{prefix}{error.full_key}" if error.full_key else prefix.rstrip(".")
+        key = f"{prefix}{error.full_key}" if error.full_key else prefix.rstrip(".") or "the config"
         raise ConfigError(f"{key}: {_first_line(error)}") from error
 
 

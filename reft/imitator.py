@@ -13,7 +13,7 @@ from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from reft.errors import RunError
-from reft.learner.zero import gathered, trainer_arguments
+from reft.learner.zero import gathered, only_data, trainer_arguments
 from reft.model import load_causal_lm, load_tokenizer
 from reft.trainer import Log, alone_in, arguments, checkpoints, discard_unsound
 from reft.warmup import Corpus, ImitatorSettings, schedule
@@ -53,7 +53,7 @@ class Imitator:
         try:
             trainer = self.trainer()
             scratch = Path(settings.scratch)
-            with alone_in(scratch, self.rank):
+            with alone_in(scratch, self.rank), only_data():
                 if self.rank == 0:
                     discard_unsound(scratch)
                 trainer.accelerator.wait_for_everyone()

@@ -83,7 +83,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         RunError: if there is none, or it has no end token.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path!r} has no tokenizer that transformers can load: {_first_line(error)}") from error
     if tokenizer.eos_token_id is None:
@@ -101,7 +101,7 @@ def check_model(path: str) -> Any:
     if folder.exists() and not (folder / "config.json").is_file():
         raise RunError(f"{path!r} is no checkpoint: it has no config.json; name a folder that transformers can load")
     try:
-        return AutoConfig.from_pretrained(path)
+        return AutoConfig.from_pretrained(path, trust_remote_code=False)  # left out, it would ask at the terminal
     except (OSError, ValueError, json.JSONDecodeError) as error:
         raise RunError(f"{path!r} is neither a checkpoint folder nor a hub model within reach: {_first_line(error)}") from error
 
@@ -110,7 +110,7 @@ def load_causal_lm(path: str, dtype: torch.dtype) -> Any:
     """The weights of a folder or hub id, dropout off, in evaluation mode."""
     config = without_dropout(check_model(path))
     try:
-        return AutoModelForCausalLM.from_pretrained(path, config=config, dtype=dtype).eval()
+        return AutoModelForCausalLM.from_pretrained(path, config=config, dtype=dtype, trust_remote_code=False).eval()
     except (OSError, ValueError, RuntimeError) as error:
         raise RunError(f"{path!r} cannot be loaded as a causal language model: {_first_line(error)}") from error
 

@@ -99,7 +99,7 @@ def ray_pool(config: Config, model: str, notify: Callable[[str], None]) -> RayPo
 
 def publication(config: Config, model: str) -> Publication:
     """The weights of a folder or hub id, as workers take them."""
-    state = untied(AutoModelForCausalLM.from_pretrained(model, dtype=config.model.dtype).state_dict())
+    state = untied(AutoModelForCausalLM.from_pretrained(model, dtype=config.model.dtype, trust_remote_code=False).state_dict())
     return Publication(state, checksum(state))
 
 

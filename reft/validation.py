@@ -80,9 +80,16 @@ def _check_agreement(config: Config) -> None:
         horizon, epochs = imitation.schedule_epochs, imitation.epochs
         if horizon is not None and horizon < epochs:
             raise ConfigError(f"{section}.schedule_epochs={horizon} is less than {section}.epochs={epochs}; raise it")
-    if config.warmup.batch_size % config.learner.ranks:
+    for section, used in (("warmup", config.warmup.epochs), ("self_training", config.self_training.rounds)):
+        size = getattr(config, section).batch_size
+        if used and size % config.learner.ranks:
+            raise ConfigError(
+                f"{section}.batch_size={size} is no multiple of learner.ranks={config.learner.ranks}; change one of them"
+            )
+    chains = config.train.prompts * config.train.samples_per_prompt
+    if config.train.steps and config.algorithm.minibatches > chains:
         raise ConfigError(
-            f"warmup.batch_size={config.warmup.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
+            f"algorithm.minibatches={config.algorithm.minibatches} is more than the {chains} chains of a step; lower it"
         )
     if config.learner.gpus not in (0, 1):
         raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
@@ -100,10 +107,6 @@ def _check_agreement(config: Config) -> None:
         raise ConfigError("rerank.packing=true is not to be had: a score belongs to a row; set it to false")
     _check_rounds(config)
     _check_critic(config)
-    if config.self_training.batch_size % config.learner.ranks:
-        raise ConfigError(
-            f"self_training.batch_size={config.self_training.batch_size} is no multiple of learner.ranks={config.learner.ranks}"
-        )
     if config.train.samples_per_prompt < config.algorithm.least_group:
         raise ConfigError(
             f"train.samples_per_prompt={config.train.samples_per_prompt} leaves nothing to compare a chain with; "

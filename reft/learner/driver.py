@@ -1,6 +1,7 @@
 """The learner as the loop sees it: one object, six verbs, any number of ranks behind it."""
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from reft.learner.rank import Rank, StepRecord
 from rollout.pool import Publication
 from rollout.worker import derive_seed
 
+FILE = "learner.json"
 RATIO_TOLERANCE = {"float32": 1e-4, "bfloat16": 5e-2}
 """How far the ratio of an untouched policy may be from 1."""
 
@@ -137,12 +139,12 @@ class Learner:
     def save(self, folder: Path) -> None:
         """Write a checkpoint into `folder`, which every rank must see."""
         self.gang.call("save", str(folder.absolute()))  # ranks may stand in other folders
-        torch.save({"updates": self.updates, "memory": self.memory}, folder / "trainer" / "learner.pt")
+        (folder / "trainer" / FILE).write_text(json.dumps({"updates": self.updates, "memory": self.memory}) + "\n")
 
     def load(self, folder: Path) -> None:
         """Go on from a checkpoint."""
         self.gang.call("load", str(folder.absolute()))
-        state = torch.load(folder / "trainer" / "learner.pt", weights_only=True)
+        state = json.loads((folder / "trainer" / FILE).read_text())
         self.updates, self.memory = state["updates"], state["memory"]
 
     def close(self) -> None:

@@ -3,14 +3,17 @@ module that knows DeepSpeed."""
 
 import math
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 import deepspeed
 import torch
 from accelerate.state import AcceleratorState, PartialState
+from deepspeed.runtime.fp16.loss_scaler import LossScaler
+from deepspeed.runtime.zero.config import ZeroStageEnum
+from deepspeed.utils.tensor_fragment import fragment_address
 from torch import Tensor, nn
 
 from reft.config import LearnerConfig
@@ -28,6 +31,7 @@ from reft.learner.state import (
 )
 from reft.model import PolicyModel
 
+FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 SMALL = 100_000
 """Stage 3 leaves a parameter of fewer numbers whole on every rank (DeepSpeed's default)."""
 
@@ -179,6 +183,22 @@ def partition_frozen(model: nn.Module) -> nn.Module:
 def gathered(model: nn.Module, stage: int) -> AbstractContextManager[None]:
     """While it lasts, every rank sees all parameters whole. All ranks must enter."""
     return nullcontext() if stage < 3 else deepspeed.zero.GatheredParameters(list(model.parameters()))
+
+
+@contextmanager
+def only_data() -> Iterator[None]:
+    """While it lasts, `torch.load` takes tensors, plain values and three classes of DeepSpeed's, whatever it is asked for:
+    DeepSpeed, which TRL's trainer saves with, asks for anything, and code in a file would run."""
+    before = os.environ.get(FORCED)
+    os.environ[FORCED] = "1"
+    try:
+        with torch.serialization.safe_globals([LossScaler, fragment_address, ZeroStageEnum]):
+            yield
+    finally:
+        if before is None:
+            del os.environ[FORCED]
+        else:
+            os.environ[FORCED] = before
 
 
 def trainer_arguments(stage: int, gpu: bool) -> dict[str, Any]:

@@ -31,8 +31,10 @@ class HFEngineFactory:
     """Chains decoded at once."""
 
     def __call__(self) -> "HFEngine":
-        model = AutoModelForCausalLM.from_pretrained(self.model, dtype=getattr(torch, self.dtype))
-        return HFEngine(model.to(self.device), AutoTokenizer.from_pretrained(self.model), self.max_rows)
+        model = AutoModelForCausalLM.from_pretrained(self.model, dtype=getattr(torch, self.dtype), trust_remote_code=False)
+        return HFEngine(
+            model.to(self.device), AutoTokenizer.from_pretrained(self.model, trust_remote_code=False), self.max_rows
+        )
 
 
 class HFEngine:

@@ -5,8 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-import torch
-
 from reft.config import LearnerConfig, ModelConfig
 from reft.learner import zero
 from reft.learner.driver import Learner
@@ -30,11 +28,7 @@ def main() -> None:
     for update in range(learner.updates, order["until"]):
         experience, _ = ALGORITHM.credit(sample_batch(model, update), learner)
         learner.update(experience)
-    folder = Path(order["target"])
-    rank.save(str(folder))
-    torch.distributed.barrier()
-    if rank.rank == 0:
-        torch.save({"updates": learner.updates, "memory": learner.memory}, folder / "trainer" / "learner.pt")
+    learner.save(Path(order["target"]))
 
 
 if __name__ == "__main__":
