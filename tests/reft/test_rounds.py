@@ -2,6 +2,8 @@
 when it is taken up again."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from reft import self_training
 from reft.compose import Composed, compose, compose_settings
 from reft.errors import RunError
+from reft.interrupt import Terminated
 from reft.prepare import Prepared, plain, prepare
 from reft.progress import Display
 from reft.run import RunDirectory
@@ -283,8 +286,9 @@ def test_an_imitation_that_is_taken_up_again_tells_each_step_once_and_counts_bef
     run.checkpoint(".warmup.0").mkdir()
     (run.checkpoint(".warmup.0") / "config.json").write_text("{}")
 
-    def watch(call: str, progress: str, every: float, show: Any) -> None:
+    def watch(call: str, progress: str, every: float, show: Any) -> list[bool]:
         show((8, [{"step": float(step), "warmup/loss": 0.5} for step in (2, 4, 6, 8)]))  # the first two from its checkpoint
+        return [True]
 
     session = session_of(prepared, run, [])
     session.gang = lambda: SimpleNamespace(build=lambda make: None, watch=watch)
@@ -297,3 +301,28 @@ def test_an_imitation_that_is_taken_up_again_tells_each_step_once_and_counts_bef
     assert tokens > 0
     assert not there
     assert run.has_checkpoint("warmup")
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+@pytest.mark.parametrize("complete", [False, True])
+def test_an_imitation_is_halted_by_a_signal(
+    prepared: Prepared, run: RunDirectory, number: signal.Signals, raised: type[BaseException], complete: bool
+) -> None:
+    run.checkpoint(".warmup.0").mkdir()
+    told: list[str] = []
+
+    def watch(call: str, progress: str, every: float, show: Any) -> list[bool]:
+        show((1, []))
+        assert not told
+        os.kill(os.getpid(), number)
+        show((2, []))
+        show((3, []))
+        return [complete]
+
+    session = session_of(prepared, run, [])
+    session.gang = lambda: SimpleNamespace(build=lambda make: None, watch=watch, tell=told.append)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        imitate(session, prepared.config.warmup, prepared.demonstrations, "fresh", "warmup", "warm-up")
+    assert type(caught.value) is raised
+    assert told == ["halt"], "once"
+    assert run.checkpoint("warmup").is_dir() is complete, "what came to its end all the same is kept"
