@@ -51,7 +51,7 @@ def assert_same(mine: Path, theirs: Path) -> None:
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_state_passes_from_ranks_to_ranks_unchanged(step: Step, dtype: str) -> None:
     first = step("first", 2, 3, until=3, dtype=dtype)
     saved = state(first)
@@ -65,7 +65,10 @@ def test_state_passes_from_ranks_to_ranks_unchanged(step: Step, dtype: str) -> N
         before = after
 
 
-@pytest.mark.parametrize(("world", "zero"), [(1, 0), (2, 2), (2, 3)])
+@pytest.mark.parametrize(
+    ("world", "zero"),
+    [pytest.param(1, 0, marks=pytest.mark.slow), (2, 2), pytest.param(2, 3, marks=pytest.mark.slow)],
+)
 def test_the_same_ranks_go_on_bit_by_bit(step: Step, world: int, zero: int) -> None:
     straight = step("straight", world, zero, until=5)
     stopped = step("stopped", world, zero, until=3)
@@ -81,6 +84,7 @@ def test_other_ranks_go_on_as_one_that_was_never_stopped(step: Step, tiny_model:
     assert relative_error(moved, {name: weights[name] for name in moved}) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "zero"), [(1, 0), (2, 2), (2, 3)])
 def test_what_was_there_before_leaves_no_trace(step: Step, world: int, zero: int) -> None:
     early, late = step("early", world, zero, until=0), step("late", world, zero, until=2)
