@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from reft.config import RayConfig
 from reft.errors import LostProcessError, RunError
-from rollout.actors import WATCH, ask_whereabouts, cause_of
+from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of
 from rollout.exits import explain_exit
 from rollout.stacks import describe_threads
 
@@ -129,14 +129,25 @@ class RayGang:
         world: number of processes.
         cpus, gpus: what Ray reserves for each.
         deadline: seconds that any call may take.
+        heartbeat: seconds in which a process must show that it lives, once it is set up.
         name: what the gang is, for messages.
         preload: modules to import while nothing else is to be done.
     """
 
-    def __init__(self, world: int, cpus: float, gpus: float, deadline: float, name: str, preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        world: int,
+        cpus: float,
+        gpus: float,
+        deadline: float,
+        heartbeat: float,
+        name: str,
+        preload: Sequence[str] = (),
+    ) -> None:
         self.world = world
         self.name = name
         self.deadline = deadline
+        self._pulse = Pulse(heartbeat)
         self._group: PlacementGroup = placement_group([{"CPU": cpus, "GPU": gpus}] * world, strategy="PACK")
         # One thread works, call by call; another answers when asked how far it is.
         actor = ray.remote(concurrency_groups=WATCH)(_Member)
@@ -173,7 +184,7 @@ class RayGang:
             if any(reference not in left for reference in running):
                 self._wait([reference for reference in running if reference not in left], method)
             asked = self._members[0].call.options(concurrency_group="watch").remote(poll)
-            (said,) = self._wait([asked], poll)
+            (said,) = self._wait([asked], method)
             report(said)
             if said != last:
                 last, since = said, time.monotonic()
@@ -197,11 +208,15 @@ class RayGang:
         """The answers of ranks, each of which is awaited; the first that fails ends the wait, for the others may wait for it.
 
         Raises:
-            LostProcessError: if a process died, or the deadline passed.
+            LostProcessError: if a process died or does not answer any more, or the deadline passed.
         """
         ends, left = time.monotonic() + self.deadline, list(references)
         while left:
-            done, left = ray.wait(left, num_returns=1, timeout=max(ends - time.monotonic(), 0.0))
+            patience = min(ends - time.monotonic(), self._pulse.interval)
+            done, left = ray.wait(left, num_returns=1, timeout=max(patience, 0.0))
+            self._check_pulse(phase)
+            if not done and time.monotonic() < ends:
+                continue
             if not done:
                 raise LostProcessError(
                     f"the {self.name} did not finish {phase!r} on {len(left)} ranks within {self.deadline:g} s{self._stacks()}"
@@ -213,6 +228,14 @@ class RayGang:
             except ray.exceptions.RayError as error:
                 raise LostProcessError(f"the {self.name} lost a rank during {phase!r}: {explain_exit(error)}") from error
         return ray.get(list(references))
+
+    def _check_pulse(self, phase: str) -> None:
+        if silent := self._pulse.find_silent(self._members):
+            ranks = ", ".join(str(rank) for rank, member in enumerate(self._members) if member in silent)
+            raise LostProcessError(
+                f"the {self.name}'s rank {ranks} has been silent for {self._pulse.seconds:g} s (ray.heartbeat) during "
+                f"{phase!r}: stopped, or stuck in a library{self._stacks()}"
+            )
 
     def _stacks(self) -> str:
         """What each rank is doing, a line behind the other."""
@@ -246,6 +269,9 @@ class _Member:
 
     def call(self, method: str, *arguments: Any) -> Any:
         return getattr(self.member, method)(*arguments)
+
+    def beat(self) -> None:
+        """Answered as long as this process lives."""
 
     def stack(self) -> str:
         """What the thread that works is doing."""

@@ -46,7 +46,7 @@ def run(command: str, config: str, overrides: Sequence[str]) -> int:
 
     prepared = prepare(composed)
     display.note(headline(prepared))
-    started = time.time() - psutil.Process().create_time()
+    started = max(time.time() - psutil.Process().create_time(), 0.0)  # the clock may have been put back
     content = run_stages(prepared, directory, display, stages, started)
     if content is None:
         display.note(f"go on with: {shlex.join(['reft', command, config, *overrides])}")

@@ -290,6 +290,9 @@ class RayConfig:
     """`host:port` or `auto` for a cluster that is up; null starts one for this run (or takes RAY_ADDRESS, where it is set)."""
     deadline: float = 1_800.0
     """Seconds that any one wait for a process may take before the run stops and says which."""
+    heartbeat: float = 60.0
+    """Seconds for which a process at work may be silent before it is held to be frozen, and replaced. Longer than anything may
+    hold Python's lock in it."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class Reranking:
     def scores(self, samples: Sequence[Sample]) -> list[float]:
         """How likely the classifier, which is trained first where it is not, holds each sample right."""
         config, learner = self.config, self.config.learner
-        gang = RayGang(1, learner.cpus, learner.gpus, config.ray.deadline, "reranker", ["reft.reranker"])
+        gang = RayGang(1, learner.cpus, learner.gpus, config.ray.deadline, config.ray.heartbeat, "reranker", ["reft.reranker"])
         try:
             if not self.is_trained():
                 build_folder(self.folder, partial(self._train, gang))

@@ -92,8 +92,14 @@ def ray_pool(config: Config, model: str, notify: Callable[[str], None]) -> RayPo
     """The config's workers on the Ray cluster that this process is connected to; `notify` is told what happens to them."""
     rollout = config.rollout
     make = partial(make_worker, worker_settings(config, model))
-    deadline, restarts, window = config.ray.deadline, rollout.restarts, rollout.restart_window
-    supervision = Supervision(deadline, deadline, restarts, window, rollout.reward_failures)
+    supervision = Supervision(
+        starting=config.ray.deadline,
+        working=config.ray.deadline,
+        heartbeat=config.ray.heartbeat,
+        restarts=rollout.restarts,
+        window=rollout.restart_window,
+        reward_failures=rollout.reward_failures,
+    )
     return RayPool(make, rollout.workers, rollout.shard_size, rollout.cpus, rollout.gpus, supervision, notify)
 
 

@@ -50,6 +50,8 @@ class RunState:
     best_value: float = -1.0
     """Step and dev accuracy (mean of greedy and sampled) of the best checkpoint so far."""
     peak_memory_bytes: int = 0
+    worker_restarts: int = 0
+    """How often a rollout worker was replaced, in steps and in evaluations."""
     learner_restarts: int = 0
     """How often the learner's processes were started again, since one was lost."""
     steps_repeated: int = 0
@@ -124,7 +126,12 @@ class RunDirectory:
             write_atomically(path / "config.yaml", composed.yaml())
             write_atomically(path / "environment.json", json.dumps(environment(), indent=2) + "\n")
         self.state = self._read_state()
-        self._metrics: IO[str] | None = None
+        try:
+            # Now, so that one that cannot be written is told before anything is done.
+            self._metrics: IO[str] | None = _open_for_more(path / "metrics.jsonl")
+        except OSError:
+            self._lock.close()
+            raise
         self._board: Any = None
         self._phases: list[tuple[str, float]] = []
 
@@ -204,7 +211,7 @@ class RunDirectory:
     def log(self, phase: str, step: int, metrics: Mapping[str, float]) -> None:
         """Append metrics to `metrics.jsonl` and TensorBoard."""
         if self._metrics is None:
-            self._metrics = (self.path / "metrics.jsonl").open("a", encoding="utf-8", buffering=1)
+            self._metrics = _open_for_more(self.path / "metrics.jsonl")
         self._metrics.write(json.dumps({"phase": phase, "step": step, **metrics}) + "\n")
         if self._board is None:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
@@ -309,6 +316,10 @@ def environment() -> dict[str, Any]:
         "git_revision": revision.stdout.strip() or None,
         "command": sys.argv,
     }
+
+
+def _open_for_more(path: Path) -> IO[str]:
+    return path.open("a", encoding="utf-8", buffering=1)
 
 
 def _lock(path: Path) -> IO[str]:

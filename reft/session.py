@@ -65,9 +65,11 @@ class Session:
     def gang(self) -> RayGang:
         """The processes of warm-up and learner."""
         if self._gang is None:
-            learner = self.config.learner
+            learner, limits = self.config.learner, self.config.ray
             preload = ["reft.imitator", "reft.learner.zero"]
-            self._gang = RayGang(learner.ranks, learner.cpus, learner.gpus, self.config.ray.deadline, "learner", preload)
+            self._gang = RayGang(
+                learner.ranks, learner.cpus, learner.gpus, limits.deadline, limits.heartbeat, "learner", preload
+            )
         return self._gang
 
     def pool(self) -> RayPool:
@@ -125,6 +127,7 @@ class Session:
     def close(self) -> None:
         self.drop_gang()
         if self._pool is not None:
+            self.run.state.worker_restarts += self._pool.restarts
             self._pool.close()
         self._pool = None
 

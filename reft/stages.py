@@ -79,8 +79,9 @@ def _outlive(session: Session, wanted: Sequence[str]) -> bool:
 
 
 def _saved(run: RunDirectory) -> set[str]:
-    """Names of all checkpoints, those of a training that is under way included."""
-    return {path.relative_to(run.path).as_posix() for path in run.path.glob("checkpoints/**/*") if path.is_dir()}
+    """Names of all checkpoints that are sound, those of a training that is under way included."""
+    folders = [path.relative_to(run.path).as_posix() for path in run.path.glob("checkpoints/**/*") if path.is_dir()]
+    return {folder for folder in folders if not folder.startswith("checkpoints/damaged_")}
 
 
 def set_aside_damaged(session: Session) -> None:

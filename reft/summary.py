@@ -13,6 +13,12 @@ from reft.run import RunDirectory, round_name, step_name
 PHASES = ("startup", "warmup", "reinforce", "self_training", "evaluate")
 STAGES = {"warmup": "warm-up", "reinforced": "reinforced (step {} of {})", "self_trained": "trained (round {} of {})"}
 """Reports of a run, and what their columns are called."""
+FAULTS = {
+    "worker_restarts": "rollout worker replaced",
+    "learner_restarts": "learner started again",
+    "steps_repeated": "step done again",
+}
+"""What a run has outlived, and what it is called."""
 
 
 def summarise_run(run: RunDirectory, composed: Composed) -> dict[str, Any]:
@@ -33,6 +39,7 @@ def summarise_run(run: RunDirectory, composed: Composed) -> dict[str, Any]:
         "tokens_sampled": run.state.tokens_sampled,
         "seconds": {**seconds, "total": sum(seconds.values())},
         "peak_memory_bytes": run.state.peak_memory_bytes,
+        "faults": {name: getattr(run.state, name) for name in FAULTS},
         "run_dir": str(run.path),
     }
     run.write_json("summary.json", content)
@@ -65,6 +72,8 @@ def print_summary(content: dict[str, Any]) -> None:
         f"{content['tokens_sampled']:,} tokens sampled for training; "
         f"peak memory of all processes {content['peak_memory_bytes'] / 2**30:.1f} GiB"
     )
+    if outlived := [f"{count} × {FAULTS[name]}" for name, count in content.get("faults", {}).items() if count]:
+        console.print(f"outlived: {', '.join(outlived)}")
     run = content["run_dir"]
     names = {"reinforced": step_name, "self_trained": round_name}
     checkpoint = names[stages[-1]](content["best_step"]) if stages[-1] in names else "warmup"

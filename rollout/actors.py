@@ -1,6 +1,7 @@
 """What Ray says of actors that fail, and what they say of themselves."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ray
@@ -29,3 +30,47 @@ def ask_whereabouts(actors: Sequence[Any]) -> list[str]:
         except ray.exceptions.RayError as error:
             told.append(explain_exit(error))
     return told
+
+
+class Pulse:
+    """Whether actors answer while they are at work. One whose process is stopped, or whose interpreter a library never lets
+    go, does not, and Ray takes it for alive.
+
+    It needs a method `beat` in the group "watch". An actor counts from its first answer on: it has none while it is set up.
+
+    Args:
+        seconds: how long one may be silent.
+    """
+
+    BEATS = 4
+    """Looks in a row that find no answer. Time alone would not do: this process may have been stopped itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.interval = seconds / self.BEATS
+        """Seconds between two looks; a wait should be no longer."""
+        self._asked: dict[Any, Any] = {}
+        self._missed: dict[Any, int] = {}
+        """How many looks in a row an actor's answer was missing; none here before its first answer."""
+        self._looked = -float("inf")
+
+    def find_silent(self, actors: Iterable[Any]) -> list[Any]:
+        """Those that have been silent for too long; to be called over and over. Who is not among `actors` is forgotten."""
+        now = time.monotonic()
+        if now - self._looked < self.interval:
+            return []
+        self._looked = now
+        asked = {actor: self._asked[actor] if actor in self._asked else _ask(actor) for actor in actors}
+        answered, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=0) if asked else ([], [])
+        missed = {}
+        for actor, reference in asked.items():
+            if reference in answered:  # or dead, which whoever waits for its work is told
+                missed[actor], asked[actor] = 0, _ask(actor)
+            elif actor in self._missed:
+                missed[actor] = self._missed[actor] + 1
+        self._asked, self._missed = asked, missed
+        return [actor for actor, looks in missed.items() if looks >= self.BEATS]
+
+
+def _ask(actor: Any) -> Any:
+    return actor.beat.options(concurrency_group="watch").remote()

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import ray
 
 from rewards.terms import RewardError
-from rollout.actors import WATCH, ask_whereabouts, cause_of
+from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of
 from rollout.exits import explain_exit
 from rollout.pool import Progress, Publication, RolloutError, WorkerFactory, count_failures
 from rollout.stacks import describe_threads
@@ -34,6 +34,7 @@ class Supervision:
     Args:
         starting: seconds for a worker to be set up, or to take weights.
         working: seconds for it to do a shard.
+        heartbeat: seconds in which it must show that it lives, once it is set up.
         restarts: workers that may be replaced within `window`.
         window: seconds.
         reward_failures: share of the chains of one sampling for which reward functions may fail.
@@ -41,6 +42,7 @@ class Supervision:
 
     starting: float
     working: float
+    heartbeat: float = 60.0
     restarts: int = 10
     window: float = 600.0
     reward_failures: float = 0.0
@@ -98,10 +100,13 @@ class RayPool:
     ) -> None:
         self.shard_size = shard_size
         self.supervision = supervision
+        self.restarts = 0
+        """How many workers have been replaced in all."""
         self.notify = notify
         self._factory = factory
         # One thread works, call by call; another answers when asked what the first is doing.
         self._host = ray.remote(concurrency_groups=WATCH)(_Host).options(num_cpus=cpus, num_gpus=gpus)
+        self._pulse = Pulse(supervision.heartbeat)
         self._published: tuple[Publication, int] | None = None
         self._replaced: deque[float] = deque()
         self._faults = dict.fromkeys(FAULTS, 0.0)
@@ -121,6 +126,7 @@ class RayPool:
             while len(job.done) < len(shards):
                 self._hand_out(job)
                 self._await_one(job)
+                self._end_silent(job)
                 if progress:
                     progress(sum(map(len, job.done.values())), len(problems) * n)
         except BaseException:
@@ -140,6 +146,7 @@ class RayPool:
         # One in another's place is not waited for: there may be no node for it any more.
         while waiting := [seat for seat in self._seats if seat.ready is not None and seat.first]:
             self._await_ready(waiting)
+            self._end_silent()
 
     def drain_faults(self) -> dict[str, float]:
         """Workers replaced, shards done again, chains without a reward that they should have, and how long it took at most
@@ -176,7 +183,7 @@ class RayPool:
         since = [start for _, _, start in job.running.values()]
         left = min(since) + self.supervision.working - time.monotonic()
         awaited = [*job.running, *(seat.ready for seat in starting)]
-        finished, _ = ray.wait(awaited, num_returns=1, timeout=max(left, 0.0))
+        finished, _ = ray.wait(awaited, num_returns=1, timeout=self._patience(left))
         if not finished:
             self._end_slow(job)
         for reference in finished:
@@ -206,6 +213,25 @@ class RayPool:
                 reason = f"a worker had a shard for {self.supervision.working:g} s, and {ask_whereabouts([seat.actor])[0]}"
                 self._redo(job, number, seat, reason, None)
 
+    def _end_silent(self, job: _Job | None = None) -> None:
+        """Replace the workers that do not answer any more, whatever they are at."""
+        running = list(job.running.items()) if job else []
+        busy = {seat.actor: (reference, number) for reference, (number, seat, _) in running}
+        awaited = [seat for seat in self._seats if seat.actor in busy or seat.ready is not None]
+        silent = self._pulse.find_silent([seat.actor for seat in awaited])
+        for seat in [seat for seat in awaited if seat.actor in silent]:
+            reason = f"a worker has been silent for {self._pulse.seconds:g} s (ray.heartbeat): stopped, or stuck in a library"
+            if job and seat.actor in busy:
+                reference, number = busy[seat.actor]
+                del job.running[reference]
+                self._redo(job, number, seat, reason, None)
+            else:
+                self._replace(seat, f"{reason}, being given weights", None)
+
+    def _patience(self, left: float) -> float:
+        """Seconds to wait where `left` are granted: until somebody must be looked at."""
+        return max(min(left, self._pulse.interval), 0.0)
+
     def _redo(self, job: _Job, number: int, seat: _Seat, reason: str, cause: BaseException | None) -> None:
         job.attempts[number] = job.attempts.get(number, 0) + 1
         first = job.shards[number].problems[0].id
@@ -231,7 +257,7 @@ class RayPool:
     def _await_ready(self, seats: Sequence[_Seat]) -> None:
         """Wait until one of the workers is ready, or has taken too long."""
         left = min(seat.since for seat in seats) + self.supervision.starting - time.monotonic()
-        finished, _ = ray.wait([seat.ready for seat in seats], num_returns=1, timeout=max(left, 0.0))
+        finished, _ = ray.wait([seat.ready for seat in seats], num_returns=1, timeout=self._patience(left))
         for seat in seats:
             if seat.ready in finished:
                 self._confirm(seat)
@@ -275,6 +301,7 @@ class RayPool:
             often = f"{limit.restarts} rollout workers were replaced within {limit.window:g} s (rollout.restarts), and now: "
             _give_up(often + reason, cause)
         self._replaced.append(now)
+        self.restarts += 1
         self._faults["faults/worker_restarts"] += 1
         self.notify(f"rollout: {reason}; another takes its place")
         seat.lost = now if seat.lost is None else seat.lost
@@ -306,6 +333,9 @@ class _Host:
 
     def load(self, weights: Any, version: int, checksum: int) -> None:
         self.worker.load(weights, version, checksum)
+
+    def beat(self) -> None:
+        """Answered as long as this process lives."""
 
     def stack(self) -> str:
         """What the thread that works is doing."""

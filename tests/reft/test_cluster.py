@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -70,6 +72,11 @@ class Counter:
             os._exit(3)
         time.sleep(60)
 
+    def freeze(self) -> None:
+        if self.rank == 1:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(60)
+
     def hang(self) -> None:
         time.sleep(60)
 
@@ -85,7 +92,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture
 def gang(ray_cluster: None) -> Iterator[RayGang]:
-    gang = RayGang(2, cpus=0.5, gpus=0, deadline=30, name="counter")
+    gang = RayGang(2, cpus=0.5, gpus=0, deadline=60, heartbeat=6, name="counter")
     gang.build(Counter)
     yield gang
     gang.close()
@@ -152,6 +159,17 @@ def test_one_that_dies_is_told_though_its_peer_waits_for_it(gang: RayGang) -> No
     assert time.monotonic() - begun < 25
 
 
+@pytest.mark.parametrize("ask", ["call", "watch"])
+def test_one_that_is_frozen_is_told_long_before_the_deadline(gang: RayGang, ask: str) -> None:
+    gang.deadline = 600.0
+    call = gang.call if ask == "call" else partial(gang.watch, poll="look", seconds=0.2, report=lambda _: None)
+    with pytest.raises(
+        LostProcessError,
+        match=r"counter's rank 1 has been silent for 6 s \(ray.heartbeat\) during 'freeze'(?s:.*)rank 1: does not say",
+    ):
+        call("freeze")
+
+
 def test_one_that_makes_no_progress_is_lost(gang: RayGang) -> None:
     gang.deadline = 2.0
     with pytest.raises(
@@ -161,7 +179,7 @@ def test_one_that_makes_no_progress_is_lost(gang: RayGang) -> None:
 
 
 def test_a_hang_ends_at_the_deadline(ray_cluster: None) -> None:
-    gang = RayGang(1, cpus=0.5, gpus=0, deadline=20, name="counter")
+    gang = RayGang(1, cpus=0.5, gpus=0, deadline=20, heartbeat=60, name="counter")
     gang.build(Counter)
     gang.deadline = 0.5
     try:

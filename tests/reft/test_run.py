@@ -17,6 +17,12 @@ def composed():
     return compose("quickstart")
 
 
+def test_metrics_that_cannot_be_written_are_told_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "run" / "metrics.jsonl").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"metrics\.jsonl"):
+        RunDirectory(tmp_path / "run", compose("quickstart"))
+
+
 def test_settings_and_environment_are_kept(tmp_path: Path, composed) -> None:
     with RunDirectory(tmp_path / "run", composed):
         pass

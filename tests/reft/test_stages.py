@@ -83,6 +83,18 @@ def test_what_was_saved_in_between_counts_as_going_on(run: RunDirectory, monkeyp
     assert run.state.learner_restarts == 9
 
 
+def test_what_is_set_aside_as_damaged_is_no_progress(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def damage_another(session: Any, call: int) -> None:
+        name = f"step_{call:06d}"
+        run.write_checkpoint(name, fill)
+        damage(run, name)
+        run.set_aside(name)
+
+    monkeypatch.setattr(stages, "_do_stages", stage_that_fails(9, damage_another))
+    with pytest.raises(LostProcessError, match="loss 2"):
+        _outlive(Told(run), ("reinforce",))  # type: ignore[arg-type]
+
+
 def test_the_checkpoint_before_a_damaged_one_is_used(run: RunDirectory) -> None:
     for name in ("fresh", "warmup", "step_000002", "step_000004", "step_000006"):
         run.write_checkpoint(name, fill)

@@ -1,6 +1,7 @@
 """Workers on Ray that die, hang and raise: the samples are those of workers that do not."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -63,6 +64,15 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def freeze() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def match() -> None:
+    """What a reward function may do by mistake: this takes years, and no other thread has a turn."""
+    re.match("(a+)+$", "a" * 99 + "b")
+
+
 def leave() -> None:
     os._exit(3)
 
@@ -109,8 +119,15 @@ class Bench:
 def bench(cluster: None, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
-    def make(fault: Callable[[], None], at: str = "4", times: int = 1, working: float = 120.0, restarts: int = 10) -> Bench:
-        made.append(Bench(tmp_path, fault, at, times, Supervision(120.0, working, restarts)))
+    def make(
+        fault: Callable[[], None],
+        at: str = "4",
+        times: int = 1,
+        working: float = 120.0,
+        heartbeat: float = 60.0,
+        restarts: int = 10,
+    ) -> Bench:
+        made.append(Bench(tmp_path, fault, at, times, Supervision(120.0, working, heartbeat, restarts)))
         return made[-1]
 
     yield make
@@ -153,6 +170,17 @@ def test_a_worker_that_fails_is_replaced_and_no_sample_differs(bench, expected, 
     assert "another takes its place" in one.told[0]
     assert len(set(one.pool.actors) - before) == 1
     assert one.draw() == expected, "and goes on"
+
+
+@pytest.mark.parametrize(("fault", "at"), [(freeze, "4"), (match, "4"), (freeze, "load")])
+def test_a_worker_that_does_not_answer_is_replaced_long_before_its_deadline(bench, expected, fault, at: str) -> None:  # type: ignore[no-untyped-def]
+    one = bench(fault, at, working=600.0, heartbeat=6.0)
+    one.pool.publish(PUBLICATION, version=7)
+    assert one.draw() == expected
+    assert count(one.pool) == (1.0, float(at == "4"))
+    (told,) = one.told
+    assert "a worker has been silent for 6 s (ray.heartbeat)" in told
+    assert ("problem '3'" if at == "4" else "being given weights") in told
 
 
 def test_a_worker_that_dies_while_it_is_given_weights_is_replaced(bench, expected) -> None:  # type: ignore[no-untyped-def]

@@ -21,6 +21,9 @@ from typing import Any
 def fail(fault: str) -> None:
     if fault == "raise":
         raise ZeroDivisionError("a fault on order")
+    if fault == "clock":
+        now, time.time = time.time, lambda: now() - 86_400.0
+        return
     if fault == "exit":
         os._exit(7)
     os.kill(os.getpid(), getattr(signal, fault))
