@@ -79,8 +79,8 @@ class RunJournal:
             StopRequest(self._announce) as self._stop,
             self.display.bar("reinforce", steps, "step", start) as self._bar,
         ):
+            self._times = {}
             for step in range(start, steps):
-                self._times = {}
                 yield step
                 if self._stop.requested:
                     self.stopped_at = step + 1
@@ -140,6 +140,7 @@ class RunJournal:
     def record(self, step: int, metrics: Mapping[str, float], samples: Sequence[Sample]) -> None:
         times = {f"time/{name}": seconds for name, seconds in self._times.items()}
         speed = {"samples/tokens_per_second": metrics["samples/tokens"] / max(self._times["sample"], 1e-9)}
+        self._times = {}
         self.run.state.tokens_sampled += int(metrics["samples/tokens"])
         self.run.log("reinforce", step, {**metrics, **times, **speed, **self._agreements(samples)})
         logged = self.settings.samples_logged
@@ -178,7 +179,8 @@ class RunJournal:
             return  # SIGTERM came before there was anything new
         if step % self.settings.save_every and step != self.settings.steps and step not in best and not stopping:
             return
-        self.run.write_checkpoint(step_name(step), learner.save)
+        with self.timed("save"):  # told with the next step, since this one's record comes before its checkpoint
+            self.run.write_checkpoint(step_name(step), learner.save)
         self.run.save_state()
         self.run.prune(self.keep_last, best)
 

@@ -78,6 +78,8 @@ def run(folder: Path, name: str, order: tuple[str, str, int, str] | None = None)
         token.touch()
         environment["REFT_FAULTS"] = json.dumps([[*order, str(token), name.startswith("driver")]])
     words = [sys.executable, "-m", "reft", "run", "small.yaml", f"run.dir={name}", f"ray.heartbeat={HEARTBEAT:g}"]
+    if order is not None and name.startswith("worker"):
+        words.append("rollout.workers=1")  # so that its successor is waited for, and how long that takes is seen
     begun, commands = time.monotonic(), 0
     while True:
         commands += 1

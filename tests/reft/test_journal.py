@@ -69,6 +69,12 @@ def test_as_many_of_the_best_are_kept_as_are_wanted(run: RunDirectory) -> None:
     assert run.steps_saved() == [1, 3, 4, 5], "the three best, and the last"
 
 
+def test_what_a_checkpoint_takes_is_told_with_the_step_behind_it(run: RunDirectory) -> None:
+    play(run, Policy(), iter(SCORES), 5)
+    assert [row["step"] for row in run.rows("reinforce") if "time/save" in row] == [2, 3, 5], "1, 2, 4 and 5 were saved"
+    assert all("time/sample" in row for row in run.rows("reinforce"))
+
+
 def test_chains_that_a_reward_failed_for_are_written_though_they_come_late(run: RunDirectory) -> None:
     good = sample([5], [3], 1.0)
     bad = replace(good, reward=None, failures={"mine": "rewards.mine raised KeyError('oops')"})
