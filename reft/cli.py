@@ -3,7 +3,9 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from reft import __version__
@@ -85,9 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
-        if not resumes:
-            return _dispatch(options)
-        with termination_named():
+        with nullcontext() if options.debug else _threads_in_a_line(), termination_named() if resumes else nullcontext():
             return _dispatch(options)
     except Terminated:
         print("\nreft: SIGTERM: stopped and saved; the same command goes on", file=sys.stderr)
@@ -111,6 +111,21 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if settings:
         options.overrides = [*options.overrides, *settings]
     return options
+
+
+@contextmanager
+def _threads_in_a_line() -> Iterator[None]:
+    """While it lasts, an error that ends a thread is a line, not a traceback: a library that has threads raises it again where
+    it is called next."""
+
+    def tell(error: threading.ExceptHookArgs) -> None:
+        print(f"reft: in thread {getattr(error.thread, 'name', '?')}: {error.exc_value!r}", file=sys.stderr)
+
+    before, threading.excepthook = threading.excepthook, tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def _dispatch(options: argparse.Namespace) -> int:

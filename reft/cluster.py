@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from reft.config import RayConfig
 from reft.errors import LostProcessError, RunError
-from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of
+from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of, check_nodes
 from rollout.exits import explain_exit
 from rollout.stacks import describe_threads
 
@@ -209,12 +209,15 @@ class RayGang:
 
         Raises:
             LostProcessError: if a process died or does not answer any more, or the deadline passed.
+            RolloutError: if no node of the cluster is left.
         """
         ends, left = time.monotonic() + self.deadline, list(references)
         while left:
             patience = min(ends - time.monotonic(), self._pulse.interval)
             done, left = ray.wait(left, num_returns=1, timeout=max(patience, 0.0))
             self._check_pulse(phase)
+            if not done:
+                check_nodes()
             if not done and time.monotonic() < ends:
                 continue
             if not done:

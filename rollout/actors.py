@@ -7,6 +7,7 @@ from typing import Any
 import ray
 
 from rollout.exits import explain_exit
+from rollout.pool import RolloutError
 
 ASKED_SECONDS = 5.0
 """For a process that hangs to say where."""
@@ -30,6 +31,19 @@ def ask_whereabouts(actors: Sequence[Any]) -> list[str]:
         except ray.exceptions.RayError as error:
             told.append(explain_exit(error))
     return told
+
+
+def check_nodes() -> None:
+    """To be asked where a wait takes long: Ray itself would wait for new nodes.
+
+    Raises:
+        RolloutError: if no node of the cluster is left.
+    """
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise RolloutError(
+            "no node of the Ray cluster is left: its raylet has ended, or the agent beside it has; "
+            "the same command goes on from the last checkpoint"
+        )
 
 
 class Pulse:

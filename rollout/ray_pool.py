@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import ray
 
 from rewards.terms import RewardError
-from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of
+from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of, check_nodes
 from rollout.exits import explain_exit
 from rollout.pool import Progress, Publication, RolloutError, WorkerFactory, count_failures
 from rollout.stacks import describe_threads
@@ -185,6 +185,7 @@ class RayPool:
         awaited = [*job.running, *(seat.ready for seat in starting)]
         finished, _ = ray.wait(awaited, num_returns=1, timeout=self._patience(left))
         if not finished:
+            check_nodes()
             self._end_slow(job)
         for reference in finished:
             if reference in job.running:
@@ -258,6 +259,8 @@ class RayPool:
         """Wait until one of the workers is ready, or has taken too long."""
         left = min(seat.since for seat in seats) + self.supervision.starting - time.monotonic()
         finished, _ = ray.wait([seat.ready for seat in seats], num_returns=1, timeout=self._patience(left))
+        if not finished:
+            check_nodes()
         for seat in seats:
             if seat.ready in finished:
                 self._confirm(seat)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,27 @@ def test_a_full_disk_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch) -> Non
         failing(capsys, "doctor")
         == "reft: runs/x/metrics.jsonl: No space left on device; free some space, then the same command starts anew"
     )
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_an_error_in_a_thread_is_a_line_unless_one_debugs(capsys, monkeypatch: pytest.MonkeyPatch, debug: list[str]) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    def start(*arguments: object) -> int:
+        thread = threading.Thread(target=full, name="writer")
+        thread.start()
+        thread.join()
+        return 0
+
+    tracebacks: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", tracebacks.append)
+    monkeypatch.setattr("reft.commands.doctor", start)
+    assert main(["doctor", *debug]) == 0
+    told = capsys.readouterr().err
+    assert len(tracebacks) == len(debug)
+    assert told == ("" if debug else "reft: in thread writer: OSError(28, 'No space left on device')\n")
+    assert threading.excepthook == tracebacks.append, "as it was before"
 
 
 def test_check_prints_the_arithmetic(capsys) -> None:

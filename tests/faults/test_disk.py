@@ -36,7 +36,15 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def start(folder: Path, name: str) -> "subprocess.Popen[str]":
     (folder / "small.yaml").write_text(CONFIG)
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    words = [sys.executable, "-m", "reft", "run", "small.yaml", f"run.dir={folder / name}", f"train.steps={STEPS}"]
+    words = [
+        sys.executable,
+        "-m",
+        "reft",
+        "run",
+        str(folder / "small.yaml"),
+        f"run.dir={folder / name}",
+        f"train.steps={STEPS}",
+    ]
     return subprocess.Popen(
         words, cwd=tempfile.gettempdir(), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
