@@ -2,7 +2,7 @@
 
 From one warm-up of the quickstart, runs of 40 steps by turns: as they are, and with a rollout worker killed behind every tenth
 step. A step is sampling, credit, update and publishing; recovery is from finding a worker lost to its successor being ready.
-Takes about four minutes on two cores for the three pairs that it does where none are asked for.
+Three pairs, where none are asked for; each takes three to four minutes on two cores.
 """
 
 import json
