@@ -164,6 +164,8 @@ class RayGang:
         """Make each process's object, `make(rank, world)`, in place of an earlier one."""
         host, port = self._wait([self._members[0].address.remote()], "find a port")[0]
         self._wait([member.build.remote(make, host, port) for member in self._members], "load")
+        for member in self._members:
+            self._pulse.note(member)
 
     def call(self, method: str, *arguments: Any) -> list[Any]:
         sent = [ray.put(argument) for argument in arguments]  # once for all ranks

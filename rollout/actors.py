@@ -50,7 +50,8 @@ class Pulse:
     """Whether actors answer while they are at work. One whose process is stopped, or whose interpreter a library never lets
     go, does not, and Ray takes it for alive.
 
-    It needs a method `beat` in the group "watch". An actor counts from its first answer on: it has none while it is set up.
+    They need a method `beat`, to be called in the group "watch". An actor counts from its first answer on, to this or, by
+    `note`, to anything: while it is set up it has none.
 
     Args:
         seconds: how long one may be silent.
@@ -68,8 +69,13 @@ class Pulse:
         """How many looks in a row an actor's answer was missing; none here before its first answer."""
         self._looked = -float("inf")
 
+    def note(self, actor: Any) -> None:
+        """An actor has answered something: it has been set up."""
+        self._missed[actor] = 0
+
     def find_silent(self, actors: Iterable[Any]) -> list[Any]:
-        """Those that have been silent for too long; to be called over and over. Who is not among `actors` is forgotten."""
+        """Those that have been silent for too long; to be called over and over, with all that there are: others are
+        forgotten."""
         now = time.monotonic()
         if now - self._looked < self.interval:
             return []

@@ -218,8 +218,8 @@ class RayPool:
         """Replace the workers that do not answer any more, whatever they are at."""
         running = list(job.running.items()) if job else []
         busy = {seat.actor: (reference, number) for reference, (number, seat, _) in running}
+        silent = self._pulse.find_silent(self.actors)
         awaited = [seat for seat in self._seats if seat.actor in busy or seat.ready is not None]
-        silent = self._pulse.find_silent([seat.actor for seat in awaited])
         for seat in [seat for seat in awaited if seat.actor in silent]:
             reason = f"a worker has been silent for {self._pulse.seconds:g} s (ray.heartbeat): stopped, or stuck in a library"
             if job and seat.actor in busy:
@@ -273,6 +273,7 @@ class RayPool:
         reference, seat.ready = seat.ready, None
         try:
             ray.get(reference)
+            self._pulse.note(seat.actor)
             seat.failures = 0
             if seat.lost is not None:
                 name, seconds = "faults/recovery_seconds", time.monotonic() - seat.lost

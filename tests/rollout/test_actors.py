@@ -62,6 +62,12 @@ def test_one_that_was_never_heard_is_still_being_set_up(clock: Clock) -> None:
     assert [clock.look(pulse, [one], 2.0) for _ in range(50)] == [[]] * 50
 
 
+def test_one_that_has_answered_anything_counts(clock: Clock) -> None:
+    pulse, one = Pulse(8.0), Actor()
+    pulse.note(one)
+    assert [clock.look(pulse, [one], 2.0) for _ in range(4)] == [[], [], [], [one]]
+
+
 def test_looks_count_and_not_time_for_we_may_have_slept_ourselves(clock: Clock) -> None:
     pulse, one = Pulse(8.0), Actor()
     one.awake = True

@@ -101,14 +101,16 @@ def cluster() -> Iterator[None]:
 
 
 class Bench:
-    """A pool of two faulty workers, and what it has told."""
+    """A pool of faulty workers, and what it has told."""
 
-    def __init__(self, folder: Path, fault: Callable[[], None], at: str, times: int, supervision: Supervision) -> None:
+    def __init__(
+        self, folder: Path, fault: Callable[[], None], at: str, times: int, supervision: Supervision, workers: int
+    ) -> None:
         for number in range(times):
             (folder / f"token{number}").touch()
         self.told: list[str] = []
         factory = partial(Faulty, fault, at, folder)
-        self.pool = RayPool(factory, 2, 3, 0.5, 0.0, supervision, self.told.append)
+        self.pool = RayPool(factory, workers, 3, 0.5, 0.0, supervision, self.told.append)
 
     def draw(self) -> list[tuple[str, str, float | None, int]]:
         samples = self.pool.sample(PROBLEMS, 2, PARAMS, seed=1)
@@ -126,8 +128,9 @@ def bench(cluster: None, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         working: float = 120.0,
         heartbeat: float = 60.0,
         restarts: int = 10,
+        workers: int = 2,
     ) -> Bench:
-        made.append(Bench(tmp_path, fault, at, times, Supervision(120.0, working, heartbeat, restarts)))
+        made.append(Bench(tmp_path, fault, at, times, Supervision(120.0, working, heartbeat, restarts), workers))
         return made[-1]
 
     yield make
@@ -172,15 +175,19 @@ def test_a_worker_that_fails_is_replaced_and_no_sample_differs(bench, expected, 
     assert one.draw() == expected, "and goes on"
 
 
-@pytest.mark.parametrize(("fault", "at"), [(freeze, "4"), (match, "4"), (freeze, "load")])
-def test_a_worker_that_does_not_answer_is_replaced_long_before_its_deadline(bench, expected, fault, at: str) -> None:  # type: ignore[no-untyped-def]
-    one = bench(fault, at, working=600.0, heartbeat=6.0)
+@pytest.mark.parametrize(("fault", "at", "workers"), [(freeze, "4", 2), (match, "4", 1), (freeze, "0", 1), (freeze, "load", 2)])
+def test_a_worker_that_does_not_answer_is_replaced_long_before_its_deadline(  # type: ignore[no-untyped-def]
+    bench, expected, fault, at: str, workers: int
+) -> None:
+    one = bench(fault, at, working=600.0, heartbeat=6.0, workers=workers)
+    one.pool.publish(PUBLICATION, version=6)
+    time.sleep(2.0)  # it has been heard, and has had nothing to do for longer than between two looks
     one.pool.publish(PUBLICATION, version=7)
     assert one.draw() == expected
-    assert count(one.pool) == (1.0, float(at == "4"))
+    assert count(one.pool) == (1.0, float(at != "load"))
     (told,) = one.told
     assert "a worker has been silent for 6 s (ray.heartbeat)" in told
-    assert ("problem '3'" if at == "4" else "being given weights") in told
+    assert {"4": "problem '3'", "0": "problem '0'", "load": "being given weights"}[at] in told
 
 
 def test_a_worker_that_dies_while_it_is_given_weights_is_replaced(bench, expected) -> None:  # type: ignore[no-untyped-def]
