@@ -16,6 +16,7 @@ import psutil
 
 from reft.compose import annotated_defaults, compose, compose_settings
 from reft.errors import ConfigError, RunError
+from reft.files import find_damage
 from reft.methods import Budget
 from reft.progress import Display
 from reft.run import check_directory, default_directory, read_settings
@@ -175,6 +176,8 @@ def _run_of(checkpoint: Path) -> Path:
     run_directory = checkpoint.absolute().parent.parent
     if not (run_directory / "config.yaml").is_file():
         raise RunError(f"{checkpoint} lies in no run directory, so its task is not known; name a folder in RUN/checkpoints")
+    if damage := find_damage(checkpoint):
+        raise RunError(f"{checkpoint} is damaged ({damage}); name another, or have the run make it again")
     return run_directory
 
 

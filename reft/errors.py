@@ -17,5 +17,9 @@ class RunError(UserError):
     """A run cannot go on: its folder, its cluster or its model is not what it needs."""
 
 
+class RankError(Exception):
+    """A process of the run raised an error that is no user's: which process, where and why. The cause is what it raised."""
+
+
 class LostProcessError(RunError):
     """A process of the run died or does not answer; the run can go on from what it has saved."""

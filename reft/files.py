@@ -59,8 +59,11 @@ def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
             fill(aside)
         seal_folder(aside)
         if path.exists():
-            shutil.rmtree(path)
-        aside.rename(path)
+            path.rename(before := path.with_name(f".{path.name}.0{os.getpid()}"))
+            aside.rename(path)
+            shutil.rmtree(before)
+        else:
+            aside.rename(path)
         _flush(path.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -75,6 +78,8 @@ def seal_folder(path: Path) -> None:
             _flush(file)
         known = {file.relative_to(path).as_posix(): {"bytes": file.stat().st_size, "blake2b": _digest(file)} for file in files}
         write_atomically(path / MANIFEST, json.dumps(known, indent=1) + "\n")
+        for folder in (path, *(inner for inner in path.rglob("*") if inner.is_dir())):
+            _flush(folder)  # or their names may be lost though they are not
 
 
 def is_sealed(path: Path) -> bool:
@@ -83,12 +88,14 @@ def is_sealed(path: Path) -> bool:
 
 
 def find_damage(path: Path) -> str | None:
-    """What is wrong with a folder that was sealed, or None. One without a manifest is taken as it is."""
+    """What is wrong with a folder that was sealed, or None. The manifest is written last, so one without it is not whole."""
     manifest = path / MANIFEST
     if not is_sealed(path):
-        return None
+        return f"{MANIFEST} is missing"
     try:
         known = json.loads(manifest.read_text(encoding="utf-8"))
+        if not known:
+            return f"{MANIFEST} names no file"
         for name, record in known.items():
             file = path / name
             if not file.is_file():
@@ -102,6 +109,13 @@ def find_damage(path: Path) -> str | None:
     except OSError as error:
         return f"{error.filename or path} cannot be read: {error.strerror}"
     return None
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder, so that whoever is killed meanwhile leaves no half of it under its name."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    path.rename(aside)
+    shutil.rmtree(aside)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -14,6 +14,11 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM has come, and what could be saved is."""
 
 
+def ignore_termination(number: int, frame: FrameType | None) -> None:
+    """A handler for SIGTERM where the program ends already: a second one must not disturb that. Not SIG_IGN, which programs
+    that are started would inherit."""
+
+
 class StopRequest:
     """While the context lasts, SIGINT and SIGTERM set `requested`. A second SIGINT raises KeyboardInterrupt; a second SIGTERM
     changes nothing, since what runs under a scheduler may get it from several sides.
@@ -37,7 +42,8 @@ class StopRequest:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            ending = number == signal.SIGTERM and self.terminated
+            signal.signal(number, ignore_termination if ending else handler)
 
     def interruption(self) -> KeyboardInterrupt:
         """What to raise where work has ended because of the signals."""
@@ -75,15 +81,15 @@ class StopRequest:
 
 @contextmanager
 def termination_named() -> Iterator[None]:
-    """While the context lasts, SIGTERM ends the program as Ctrl-C does, tidily, but as `Terminated`. Use it in the main thread
-    only."""
+    """While the context lasts, SIGTERM ends the program as Ctrl-C does, tidily, but as `Terminated`; others that come behind it
+    are ignored. Use it in the main thread only."""
     came = False
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal came
-        if not came:  # once is enough; a second would interrupt what tidies up
-            came = True
-            raise KeyboardInterrupt
+        came = True
+        signal.signal(signal.SIGTERM, ignore_termination)
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, handle)
     try:
@@ -93,4 +99,5 @@ def termination_named() -> Iterator[None]:
             raise Terminated from error
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if not came and signal.getsignal(signal.SIGTERM) is not ignore_termination:
+            signal.signal(signal.SIGTERM, before)

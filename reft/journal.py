@@ -179,6 +179,7 @@ class RunJournal:
             return  # SIGTERM came before there was anything new
         if step % self.settings.save_every and step != self.settings.steps and step not in best and not stopping:
             return
+        self.run.flush()
         with self.timed("save"):  # told with the next step, since this one's record comes before its checkpoint
             self.run.write_checkpoint(step_name(step), learner.save)
         self.run.save_state()

@@ -18,9 +18,9 @@ import numpy
 from numpy.typing import NDArray
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 
-from reft.cluster import RayGang
 from reft.errors import ConfigError, RunError
 from reft.files import build_folder, write_atomically
+from reft.gang import RayGang
 from reft.model import check_model, load_tokenizer
 from reft.prepare import Prepared
 from reft.progress import Display

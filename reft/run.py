@@ -11,13 +11,9 @@ state.json  summary.json           counters; the result
 """
 
 import fcntl
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,8 +24,9 @@ from typing import IO, Any
 from omegaconf import OmegaConf
 
 from reft.compose import SUM_KEYS, Composed, compose_settings
+from reft.environment import environment
 from reft.errors import RunError
-from reft.files import build_folder, find_damage, remove_leftovers, write_atomically
+from reft.files import build_folder, find_damage, remove_folder, remove_leftovers, write_atomically
 from rollout.types import Sample
 
 WARMUP, FRESH = "warmup", "fresh"
@@ -198,13 +195,13 @@ class RunDirectory:
 
     def steps_saved(self) -> list[int]:
         """Steps of the checkpoints of reinforcement, oldest first."""
-        return sorted(int(folder.name.removeprefix("step_")) for folder in self.path.glob("checkpoints/step_*"))
+        return sorted(step for folder in self.path.glob("checkpoints/step_*") if (step := _step_of(folder)) is not None)
 
     def prune(self, keep_last: int, best: Collection[int]) -> None:
         """Delete all checkpoints of reinforcement but the last few and the best ones."""
         for step in self.steps_saved()[:-keep_last]:
             if step not in best:
-                shutil.rmtree(self.checkpoint(step_name(step)))
+                remove_folder(self.checkpoint(step_name(step)))
 
     # Records
 
@@ -221,6 +218,11 @@ class RunDirectory:
             # A round's imitation counts its steps from one, as the warm-up did: each has curves of its own.
             tag = name.replace(f"{WARMUP}/", f"{phase}/", 1) if name.startswith(f"{WARMUP}/") else name
             self._board.add_scalar(tag, value, step)
+
+    def flush(self) -> None:
+        """Have what was logged on the disk, before a checkpoint is that stands behind it."""
+        if self._metrics is not None:
+            os.fsync(self._metrics.fileno())
 
     def rows(self, phase: str) -> list[dict[str, Any]]:
         """The recorded metrics of a phase, oldest first."""
@@ -242,7 +244,7 @@ class RunDirectory:
     def forget_samples_after(self, step: int) -> None:
         """Drop the loop's samples behind `step`, for the same reason."""
         for path in self.path.glob("samples/step_*.jsonl"):
-            if int(path.stem.removeprefix("step_")) > step:
+            if (of := _step_of(path)) is not None and of > step:
                 path.unlink()
 
     def write_samples(self, step: int, samples: Sequence[Sample]) -> None:
@@ -272,6 +274,12 @@ def step_name(step: int) -> str:
     return f"step_{step:06d}"
 
 
+def _step_of(path: Path) -> int | None:
+    """The step that a file or folder is of; None where a person has put another there, as a copy."""
+    number = path.stem.removeprefix("step_")
+    return int(number) if number.isdecimal() else None
+
+
 def round_name(number: int) -> str:
     return f"round_{number:03d}"
 
@@ -299,23 +307,6 @@ def row(sample: Sample) -> dict[str, Any]:
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as JSON, a line each."""
     write_atomically(path, "".join(json.dumps(content, ensure_ascii=False) + "\n" for content in rows))
-
-
-def environment() -> dict[str, Any]:
-    """What a result depends on besides its settings."""
-    names = ("reft-rl", "torch", "transformers", "deepspeed", "ray", "trl", "datasets", "sympy", "omegaconf")
-    found = {dist.metadata["Name"].lower(): dist.version for dist in importlib.metadata.distributions()}
-    revision = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return {
-        "packages": {name: found.get(name) for name in names},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "git_revision": revision.stdout.strip() or None,
-        "command": sys.argv,
-    }
 
 
 def _open_for_more(path: Path) -> IO[str]:

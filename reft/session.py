@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from reft.assessment import evaluate_policy
-from reft.cluster import RayGang
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
 from reft.files import seal_folder, write_atomically
+from reft.gang import RayGang
 from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
 from reft.progress import Display

@@ -53,6 +53,8 @@ def run_stages(
             finally:
                 session.close()
                 run.state.peak_memory_bytes = max(run.state.peak_memory_bytes, meter.peak_bytes)
+            if complete:
+                summarise_run(run, prepared.composed)  # it is done, however Ray ends
             with run.phase("startup"):
                 processes.close()  # what ends Ray belongs to the run's time as well
             return summarise_run(run, prepared.composed) if complete else None

@@ -15,8 +15,8 @@ import ray
 from rewards.terms import RewardError
 from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of, check_nodes
 from rollout.exits import explain_exit
+from rollout.host import WorkerHost
 from rollout.pool import Progress, Publication, RolloutError, WorkerFactory, count_failures
-from rollout.stacks import describe_threads
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Shard, split
 
@@ -57,6 +57,8 @@ class _Seat:
     """The answer to its latest publication, or to being set up, that is still to come; None once it has come."""
     since: float
     """When that was asked."""
+    born: Any
+    """The answer to being set up; None once it has come."""
     first: bool = True
     """Whether it is the one that began here."""
     lost: float | None = None
@@ -105,8 +107,10 @@ class RayPool:
         self.notify = notify
         self._factory = factory
         # One thread works, call by call; another answers when asked what the first is doing.
-        self._host = ray.remote(concurrency_groups=WATCH)(_Host).options(num_cpus=cpus, num_gpus=gpus)
+        self._host = ray.remote(concurrency_groups=WATCH)(WorkerHost).options(num_cpus=cpus, num_gpus=gpus)
         self._pulse = Pulse(supervision.heartbeat)
+        self._confines = False
+        """Whether others' functions are kept apart, since they alone can be what has ended workers."""
         self._published: tuple[Publication, int] | None = None
         self._replaced: deque[float] = deque()
         self._faults = dict.fromkeys(FAULTS, 0.0)
@@ -170,7 +174,8 @@ class RayPool:
             if job.waiting and seat.ready is None and id(seat) not in busy:
                 number = job.waiting.popleft()
                 # The last worker that is tried keeps others' functions apart: if one is what kills, it kills itself alone.
-                shard = replace(job.shards[number], confined=job.attempts.get(number, 0) == ATTEMPTS - 1)
+                last = job.attempts.get(number, 0) == ATTEMPTS - 1
+                shard = replace(job.shards[number], confined=self._confines or last)
                 reference = seat.actor.work.remote(shard, version)
                 job.running[reference] = (number, seat, time.monotonic())
 
@@ -198,6 +203,12 @@ class RayPool:
         number, seat, _ = job.running.pop(reference)
         try:
             job.done[number] = ray.get(reference)
+            if job.attempts.get(number, 0) == ATTEMPTS - 1 and not self._confines:
+                self._confines = True
+                self.notify(
+                    "rollout: what took workers with it did not when reward functions were kept in processes of their own; "
+                    "they are from here on, as with a deadline (rewards.NAME.deadline)"
+                )
         except ray.exceptions.RayTaskError as error:
             cause = cause_of(error)
             if isinstance(cause, FINAL):
@@ -218,6 +229,10 @@ class RayPool:
         """Replace the workers that do not answer any more, whatever they are at."""
         running = list(job.running.items()) if job else []
         busy = {seat.actor: (reference, number) for reference, (number, seat, _) in running}
+        for seat in self._seats:
+            if seat.born is not None and ray.wait([seat.born], timeout=0)[0]:
+                self._pulse.note(seat.actor)
+                seat.born = None
         silent = self._pulse.find_silent(self.actors)
         awaited = [seat for seat in self._seats if seat.actor in busy or seat.ready is not None]
         for seat in [seat for seat in awaited if seat.actor in silent]:
@@ -247,7 +262,8 @@ class RayPool:
 
     def _new_seat(self) -> _Seat:
         actor = self._host.remote(self._factory)
-        return _Seat(actor, actor.ready.remote(), time.monotonic())
+        born = actor.ready.remote()
+        return _Seat(actor, born, time.monotonic(), born)
 
     def _send_weights(self, seat: _Seat) -> None:
         if self._published is not None:
@@ -273,7 +289,6 @@ class RayPool:
         reference, seat.ready = seat.ready, None
         try:
             ray.get(reference)
-            self._pulse.note(seat.actor)
             seat.failures = 0
             if seat.lost is not None:
                 name, seconds = "faults/recovery_seconds", time.monotonic() - seat.lost
@@ -310,7 +325,7 @@ class RayPool:
         self.notify(f"rollout: {reason}; another takes its place")
         seat.lost = now if seat.lost is None else seat.lost
         new = self._new_seat()
-        seat.actor, seat.ready, seat.since, seat.first = new.actor, new.ready, new.since, False
+        seat.actor, seat.ready, seat.since, seat.born, seat.first = new.actor, new.ready, new.since, new.born, False
         self._send_weights(seat)
 
 
@@ -319,28 +334,3 @@ def _give_up(reason: str, cause: BaseException | None) -> NoReturn:
     if isinstance(cause, Exception) and not isinstance(cause, ray.exceptions.RayError):
         raise cause
     raise RolloutError(reason) from cause
-
-
-class _Host:
-    """The inside of a rollout actor: a worker, built where it runs."""
-
-    def __init__(self, factory: WorkerFactory) -> None:
-        self.worker = factory()
-
-    def ready(self) -> None:
-        """Answered when the worker is there."""
-
-    def work(self, shard: Shard, version: int) -> list[Sample]:
-        if self.worker.version != version:
-            raise RolloutError(f"a worker holds weights of version {self.worker.version}, not {version}")
-        return self.worker.work(shard)
-
-    def load(self, weights: Any, version: int, checksum: int) -> None:
-        self.worker.load(weights, version, checksum)
-
-    def beat(self) -> None:
-        """Answered as long as this process lives."""
-
-    def stack(self) -> str:
-        """What the thread that works is doing."""
-        return describe_threads()

@@ -22,7 +22,7 @@ import psutil
 STEPS = 40
 EVERY = 10
 PARTS = ("time/sample", "time/credit", "time/update", "time/publish")
-WORKER = "ray::_Host"
+WORKER = "ray::WorkerHost"
 
 
 def main() -> None:

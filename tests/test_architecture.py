@@ -13,7 +13,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 
 ROOMS = {
     "sympy": {"rewards/algebra/symbolic.py"},
-    "ray": {"rollout/actors.py", "rollout/ray_pool.py", "reft/cluster.py"},
+    "ray": {"rollout/actors.py", "rollout/ray_pool.py", "reft/cluster.py", "reft/gang.py"},
     "deepspeed": {"reft/learner/zero.py"},
     "matplotlib": {"reft/chart.py"},
     "rapidfuzz": {"reft/selection.py"},
@@ -21,7 +21,7 @@ ROOMS = {
     "trl": {"reft/imitator.py"},
     "datasets": {"reft/imitator.py", "reft/tasks/hub.py"},
     "rich": {"reft/grader.py", "reft/progress.py", "reft/summary.py", "reft/viewer.py"},
-    "psutil": {"reft/memory.py", "reft/commands.py"},
+    "psutil": {"reft/memory.py", "reft/commands.py", "reft/cluster.py"},
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reft.cli import COMMANDS, main
+from reft.files import build_folder
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +105,20 @@ def test_wrong_words(capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["fly"])
     assert caught.value.code == 2
+
+
+def test_a_damaged_checkpoint_is_not_evaluated(capsys, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("")
+
+    def fill(folder: Path) -> None:
+        (folder / "config.json").write_text("{}")
+
+    build_folder(tmp_path / "run" / "checkpoints" / "step_000001", fill)
+    (tmp_path / "run" / "checkpoints" / "step_000001" / "config.json").write_text("[]")
+    for command in ("eval", "sample"):
+        told = failing(capsys, command, "run/checkpoints/step_000001")
+        assert "step_000001 is damaged (config.json has other content than was written)" in told
 
 
 def test_debug_shows_the_traceback() -> None:

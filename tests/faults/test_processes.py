@@ -16,7 +16,7 @@ from tests.faults.test_matrix import CONFIG, drawn, lasting, steps
 pytestmark = pytest.mark.faults
 
 KINDS = {
-    "rollout worker": "ray::_Host",
+    "rollout worker": "ray::WorkerHost",
     "learner": "ray::_Member",
     "raylet": "/raylet/raylet ",
     "gcs": "/gcs_server ",
@@ -27,12 +27,12 @@ KINDS = {
 STEPS = 12
 
 
-def start(folder: Path, name: str) -> "subprocess.Popen[bytes]":
+def start(folder: Path, name: str, *words: str) -> "subprocess.Popen[bytes]":
     (folder / "small.yaml").write_text(CONFIG)
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    words = [sys.executable, "-m", "reft", "run", "small.yaml", f"run.dir={name}", f"train.steps={STEPS}", "ray.heartbeat=20"]
+    command = [sys.executable, "-m", "reft", "run", "small.yaml", f"run.dir={name}", f"train.steps={STEPS}", "ray.heartbeat=20"]
     with (folder / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen([*command, *words], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
 def find(run: psutil.Process, kind: str) -> list[psutil.Process]:

@@ -1,18 +1,22 @@
-"""Gangs of processes on a real Ray cluster of this machine."""
+"""A real Ray cluster of this machine, and gangs of processes on it."""
 
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import psutil
 import pytest
 
-from reft.cluster import RayGang, _check_size, cluster
+from reft.cluster import _check_size, _shut_down, cluster
 from reft.config import RayConfig
-from reft.errors import LostProcessError, RunError
+from reft.errors import LostProcessError, RankError, RunError
+from reft.gang import RayGang
+from reft.interrupt import ignore_termination
 from rewards.equal import Checker
 
 ANSWERS = (
@@ -63,6 +67,16 @@ class Counter:
             return judge(checker)
         finally:
             checker.close()
+
+    def slip(self) -> None:
+        raise ZeroDivisionError("a slip")
+
+    def miss_one_that_dies(self) -> None:
+        """As a rank does whose connection to another breaks: the news of that may come later."""
+        if self.rank == 0:
+            raise ConnectionResetError("by peer")
+        time.sleep(0.5)
+        os._exit(3)
 
     def die(self) -> None:
         os._exit(3)
@@ -126,6 +140,17 @@ def test_errors_arrive_as_they_were_raised(gang: RayGang) -> None:
         gang.watch("fail", "look", 0.1, lambda _: None)
 
 
+def test_errors_that_no_user_can_mend_say_where_they_were_raised(gang: RayGang) -> None:
+    with pytest.raises(RankError, match=r"rank 0 of the counter raised ZeroDivisionError\('a slip'\) during 'slip'") as caught:
+        gang.call("slip")
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_a_death_counts_before_the_error_that_it_causes(gang: RayGang) -> None:
+    with pytest.raises(LostProcessError, match=r"the counter lost rank 1 during 'miss_one_that_dies': process \d+ "):
+        gang.call("miss_one_that_dies")
+
+
 def test_answers_are_checked_alike_from_actors_threads_and_a_loop_at_once(gang: RayGang) -> None:
     checker = Checker(processes=2)
     wanted = judge(checker)
@@ -147,14 +172,14 @@ def test_answers_are_checked_alike_from_actors_threads_and_a_loop_at_once(gang: 
 
 
 def test_a_death_is_named(gang: RayGang) -> None:
-    with pytest.raises(LostProcessError, match=r"the counter lost a rank during 'die': process \d+ was killed or crashed"):
+    with pytest.raises(LostProcessError, match=r"the counter lost rank \d during 'die': process \d+ was killed or crashed"):
         gang.call("die")
 
 
 def test_one_that_dies_is_told_though_its_peer_waits_for_it(gang: RayGang) -> None:
     """As a rank does in a collective, which would wait for half an hour."""
     begun = time.monotonic()
-    with pytest.raises(LostProcessError, match=r"lost a rank during 'wait_for_one_that_dies'"):
+    with pytest.raises(LostProcessError, match=r"lost rank 1 during 'wait_for_one_that_dies'"):
         gang.call("wait_for_one_that_dies")
     assert time.monotonic() - begun < 25
 
@@ -187,6 +212,33 @@ def test_a_hang_ends_at_the_deadline(ray_cluster: None) -> None:
             gang.call("hang")
     finally:
         gang.close()
+
+
+def test_a_gang_without_a_place_is_told_so(ray_cluster: None) -> None:
+    gang = RayGang(1, cpus=1000, gpus=0, deadline=2, heartbeat=4, name="counter")
+    with pytest.raises(
+        RunError, match=r"no room for the counter within 2 s \(ray.deadline\): it needs {'CPU': 1000.0, 'GPU': 0.0}, each on"
+    ):
+        gang.build(Counter)
+    gang.close()
+
+
+def test_ray_is_ended_by_force_where_it_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    child = subprocess.Popen(["sleep", "600"])
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def shutdown() -> None:
+        seen.append(signal.getsignal(signal.SIGTERM))
+        child.wait(timeout=60)
+
+    monkeypatch.setattr("reft.cluster.SHUTDOWN_SECONDS", 0.2)
+    monkeypatch.setattr("reft.cluster.ray.shutdown", shutdown)
+    monkeypatch.setattr("reft.cluster._children", lambda: [psutil.Process(child.pid)])  # not those of other tests
+    _shut_down(before, started=True)
+    assert child.returncode == -signal.SIGKILL
+    assert seen == [ignore_termination], "meanwhile"
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_cluster_too_small_is_told_at_once(ray_cluster: None) -> None:

@@ -1,9 +1,10 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reft.files import MANIFEST, build_folder, find_damage, full_disk_named, remove_leftovers, write_atomically
+from reft.files import MANIFEST, build_folder, find_damage, full_disk_named, remove_folder, remove_leftovers, write_atomically
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,9 +90,41 @@ def test_damage_is_found_and_named(tmp_path: Path, spoil: Callable[[Path], None]
     assert damage.startswith(said)
 
 
-def test_a_folder_without_a_manifest_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_not_whole(tmp_path: Path) -> None:
     fill(tmp_path)
-    assert find_damage(tmp_path) is None
+    assert find_damage(tmp_path) == "manifest.json is missing"
+    (tmp_path / MANIFEST).write_text("{}")
+    assert find_damage(tmp_path) == "manifest.json names no file"
+
+
+def test_all_is_on_the_disk_before_it_has_its_name_and_the_name_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+
+    def flush(descriptor: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr("reft.files.os.fsync", flush)
+    build_folder(tmp_path / "made", fill)
+    aside = f"{tmp_path}/.made.{os.getpid()}"
+    assert {f"{aside}/model.safetensors", f"{aside}/trainer/state.pt", aside, f"{aside}/trainer"} <= set(flushed)
+    assert flushed[-1] == str(tmp_path)
+
+
+def test_a_folder_that_is_being_removed_has_its_name_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build_folder(tmp_path / "made", fill)
+
+    def killed(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reft.files.shutil.rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            remove_folder(tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:

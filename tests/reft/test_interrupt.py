@@ -1,9 +1,19 @@
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from reft.interrupt import StopRequest, Terminated, termination_named
+from reft.interrupt import StopRequest, Terminated, ignore_termination, termination_named
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Those of before, whatever a test leaves."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def send(number: signal.Signals) -> None:
@@ -24,7 +34,24 @@ def test_the_first_signal_asks(number: signal.Signals) -> None:
         assert stop.requested
         assert told == [number.name]
         assert type(stop.interruption()) is (Terminated if number == signal.SIGTERM else KeyboardInterrupt)
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is (ignore_termination if number == signal.SIGTERM else before)
+
+
+def test_nothing_disturbs_what_sigterm_has_ended() -> None:
+    tidied: list[str] = []
+
+    def work() -> None:
+        with termination_named():
+            with StopRequest(ignore) as stop:
+                send(signal.SIGTERM)
+            send(signal.SIGTERM)  # while what was begun is ended
+            tidied.append("yes")
+            raise stop.interruption()
+
+    with pytest.raises(Terminated):
+        work()
+    send(signal.SIGTERM)
+    assert tidied
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
@@ -95,4 +122,4 @@ def test_outside_of_it_the_program_ends_tidily(number: signal.Signals, raised: t
         work()
     assert type(caught.value) is raised
     assert tidied
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is (ignore_termination if number == signal.SIGTERM else before)

@@ -108,6 +108,16 @@ def test_the_checkpoint_before_a_damaged_one_is_used(run: RunDirectory) -> None:
     assert (run.path / "checkpoints" / "damaged_step_000006").is_dir()
 
 
+def test_copies_that_a_person_made_are_left_alone(run: RunDirectory) -> None:
+    for name in ("step_000002", "step_000004", "step_000004_backup"):
+        run.write_checkpoint(name, fill)
+    run.write_rows(run.path / "samples" / "step_000003.jsonl", [])
+    run.write_rows(run.path / "samples" / "step_000003 (1).jsonl", [])
+    assert run.steps_saved() == [2, 4]
+    run.forget_samples_after(2)
+    assert [path.name for path in (run.path / "samples").iterdir()] == ["step_000003 (1).jsonl"]
+
+
 def test_a_damaged_warm_up_is_made_again(run: RunDirectory) -> None:
     run.write_checkpoint("warmup", fill)
     damage(run, "warmup")

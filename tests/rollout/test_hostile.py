@@ -78,12 +78,16 @@ def test_harm_is_one_chain_that_is_told(
     samples = pool.sample(PROBLEMS, 2, PARAMS, seed=1)
     assert plain(samples) == [(problem, None if problem == "4" else reward) for problem, reward in harmless]
     faults = pool.drain_faults()
+    assert plain(pool.sample(PROBLEMS, 2, PARAMS, seed=1)) == plain(samples)
+    assert pool.drain_faults()["faults/worker_restarts"] == 0, "what has once had to be confined is, from then on"
     pool.close()
     assert faults["faults/worker_restarts"] == faults["faults/shards_redone"] == lost
     assert faults["faults/rewards_failed"] == 2
+    assert lines.pop() == lines[-1], "the same again"
     assert lines[-1].startswith("rewards.mine failed for 2 of 24 chains, which are not learnt from; of problem '4': ")
     assert told in lines[-1]
-    assert len(lines) == lost + 1
+    assert len(lines) == lost + 1 + bool(lost)
+    assert "processes of their own" in lines[-2] if lost else True
 
 
 def test_more_than_may_fail_stops_and_says_why(cluster: None) -> None:
