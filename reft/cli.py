@@ -1,7 +1,9 @@
 """The command line. Importing it is cheap; each command imports what it needs."""
 
 import argparse
+import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -91,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _dispatch(options)
     except Terminated:
         print("\nreft: SIGTERM: stopped and saved; the same command goes on", file=sys.stderr)
+        atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)  # while the interpreter ends, too
         return 0  # to a scheduler, anything else is a failure
     except KeyboardInterrupt:
         print(f"\nreft: stopped{'; the same command goes on from the last checkpoint' * resumes}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The Ray cluster of a run: found or started, and ended."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -69,7 +70,9 @@ def _shut_down(handler: Any, started: bool) -> None:
     """End the connection to Ray, and Ray where this process has `started` it, by force if it does not end. Ray's own handler of
     SIGTERM gives way to the one that was there before; meanwhile the signal is ignored, since the end has come anyway."""
     ending = signal.getsignal(signal.SIGTERM) is ignore_termination
-    signal.signal(signal.SIGTERM, ignore_termination)
+    done = threading.Event()
+    deaf = threading.Thread(target=_ignore_termination_until, args=(done,), daemon=True)
+    deaf.start()
     force = threading.Timer(SHUTDOWN_SECONDS, _kill_children)
     force.daemon = True
     if started:
@@ -78,8 +81,20 @@ def _shut_down(handler: Any, started: bool) -> None:
         ray.shutdown()
     finally:
         force.cancel()
-        if not ending:
-            signal.signal(signal.SIGTERM, handler)
+        done.set()
+        deaf.join()
+        signal.signal(signal.SIGTERM, ignore_termination if ending else handler)
+
+
+def _ignore_termination_until(done: threading.Event) -> None:
+    """Ignore SIGTERM over and over. Early in its end Ray gives the signal back its default, behind Python's back, which would
+    end this process in the seconds that the rest takes."""
+    library = ctypes.CDLL(None)
+    library.signal.argtypes, library.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    while True:
+        library.signal(signal.SIGTERM, int(signal.SIG_IGN))
+        if done.wait(0.002):
+            return
 
 
 def _children() -> list[psutil.Process]:
