@@ -64,6 +64,12 @@ def test_the_best_step_is_kept_with_the_last(run: RunDirectory) -> None:
     assert run.state.tokens_sampled == 500
 
 
+def test_counters_are_on_the_disk_with_each_checkpoint(run: RunDirectory) -> None:
+    play(run, Policy(), iter(SCORES), 5)
+    written = json.loads((run.path / "state.json").read_text())
+    assert (written["best_step"], written["tokens_sampled"]) == (4, 500), "though nothing was closed"
+
+
 def test_as_many_of_the_best_are_kept_as_are_wanted(run: RunDirectory) -> None:
     play(run, Policy(), iter([0.7, 0.2, 0.5, 0.4, 0.1]), 5, keep_best=3)
     assert run.steps_saved() == [1, 3, 4, 5], "the three best, and the last"

@@ -11,7 +11,7 @@ from reft import stages
 from reft.compose import compose
 from reft.errors import LostProcessError
 from reft.run import RunDirectory
-from reft.stages import _outlive, set_aside_damaged
+from reft.stages import _outlive, assess_reinforced, set_aside_damaged
 
 
 @pytest.fixture
@@ -127,6 +127,23 @@ def test_a_damaged_warm_up_is_made_again(run: RunDirectory) -> None:
     damage(run, "warmup")
     set_aside_damaged(Told(run))  # type: ignore[arg-type]
     assert not run.has_checkpoint("warmup"), "though there is one set aside already"
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_last_checkpoint_is_evaluated_where_the_best_is_damaged(run: RunDirectory, damaged: bool) -> None:
+    for name in ("step_000002", "step_000004"):
+        run.write_checkpoint(name, fill)
+    run.state.best_step = 2
+    if damaged:
+        damage(run, "step_000002")
+    session: Any = Told(run)
+    published: list[str] = []
+    session.config.train = SimpleNamespace(steps=4)
+    session.publish, session.report, session.test_problems = published.append, lambda *given: None, list
+    assess_reinforced(session)
+    assert published == [str(run.checkpoint("step_000004" if damaged else "step_000002"))]
+    assert run.state.best_step == (4 if damaged else 2)
+    assert len(session.notes) == damaged
 
 
 def test_rounds_whose_checkpoints_are_damaged_are_done_again(run: RunDirectory) -> None:

@@ -85,6 +85,15 @@ def test_no_number_asks_nothing_twice() -> None:
     assert (asked, values, list(failures)) == ([3], [1.0, None, 2.0], [1])
 
 
+def test_one_that_fails_for_some_is_asked_for_all() -> None:
+    def third(completions: list[str], **columns: object) -> list[float]:
+        return [1.0 / (int(text) % 3) for text in completions]
+
+    values, failures = ask_term(RewardTerm("mine", third, 1.0), {"completions": [str(number) for number in range(90)]}, 90)
+    assert sorted(failures) == list(range(0, 90, 3)), "thirty, far more than it has patience for in a row"
+    assert [value for value in values if value is not None] == [1.0, 0.5] * 30
+
+
 def test_many_hangs_cost_few_deadlines() -> None:
     term = load_term("mine", "tests.rewards.hostile:hangs", 1.0, {}, 0.5)
     scores = score(term, chains=["bad"] * 200)
