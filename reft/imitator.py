@@ -13,6 +13,7 @@ from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from reft.errors import RunError
+from reft.learner.group import join_group
 from reft.learner.zero import gathered, only_data, trainer_arguments
 from reft.model import load_causal_lm, load_tokenizer
 from reft.trainer import Log, alone_in, arguments, checkpoints, discard_unsound
@@ -73,6 +74,8 @@ class Imitator:
     def trainer(self) -> SFTTrainer:
         """TRL's trainer as the settings want it."""
         settings = self.settings
+        if settings.ranks > 1:
+            join_group("nccl" if settings.gpu else "gloo")
         tokenizer = load_tokenizer(settings.source)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token  # attention masks and labels hide it

@@ -17,6 +17,7 @@ from deepspeed.utils.tensor_fragment import fragment_address
 from torch import Tensor, nn
 
 from reft.config import LearnerConfig
+from reft.learner.group import join_group
 from reft.learner.optimization import make_optimizer, set_rate
 from reft.learner.state import (
     MOMENTS,
@@ -41,7 +42,8 @@ def join(backend: str) -> None:
     # DeepSpeed would compile a shared-memory all-reduce on its first start, half a minute, for a call that only
     # inference makes. Gloo does without.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(backend, verbose=False)
+    join_group(backend)
+    deepspeed.init_distributed(backend, verbose=False)  # which finds the group
 
 
 class DeepSpeedOptimization:

@@ -1,0 +1,27 @@
+"""One rank of `test_group_of_ranks`: joins, adds up the ranks' numbers, writes the sum and where it listens."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import torch
+
+from reft.learner.group import join_group
+
+
+def main() -> None:
+    rank = int(os.environ["RANK"])
+    join_group("gloo")
+    join_group("gloo")  # again changes nothing
+    total = torch.tensor([rank + 1.0])
+    torch.distributed.all_reduce(total)
+    listening = [place.laddr.ip for place in psutil.Process().net_connections("tcp") if place.status == psutil.CONN_LISTEN]
+    (Path(sys.argv[1]) / f"{rank}.json").write_text(json.dumps([total.item(), listening]))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
