@@ -5,7 +5,6 @@ import ctypes
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,8 +27,6 @@ SHUTDOWN_SECONDS = 60.0
 """For Ray to end, which takes it some seconds."""
 CONNECT_SECONDS = 5.0
 """A cluster that is up answers a connection in milliseconds."""
-HEALTH_SECONDS = 60.0
-"""For `ray health-check`, which takes some seconds to start."""
 
 
 @contextlib.contextmanager
@@ -152,18 +149,6 @@ def _reach(address: str) -> None:
         raise RunError(
             f"ray.address={address} does not answer: {error}; start one with `ray start --head`, or leave it null"
         ) from error
-    if address.startswith("ray://"):
-        return  # Ray's client has a deadline of its own
-    asked = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
-    try:
-        healthy = subprocess.run(asked, capture_output=True, timeout=HEALTH_SECONDS, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        healthy = False
-    if not healthy:
-        raise RunError(
-            f"ray.address={address} takes connections and does not answer as the head of a Ray cluster within "
-            f"{HEALTH_SECONDS:g} s (`ray health-check --address {address}`)"
-        )
 
 
 def _check_size(cpus: float, gpus: float) -> None:

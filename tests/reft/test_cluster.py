@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,9 +12,8 @@ from functools import partial
 
 import psutil
 import pytest
-import ray
 
-from reft.cluster import _check_size, _reach, _shut_down, cluster
+from reft.cluster import _check_size, _shut_down, cluster
 from reft.config import RayConfig
 from reft.errors import LostProcessError, RankError, RunError
 from reft.gang import RayGang
@@ -214,20 +212,6 @@ def test_a_hang_ends_at_the_deadline(ray_cluster: None) -> None:
             gang.call("hang")
     finally:
         gang.close()
-
-
-def test_an_address_that_is_deaf_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reft.cluster.HEALTH_SECONDS", 6.0)
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        address = f"127.0.0.1:{deaf.getsockname()[1]}"
-        with pytest.raises(
-            RunError, match=rf"ray.address={address} takes connections and does not answer as the head of a Ray"
-        ):
-            _reach(address)
-
-
-def test_a_head_is_reached(ray_cluster: None) -> None:
-    _reach(ray.get_runtime_context().gcs_address)
 
 
 def test_a_gang_without_a_place_is_told_so(ray_cluster: None) -> None:
