@@ -11,6 +11,7 @@ import pytest
 from reft.cli import main
 from reft.compose import Composed, compose
 from reft.errors import RunError
+from reft.files import seal_folder
 from reft.imitator import Imitator
 from reft.prepare import materialise, prepare
 from reft.progress import Display
@@ -39,6 +40,7 @@ def warm_up(directory: Path, composed: Composed) -> None:
             zero=0, rows=arrange(corpus.lengths.tolist(), config.warmup, prepared.context), bfloat16=False, seed=0,
         )  # fmt: skip
         Imitator(0, 1, settings).run()
+        seal_folder(Path(settings.target))
 
 
 @pytest.fixture(scope="module")

@@ -184,7 +184,7 @@ def test_one_that_dies_is_told_though_its_peer_waits_for_it(gang: RayGang) -> No
     assert time.monotonic() - begun < 25
 
 
-@pytest.mark.parametrize("ask", ["call", "watch"])
+@pytest.mark.parametrize("ask", [pytest.param("call", marks=pytest.mark.slow), "watch"])
 def test_one_that_is_frozen_is_told_long_before_the_deadline(gang: RayGang, ask: str) -> None:
     gang.deadline = 600.0
     call = gang.call if ask == "call" else partial(gang.watch, poll="look", seconds=0.2, report=lambda _: None)

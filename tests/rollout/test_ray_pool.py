@@ -175,7 +175,15 @@ def test_a_worker_that_fails_is_replaced_and_no_sample_differs(bench, expected, 
     assert one.draw() == expected, "and goes on"
 
 
-@pytest.mark.parametrize(("fault", "at", "workers"), [(freeze, "4", 2), (match, "4", 1), (freeze, "0", 1), (freeze, "load", 2)])
+@pytest.mark.parametrize(
+    ("fault", "at", "workers"),
+    [
+        (freeze, "4", 2),
+        (freeze, "0", 1),
+        pytest.param(match, "4", 1, marks=pytest.mark.slow),
+        pytest.param(freeze, "load", 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_worker_that_does_not_answer_is_replaced_long_before_its_deadline(  # type: ignore[no-untyped-def]
     bench, expected, fault, at: str, workers: int
 ) -> None:
