@@ -116,7 +116,7 @@ class RayGang:
             RunError: if there is none until the deadline.
         """
         ends, placed = time.monotonic() + self.deadline, self._group.ready()
-        while not ray.wait([placed], timeout=max(min(ends - time.monotonic(), self._pulse.interval), 0.0))[0]:
+        while not ray.wait([placed], timeout=self._pulse.patience(ends - time.monotonic()))[0]:
             check_nodes()
             if time.monotonic() >= ends:
                 bundles = " and ".join(str(bundle) for bundle in self._group.bundle_specs)
@@ -141,14 +141,12 @@ class RayGang:
         """
         ends, left = time.monotonic() + self.deadline, list(references.values())
         while left:
-            patience = min(ends - time.monotonic(), self._pulse.interval)
-            done, left = ray.wait(left, num_returns=1, timeout=max(patience, 0.0))
+            done, left = ray.wait(left, num_returns=1, timeout=self._pulse.patience(ends - time.monotonic()))
             self._check_pulse(phase)
             if not done:
                 check_nodes()
-            if not done and time.monotonic() < ends:
-                continue
-            if not done:
+                if time.monotonic() < ends:
+                    continue
                 raise LostProcessError(
                     f"the {self.name} did not finish {phase!r} on {len(left)} ranks within {self.deadline:g} s{self._stacks()}"
                 )

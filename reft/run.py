@@ -195,7 +195,7 @@ class RunDirectory:
 
     def steps_saved(self) -> list[int]:
         """Steps of the checkpoints of reinforcement, oldest first."""
-        return sorted(step for folder in self.path.glob("checkpoints/step_*") if (step := _step_of(folder)) is not None)
+        return sorted(step for folder in self.path.glob("checkpoints/step_*") if (step := _step_of(folder.name)) is not None)
 
     def prune(self, keep_last: int, best: Collection[int]) -> None:
         """Delete all checkpoints of reinforcement but the last few and the best ones."""
@@ -244,7 +244,7 @@ class RunDirectory:
     def forget_samples_after(self, step: int) -> None:
         """Drop the loop's samples behind `step`, for the same reason."""
         for path in self.path.glob("samples/step_*.jsonl"):
-            if (of := _step_of(path)) is not None and of > step:
+            if (of := _step_of(path.stem)) is not None and of > step:
                 path.unlink()
 
     def write_samples(self, step: int, samples: Sequence[Sample]) -> None:
@@ -274,9 +274,9 @@ def step_name(step: int) -> str:
     return f"step_{step:06d}"
 
 
-def _step_of(path: Path) -> int | None:
-    """The step that a file or folder is of; None where a person has put another there, as a copy."""
-    number = path.stem.removeprefix("step_")
+def _step_of(name: str) -> int | None:
+    """The step that a file or folder of this name is of; None where a person has put another there, as a copy."""
+    number = name.removeprefix("step_")
     return int(number) if number.isdecimal() else None
 
 

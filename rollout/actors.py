@@ -69,6 +69,10 @@ class Pulse:
         """How many looks in a row an actor's answer was missing; none here before its first answer."""
         self._looked = -float("inf")
 
+    def patience(self, left: float) -> float:
+        """Seconds to wait for something, of the `left` ones that are granted: until the next look at most."""
+        return max(min(left, self.interval), 0.0)
+
     def note(self, actor: Any) -> None:
         """An actor has answered something: it has been set up."""
         self._missed[actor] = 0

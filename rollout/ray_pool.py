@@ -188,7 +188,7 @@ class RayPool:
         since = [start for _, _, start in job.running.values()]
         left = min(since) + self.supervision.working - time.monotonic()
         awaited = [*job.running, *(seat.ready for seat in starting)]
-        finished, _ = ray.wait(awaited, num_returns=1, timeout=self._patience(left))
+        finished, _ = ray.wait(awaited, num_returns=1, timeout=self._pulse.patience(left))
         if not finished:
             check_nodes()
             self._end_slow(job)
@@ -244,10 +244,6 @@ class RayPool:
             else:
                 self._replace(seat, f"{reason}, being given weights", None)
 
-    def _patience(self, left: float) -> float:
-        """Seconds to wait where `left` are granted: until somebody must be looked at."""
-        return max(min(left, self._pulse.interval), 0.0)
-
     def _redo(self, job: _Job, number: int, seat: _Seat, reason: str, cause: BaseException | None) -> None:
         job.attempts[number] = job.attempts.get(number, 0) + 1
         first = job.shards[number].problems[0].id
@@ -274,7 +270,7 @@ class RayPool:
     def _await_ready(self, seats: Sequence[_Seat]) -> None:
         """Wait until one of the workers is ready, or has taken too long."""
         left = min(seat.since for seat in seats) + self.supervision.starting - time.monotonic()
-        finished, _ = ray.wait([seat.ready for seat in seats], num_returns=1, timeout=self._patience(left))
+        finished, _ = ray.wait([seat.ready for seat in seats], num_returns=1, timeout=self._pulse.patience(left))
         if not finished:
             check_nodes()
         for seat in seats:

@@ -109,7 +109,7 @@ def test_the_checkpoint_before_a_damaged_one_is_used(run: RunDirectory) -> None:
 
 
 def test_copies_that_a_person_made_are_left_alone(run: RunDirectory) -> None:
-    for name in ("step_000002", "step_000004", "step_000004_backup"):
+    for name in ("step_000002", "step_000004", "step_000004_backup", "step_000004.bak"):
         run.write_checkpoint(name, fill)
     run.write_rows(run.path / "samples" / "step_000003.jsonl", [])
     run.write_rows(run.path / "samples" / "step_000003 (1).jsonl", [])
