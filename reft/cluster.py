@@ -56,7 +56,8 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
     else:
         _reach(address)
         try:
-            ray.init(address=address, **quiet)
+            with _asked_once():
+                ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise RunError(f"ray.address={address} does not answer as a Ray cluster: {_first_line(error)}") from error
     try:
@@ -128,6 +129,20 @@ def _unterminated() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _asked_once() -> Iterator[None]:
+    """While it lasts, Ray asks a cluster once whether it is there, for 40 s, as far as the user has not said how often. Of
+    itself it asks what takes its connections and does not answer for a quarter of an hour."""
+    name = "RAY_gcs_server_port_wait_time_s"
+    before = os.environ.get(name)
+    os.environ.setdefault(name, "1")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
 
 
 def _store_bytes() -> int:

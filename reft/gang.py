@@ -172,7 +172,7 @@ class RayGang:
             if others and (late := ray.wait(others, num_returns=len(others), timeout=DEATH_SECONDS)[0]):
                 self._check_answer(references, [*done, *late], phase)
             cause = cause_of(failure)
-            if isinstance(cause, UserError | OSError):
+            if isinstance(cause, UserError | OSError) and not isinstance(cause, ConnectionError):
                 raise cause from None
             raise RankError(f"rank {rank} of the {self.name} raised {cause!r} during {phase!r}") from cause
 

@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import math
 import reprlib
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
@@ -204,11 +205,12 @@ def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> tu
         values = term.function(**own)
         if not isinstance(values, Sequence | Mapping | Set) and isinstance(values, Iterable):
             values = list(islice(values, count + 1))  # it may have no end; one too many is enough to tell
-    except (RewardError, KeyboardInterrupt):
+    except RewardError:
         raise
     except AdapterError as error:
         raise RewardError(f"rewards.{term.name}: {error}") from error
     except BaseException as error:  # a plug-in may fail in any way, also in a generator; the run must say which one did
+        _let_person_stop(error)
         raise RewardError(f"rewards.{term.name} raised {_brief.repr(error)}") from error
     if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray):
         raise RewardError(f"rewards.{term.name} returned {_brief.repr(values)}; return a list with one number a completion")
@@ -231,12 +233,18 @@ def _finite(name: str, value: Any) -> float:
     try:
         number = math.nan if isinstance(value, str | bytes) else float(value)
         cause = None
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # its own conversion may fail in any way, too
+        _let_person_stop(error)
         number, cause = math.nan, error
     if not math.isfinite(number):
         raise RewardError(
             f"rewards.{name} returned {_brief.repr(value)}; return a finite number, or None if it does not apply"
         ) from cause
     return number
+
+
+def _let_person_stop(error: BaseException) -> None:
+    """Raise a KeyboardInterrupt again where it can be a person's Ctrl-C: the signal comes to the main thread alone, and a worker
+    of a cluster calls functions in another."""
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error

@@ -17,6 +17,8 @@ WATCH = {"watch": 1}
 
 def cause_of(error: Any) -> BaseException:
     """What an actor raised, from the error that Ray raises for it."""
+    if isinstance(error.cause, ray.exceptions.TaskCancelledError):  # nobody waits for what was cancelled
+        return RolloutError("code in an actor raised KeyboardInterrupt")
     return error.cause if isinstance(error.cause, Exception) else error
 
 

@@ -1,10 +1,13 @@
 """The command line as its users meet it: cheap help, one line for an error, status 2, nothing left behind."""
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +81,17 @@ def test_wrong_runs(capsys, here: Path, overrides: list[str], told: str) -> None
     )
     line = failing(capsys, "run", "quickstart", *overrides)
     assert re.search(told, line), line
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_mute(capsys) -> None:
+    """It takes connections, as a process that is stopped does. Ray would ask it for minutes."""
+    start = time.monotonic()
+    with socket.create_server(("", 0)) as mute:
+        address = f"ray.address=127.0.0.1:{mute.getsockname()[1]}"
+        assert f"{address} does not answer as a Ray cluster" in failing(capsys, "run", "quickstart", address)
+    assert time.monotonic() - start < 120, "one attempt of Ray's takes 41 s"
+    assert "RAY_gcs_server_port_wait_time_s" not in os.environ
 
 
 @pytest.mark.parametrize(

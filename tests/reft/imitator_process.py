@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
+import torch
 from transformers import AutoTokenizer
 from transformers.integrations import is_deepspeed_zero3_enabled
 
@@ -46,6 +47,8 @@ def main() -> None:
     stages = [engine.zero_optimization_stage() for engine in ENGINES]
     if rank == 0:
         (target / "seen.json").write_text(json.dumps({"records": records, "stages": stages}))
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # threads that it leaves may end the process by SIGABRT
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def main() -> None:
         experience, _ = ALGORITHM.credit(sample_batch(model, update), learner)
         learner.update(experience)
     learner.save(Path(order["target"]))
+    learner.close()  # threads that a process group leaves may end the process by SIGABRT
 
 
 if __name__ == "__main__":

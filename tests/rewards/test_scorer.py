@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -175,6 +176,23 @@ def test_ctrl_c_is_the_user_s() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         score(RewardTerm("mine", interrupted, 1.0))
+
+
+def test_an_interrupt_where_no_ctrl_c_comes_is_the_plug_in_s() -> None:
+    class Sly(float):
+        def __float__(self) -> float:
+            raise KeyboardInterrupt
+
+    def interrupted(**columns: object) -> list[float]:
+        raise KeyboardInterrupt
+
+    def sly(**columns: object) -> list[float]:
+        return [Sly()] * 3
+
+    with ThreadPoolExecutor(1) as thread:  # as in a worker of a cluster
+        for function, told in ((interrupted, "raised KeyboardInterrupt"), (sly, "return a finite number")):
+            with pytest.raises(RewardError, match=f"rewards.mine .*{told}"):
+                thread.submit(score, RewardTerm("mine", function, 1.0)).result()
 
 
 def test_no_plug_in_changes_what_others_get() -> None:
