@@ -18,7 +18,12 @@ def _boom() -> None:
     raise ZeroDivisionError("boom")
 
 
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 booms = _at("bad", _boom)
+interrupts = _at("bad", _interrupt)
 hangs = _at("bad", lambda: time.sleep(600))
 leaves = _at("bad", lambda: os._exit(9))
 kills = _at("bad", lambda: os.kill(os.getpid(), 9))
