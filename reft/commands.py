@@ -19,7 +19,7 @@ from reft.errors import ConfigError, RunError
 from reft.files import find_damage
 from reft.methods import Budget
 from reft.progress import Display
-from reft.run import check_directory, default_directory, read_settings
+from reft.run import check_directory, check_free, default_directory, read_settings
 from reft.summary import print_summary, read_summary
 from rewards.answer import Mode
 
@@ -39,6 +39,7 @@ def run(command: str, config: str, overrides: Sequence[str]) -> int:
         print_summary(finished)
         display.note("\nThis run is complete. Change a setting, or run.dir, for another.")
         return 0
+    check_free(directory)
     _quiet()
 
     from reft.arithmetic import headline

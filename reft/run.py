@@ -89,6 +89,16 @@ def check_directory(path: Path, composed: Composed) -> list[str]:
     ]
 
 
+def check_free(path: Path) -> None:
+    """To be asked before what takes long; whoever opens the directory is asked again.
+
+    Raises:
+        RunError: if another run has it open.
+    """
+    if (path / ".lock").is_file():
+        _lock(path / ".lock").close()
+
+
 def read_settings(path: Path) -> Composed:
     """The settings of the run in a directory.
 
@@ -119,6 +129,9 @@ class RunDirectory:
         self._lock = _lock(path / ".lock")
         for folder in (path, path / "checkpoints", path / "eval"):
             remove_leftovers(folder)
+        for scratch in (path / "checkpoints").glob(".*-trainer"):  # of an imitation that was killed at its very end
+            if self.has_checkpoint(scratch.name[1:].removesuffix("-trainer")):
+                shutil.rmtree(scratch)
         if not (path / "config.yaml").exists():
             write_atomically(path / "config.yaml", composed.yaml())
             write_atomically(path / "environment.json", json.dumps(environment(), indent=2) + "\n")

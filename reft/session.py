@@ -11,7 +11,7 @@ from reft.assessment import evaluate_policy
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
-from reft.files import seal_folder, write_atomically
+from reft.files import find_damage, is_sealed, seal_folder, write_atomically
 from reft.gang import RayGang
 from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
@@ -169,6 +169,10 @@ def imitate(
         )
         if _discard_other_ranks(scratch, imitator):
             session.display.note(f"{title}: begins anew, since what was saved of it is of other ranks or micro-batches")
+        for path in scratch.glob("checkpoint-*"):
+            if is_sealed(path) and (damage := find_damage(path)):
+                told = f"its checkpoint {path.name} is damaged ({damage}); it goes on from one before, or begins anew"
+                session.display.note(f"{title}: {told}")
         session.gang().build(partial(_imitator, settings=imitator))
         run.forget_after(name, 0)  # the trainer tells again what it logged before its last checkpoint
     note = "saving what has been learnt; Ctrl-C again stops at once"

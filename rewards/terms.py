@@ -244,7 +244,7 @@ def _finite(name: str, value: Any) -> float:
 
 
 def _let_person_stop(error: BaseException) -> None:
-    """Raise a KeyboardInterrupt again where it can be a person's Ctrl-C: the signal comes to the main thread alone, and a worker
-    of a cluster calls functions in another."""
+    """Raise a KeyboardInterrupt again where it can be a person's Ctrl-C: the signal comes to the main thread alone, and a
+    worker of a cluster calls functions in another."""
     if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise error

@@ -15,6 +15,7 @@ import pytest
 from reft import self_training
 from reft.compose import Composed, compose, compose_settings
 from reft.errors import RunError
+from reft.files import seal_folder
 from reft.interrupt import Terminated
 from reft.prepare import Prepared, plain, prepare
 from reft.progress import Display
@@ -276,7 +277,7 @@ def test_what_was_shown_with_a_hint_is_not_among_the_plain_demonstrations(prepar
 
 
 def test_an_imitation_that_is_taken_up_again_tells_each_step_once_and_counts_before_it_is_there(
-    prepared: Prepared, run: RunDirectory
+    prepared: Prepared, run: RunDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed behind step 6, its last checkpoint at step 4."""
     for step in (2, 4, 6):
@@ -285,6 +286,11 @@ def test_an_imitation_that_is_taken_up_again_tells_each_step_once_and_counts_bef
     run.checkpoint(".warmup-trainer").mkdir()
     run.checkpoint(".warmup.0").mkdir()
     (run.checkpoint(".warmup.0") / "config.json").write_text("{}")
+    damaged = run.checkpoint(".warmup-trainer") / "checkpoint-4"
+    damaged.mkdir()
+    (damaged / "weights").write_text("1")
+    seal_folder(damaged)
+    (damaged / "weights").write_text("2")
 
     def watch(call: str, progress: str, every: float, show: Any) -> list[bool]:
         show((8, [{"step": float(step), "warmup/loss": 0.5} for step in (2, 4, 6, 8)]))  # the first two from its checkpoint
@@ -297,6 +303,7 @@ def test_an_imitation_that_is_taken_up_again_tells_each_step_once_and_counts_bef
     imitate(session, prepared.config.warmup, prepared.demonstrations, "fresh", "warmup", "warm-up")
     assert [(row["step"], row["warmup/loss"]) for row in run.rows("warmup")] == [(2, 0.5), (4, 0.5), (6, 0.5), (8, 0.5)]
     assert len(run.rows("other")) == 1
+    assert "warm-up: its checkpoint checkpoint-4 is damaged (weights" in "".join(capsys.readouterr())
     ((tokens, there),) = counted
     assert tokens > 0
     assert not there

@@ -8,7 +8,7 @@ import pytest
 
 from reft.compose import compose
 from reft.errors import RunError
-from reft.run import RunDirectory, check_directory, default_directory, read_settings, step_name
+from reft.run import RunDirectory, check_directory, check_free, default_directory, read_settings, step_name
 from tests.reft.test_batch import sample
 
 
@@ -34,8 +34,21 @@ def test_settings_and_environment_are_kept(tmp_path: Path, composed) -> None:
 def test_two_runs_cannot_share_a_directory(tmp_path: Path, composed) -> None:
     with RunDirectory(tmp_path / "run", composed), pytest.raises(RunError, match="in use"):
         RunDirectory(tmp_path / "run", composed)
-    with RunDirectory(tmp_path / "run", composed):
-        pass
+    with RunDirectory(tmp_path / "run", composed), pytest.raises(RunError, match="in use"):
+        check_free(tmp_path / "run")
+    check_free(tmp_path / "run")
+    check_free(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_finished_imitation_left_of_its_trainer_is_tidied(tmp_path: Path, composed) -> None:
+    with RunDirectory(tmp_path / "run", composed) as run:
+        for name in ("warmup", ".warmup-trainer", ".other-trainer"):
+            run.checkpoint(name).mkdir()
+        (run.checkpoint("warmup") / "config.json").write_text("{}")
+    with RunDirectory(tmp_path / "run", composed) as run:
+        assert not run.checkpoint(".warmup-trainer").exists(), "killed between the last two things that it did"
+        assert run.checkpoint(".other-trainer").exists(), "which goes on"
 
 
 def test_another_run_s_directory_is_refused_by_the_key_that_differs(tmp_path: Path, composed) -> None:
