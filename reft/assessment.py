@@ -22,11 +22,18 @@ from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
 
+def sampled_params(config: Config) -> SamplingParams:
+    """How sampled chains are drawn in evaluation."""
+    how = config.evaluate
+    temperature = config.sampling.temperature if how.temperature is None else how.temperature
+    return SamplingParams(temperature, config.sampling.max_tokens, how.top_k, how.top_p, how.min_p)
+
+
 def evaluate_policy(
     config: Config, pool: Pool, problems: Sequence[Problem], name: str, display: Display
 ) -> dict[str, tuple[Report, list[Sample]]]:
     """Reports on the pool's policy, behind a bar."""
-    params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
+    params = sampled_params(config)
     total = len(problems) * (1 + config.evaluate.samples)
     with display.bar(f"evaluate {name}", total, "chain") as bar:
 
@@ -105,14 +112,13 @@ def search_report(config: Config, samples: Sequence[Sample], n: int, scores: Seq
     right["upper_bound"] = sum(map(any_right, groups))
     return {
         "chains": n,
-        "temperature": config.sampling.temperature,
-        "max_tokens": config.sampling.max_tokens,
+        **asdict(sampled_params(config)),
         **{name: asdict(proportion(count, len(groups))) for name, count in right.items()},
     }
 
 
 def _draw(config: Config, pool: Pool, problems: Sequence[Problem], n: int, split: str, display: Display) -> list[Sample]:
-    params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
+    params = sampled_params(config)
     with display.bar("vote: sample", len(problems) * n, "chain") as bar:
         seed = derive_seed(config.seed, "vote", split)
         return pool.sample(problems, n, params, seed, lambda done, _: bar.update(done))

@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": "methods side by side from one warm-up, each with the same budget",
     "sample": "watch a checkpoint think about problems",
     "grade": "compare answers with known ones, line by line of a file",
+    "bench": "how fast chains are sampled, beside transformers.generate and what the machine allows",
     "check": "validate a config and print the arithmetic of the run; starts nothing",
     "doctor": "versions, devices, and what each missing extra would give",
 }
@@ -34,6 +35,21 @@ MODES = """strict: a box, a tag, "the answer is" and the like, as training rewar
 
 METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
 BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
+
+BENCH = (
+    ("layers", 4, "blocks of the model, a Llama of fresh weights"),
+    ("width", 256, "its hidden size"),
+    ("heads", 8, "its attention heads"),
+    ("prompts", 32, "prompts"),
+    ("prompt-tokens", 24, "tokens of each"),
+    ("samples", 16, "chains a prompt"),
+    ("mean", 60, "mean of chains' lengths, which are geometric, as a policy's are about"),
+    ("longest", 256, "tokens of the longest chain"),
+    ("vocabulary", 60, "tokens that there are"),
+    ("rows", 256, "chains that are decoded at once, as rollout.max_rows"),
+    ("runs", 5, "pairs of runs, of which the median is told"),
+    ("threads", 0, "threads of torch, 0 for its own choice"),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,6 +89,12 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
             command.add_argument("--mode", choices=("strict", "lenient"), default="lenient", help=MODES)
             command.add_argument("--workers", type=int, default=1, help="processes that grade")
+        if name == "bench":
+            command.add_argument("what", choices=("sampling",), help="what is measured")
+            for option, default, text in BENCH:
+                command.add_argument(f"--{option}", type=int, default=default, help=f"{text} ({default})")
+            command.add_argument("--fixed", action="store_true", help="let all chains be as long as the longest")
+            command.add_argument("--json", metavar="FILE", help="write what was measured to this file, too")
         if name == "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
             command.add_argument("-n", type=int, default=3, help="problems to show")
@@ -145,6 +167,9 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.evaluate(Path(options.checkpoint), options.overrides, options.split, options.vote, options.rerank)
         case "sample":
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
+        case "bench":
+            names = [option.replace("-", "_") for option, *_ in BENCH]
+            return commands.bench({name: getattr(options, name) for name in names}, options.fixed, options.json)
         case "grade":
             return commands.grade(options.pairs, options.out, options.mode, options.workers)
         case _:

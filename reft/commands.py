@@ -144,6 +144,33 @@ def grade(pairs: str, out: str | None, mode: Mode, workers: int) -> int:
     return grade_file(pairs, out, mode, workers, Display())
 
 
+def bench(numbers: dict[str, int], fixed: bool, out: str | None) -> int:
+    """Measure how fast chains are sampled, and print the table."""
+    for name, value in numbers.items():
+        if value < (name != "threads"):
+            raise ConfigError(f"--{name.replace('_', '-')} {value} is out of range; choose 1 or more")
+    if numbers["width"] % numbers["heads"]:
+        raise ConfigError(f"--width {numbers['width']} is no multiple of --heads {numbers['heads']}")
+    if numbers["vocabulary"] < 4:
+        raise ConfigError(f"--vocabulary {numbers['vocabulary']} is out of range; choose 4 or more")
+    _quiet()
+
+    import torch
+
+    from reft.bench import Workload, compare_sampling, format_comparison
+    from reft.files import write_atomically
+
+    rows, runs, threads = (numbers.pop(name) for name in ("rows", "runs", "threads"))
+    if threads:
+        torch.set_num_threads(threads)
+    load = Workload(**(numbers | ({"mean": None} if fixed else {})))  # type: ignore[arg-type]  # None is for "mean" alone
+    content = compare_sampling(load, rows, runs, Display().note)
+    print(format_comparison(content))
+    if out is not None:
+        write_atomically(Path(out), json.dumps(content, indent=2) + "\n")
+    return 0
+
+
 def doctor() -> int:
     """Print what is there and what is missing."""
     import torch

@@ -30,6 +30,9 @@ DEFAULT_REWARDS = {"correct": {"use": "correct"}}
 HELPER_MODULES = {"records", "ops", "group", "actor_critic"}
 """Modules of `reft.tasks` and `reft.algorithms` that others share; no config can name them."""
 
+TRUNCATING = {"sampling.top_k", "sampling.top_p", "sampling.min_p"}
+"""What a user of other trainers may look for here."""
+
 PLACE_KEYS = (
     "run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "rollout.restarts", "rollout.restart_window",
     "rollout.reward_failures",
@@ -215,6 +218,11 @@ def _merge(kind: type, written: Any, prefix: str) -> Any:
         return OmegaConf.to_object(OmegaConf.merge(schema, written))
     except OmegaConfBaseException as error:
         key = f"{prefix}{error.full_key}" if error.full_key else prefix.rstrip(".") or "the config"
+        if key in TRUNCATING:
+            raise ConfigError(
+                f"{key}: training learns from the policy's own distribution, and the learner's log-probs would not be those of "
+                f"what was drawn; for evaluation there is evaluate.{key.removeprefix('sampling.')}"
+            ) from error
         raise ConfigError(f"{key}: {_first_line(error)}") from error
 
 

@@ -249,6 +249,14 @@ class EvaluateConfig:
     """Problems at most of the dev split."""
     samples: int = 1
     """Sampled chains a problem."""
+    temperature: float | None = None
+    """Of sampled chains; null means sampling.temperature."""
+    top_k: int = 0
+    """Sampled chains are drawn from that many likeliest tokens; 0 is all."""
+    top_p: float = 1.0
+    """Sampled chains are drawn from the fewest likeliest tokens with this share of the probability, above 0 to 1."""
+    min_p: float = 0.0
+    """Sampled chains are drawn from tokens with at least this share of the likeliest one's probability, 0 to 1."""
     select_on: Literal["dev", "test"] = "dev"
     """The split whose accuracy picks the checkpoint to report. With test, as in ReFT's code, the reported number is the best of
     many on that split: too good."""

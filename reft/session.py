@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reft.assessment import evaluate_policy
+from reft.assessment import evaluate_policy, sampled_params
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
@@ -22,7 +22,7 @@ from reft.tasks import Demonstration
 from reft.warmup import ImitatorSettings, arrange, row_length, schedule, tokenize
 from rollout.pool import Pool
 from rollout.ray_pool import RayPool
-from rollout.types import Problem, SamplingParams
+from rollout.types import Problem
 from rollout.worker import derive_seed
 
 
@@ -109,8 +109,7 @@ class Session:
         config = self.config
         split = config.evaluate.select_on
         problems = self.test_problems() if split == "test" else self.dev_problems()
-        params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
-        reports = evaluate(pool, config.task, problems, params, 1, derive_seed(config.seed, "evaluate", split))
+        reports = evaluate(pool, config.task, problems, sampled_params(config), 1, derive_seed(config.seed, "evaluate", split))
         greedy, sampled = reports["greedy"][0], reports["sampled"][0]
         return {
             f"{split}/greedy": greedy.accuracy.value,

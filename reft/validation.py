@@ -34,19 +34,20 @@ AT_LEAST = {
     "rollout.reward_failures": 0,
     "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1,
     "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
-    "evaluate.dev_limit": 1, "evaluate.samples": 1, "run.keep_last": 1, "run.keep_best": 1, "seed": 0,
+    "evaluate.dev_limit": 1, "evaluate.samples": 1, "evaluate.top_k": 0, "evaluate.min_p": 0,
+    "run.keep_last": 1, "run.keep_best": 1, "seed": 0,
 }  # fmt: skip
 AT_MOST = {
     **{f"{section}.warmup_share": 1 for section in IMITATIONS},
     "warmup.ready_at": 1, "learner.gpus": 1, "rollout.reward_failures": 1, "curriculum.share": 1,
-    "self_training.rationalize": 1, "self_training.least_distance": 1,
+    "self_training.rationalize": 1, "self_training.least_distance": 1, "evaluate.top_p": 1, "evaluate.min_p": 1,
 }  # fmt: skip
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
     "ray.heartbeat": 0, "rollout.restart_window": 0,
     "warmup.ready_at": 0, "train.sampler_gap": 0, "self_training.epochs": 0, "self_training.temperature": 0,
     "self_training.least_distance": 0,
-    "rerank.epochs": 0,
+    "rerank.epochs": 0, "evaluate.temperature": 0, "evaluate.top_p": 0,
 }  # fmt: skip
 
 

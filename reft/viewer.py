@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from reft.assessment import sampled_params
 from reft.config import Config
 from reft.rollouts import local_pool, try_prompts
 from rollout.types import Problem, Sample, SamplingParams
@@ -25,7 +26,7 @@ def show(config: Config, checkpoint: Path, problems: int, samples: int, prompt: 
     pool = local_pool(config, str(checkpoint))
     try:
         greedy = SamplingParams(0.0, config.sampling.max_tokens)
-        sampled = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
+        sampled = sampled_params(config)
         for problem in chosen:
             console.print(problem.prompt, style="bold")
             for params, count in ((greedy, 1), (sampled, samples)):

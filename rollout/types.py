@@ -30,12 +30,25 @@ class Problem:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How chains are drawn. Training samples from the model's own distribution: no top-p, top-k or penalties."""
+    """How chains are drawn. Training samples from the model's own distribution, which the learner knows: `top_p`, `top_k` and
+    `min_p` are for evaluation. They take effect in the order in which they stand here, as in `transformers`."""
 
     temperature: float = 1.0
     """Logits are divided by it; 0 takes the most likely token."""
     max_tokens: int = 256
     """Longest chain, in tokens, the end token and a prefix that is given included."""
+    top_k: int = 0
+    """Draw from that many likeliest tokens; 0 is all."""
+    top_p: float = 1.0
+    """Draw from the fewest likeliest tokens that have this share of the probability, above 0 to 1 (nucleus sampling, Holtzman
+    et al. 2020)."""
+    min_p: float = 0.0
+    """Draw from tokens with at least this share of the likeliest one's probability, 0 to 1 (Nguyen et al. 2024)."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether some tokens are never drawn, so that the log-probs are not those of the policy."""
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +56,8 @@ class Completion:
     """One sampled chain.
 
     `tokens` (T,) int32 includes the end token where `finish` is "stop"; `logprobs` (T,) float32 are natural logarithms
-    under the distribution sampled from (after temperature); greedy ones are under temperature 1. `text` is what was sampled.
+    under the distribution sampled from (after temperature and truncation); greedy ones are under temperature 1. `text` is what
+    was sampled.
     Where a beginning of the chain was given, `prefix` is its text and `prefix_length` its tokens, the last of `prompt_tokens`:
     nobody sampled them, so nothing downstream takes them for actions.
     """

@@ -55,6 +55,9 @@ REFT_RECORD = {"question": "one?", "answer_cot": "one", "answer_value": "1"}
     [
         (["train.stepz=3"], r"Did you mean: 'steps'"),
         (["train.steps=lots"], r"train.steps"),
+        (["sampling.top_p=0.9"], r"sampling.top_p: training learns from the policy's own .* there is evaluate.top_p"),
+        (["evaluate.top_p=0"], r"evaluate.top_p=0.0 is out of range; choose more than 0"),
+        (["evaluate.min_p=1.5"], r"evaluate.min_p=1.5 is out of range; choose 1 or less"),
         (["sampling.temperature=-1"], r"sampling.temperature=-1.0 is out of range"),
         (["task.operands=50"], r"task.operands=50 is out of range"),
         (["sampling.max_tokens=500"], r"sampling.max_tokens=500.*80 positions"),

@@ -5,7 +5,6 @@ distribution that is sampled. Each sample draws one uniform number a token from 
 cumulative distribution, so a chain does not depend on its neighbours in the batch.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec
 from rollout.engine import Weights, WeightsError, checksum, untied
+from rollout.engines.continuous import ContinuousBatch, Start
+from rollout.engines.draws import choose, stream_seed, uniforms
+from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.types import Completion, SamplingParams
 
 
@@ -51,16 +53,23 @@ class HFEngine:
         stops = model.generation_config.eos_token_id if model.generation_config is not None else None
         self.codec = Codec(tokenizer, [] if stops is None else [stops] if isinstance(stops, int) else stops)
         self.max_rows = max_rows
+        self.continuous = fits(model)
+        """Whether rows come and go; the others of models that keep more than keys and values wait for the longest of theirs."""
+        if self.continuous:
+            model.set_attn_implementation(IMPLEMENTATION)
+        self._slots: Slots | None = None
 
     def generate(
         self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
     ) -> list[list[Completion]]:
         starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
+        if self.continuous:
+            return self._decode_continuously(starts, n, params, seed)
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(n)]
         completions: list[Completion] = []
         for start in range(0, len(rows), self.max_rows):
             part = rows[start : start + self.max_rows]
-            seeds = [_stream_seed(seed, place, sample) for place, sample in part]
+            seeds = [stream_seed(seed, place, sample) for place, sample in part]
             completions += self._decode([starts[place] for place, _ in part], params, seeds)
         return [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
 
@@ -74,19 +83,46 @@ class HFEngine:
                 tensor.copy_(weights[name])
         return checksum(untied(self.model.state_dict()))
 
-    def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list["_Start"]:
+    def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list[Start]:
         parts = zip(self.codec.prompts(prompts), self.codec.prefixes(prefixes), strict=True)
-        starts = [_Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
+        starts = [Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
         if any(start.budget < 1 for start in starts):
             raise ValueError(f"a prefix has max_tokens={max_tokens} tokens or more, so nothing is left to be sampled")
         return starts
 
     @torch.inference_mode()
-    def _decode(self, starts: Sequence["_Start"], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
+    def _decode_continuously(
+        self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int
+    ) -> list[list[Completion]]:
+        rows = max(min(self.max_rows, len(starts) * n), 1)
+        columns = max((len(start.tokens) + start.budget for start in starts), default=1)
+        batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec.stops, self._slots_of(rows, columns))
+        batch.run()
+        tokens, logprobs, lengths = batch.tokens.cpu().numpy(), batch.logprobs.cpu().numpy(), batch.lengths.tolist()
+        return [
+            [
+                self._completion(start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]])
+                for row in range(place * n, (place + 1) * n)
+            ]
+            for place, start in enumerate(starts)
+        ]
+
+    def _slots_of(self, rows: int, columns: int) -> Slots:
+        """Slots that are empty: those of the call before where they are large enough."""
+        slots = self._slots
+        if slots is None or slots.rows < rows or slots.columns < columns:
+            self._slots = None  # before others are there
+            slots = Slots(rows, columns, next(self.model.parameters()).device)
+        slots.used = 0
+        self._slots = slots
+        return slots
+
+    @torch.inference_mode()
+    def _decode(self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
         device = next(self.model.parameters()).device
         ids, mask = _pad_left([start.tokens for start in starts], self.codec.pad, device)
         budgets = torch.tensor([start.budget for start in starts], device=device)
-        uniforms = _uniforms(seeds, params.max_tokens).to(device) if params.temperature > 0 else None
+        streams = uniforms(seeds, params.max_tokens).to(device) if params.temperature > 0 else None
         stops = torch.tensor(self.codec.stops, device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         done = torch.zeros(len(starts), dtype=torch.bool, device=device)
@@ -97,9 +133,7 @@ class HFEngine:
                 logits_to_keep=1,
             )  # fmt: skip
             cache = output.past_key_values
-            chosen, logprob = _choose(
-                output.logits[:, -1].float(), params.temperature, None if uniforms is None else uniforms[:, step]
-            )
+            chosen, logprob = choose(output.logits[:, -1].float(), params, None if streams is None else streams[:, step])
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
             done = done | torch.isin(chosen, stops) | (budgets == step + 1)
@@ -110,45 +144,25 @@ class HFEngine:
             mask = torch.cat([mask, mask.new_ones(len(starts), 1)], dim=1)
         return self._completions(starts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu())
 
-    def _completions(self, starts: Sequence["_Start"], tokens: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
+    def _completions(self, starts: Sequence[Start], tokens: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
         budgets = torch.tensor([start.budget for start in starts])
         # Behind a row's budget stands padding, which may be the end token.
         sampled = torch.arange(tokens.shape[1]) < budgets[:, None]
         stopped = torch.isin(tokens, torch.tensor(self.codec.stops)) & sampled
         lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, budgets).tolist()
         ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
-        return [
-            Completion(
-                prompt_tokens=starts[row].tokens,
-                tokens=ids[row, :length].copy(),
-                logprobs=values[row, :length].copy(),
-                text=self.codec.text_behind(starts[row].prefix, ids[row, :length]),
-                finish="stop" if stopped[row].any() else "length",
-                prefix=self.codec.text(starts[row].prefix),
-                prefix_length=len(starts[row].prefix),
-            )
-            for row, length in enumerate(lengths)
-        ]
+        return [self._completion(starts[row], ids[row, :length], values[row, :length]) for row, length in enumerate(lengths)]
 
-
-@dataclass(frozen=True, eq=False)
-class _Start:
-    """Where a row begins: the tokens of prompt and prefix, those of the prefix, and how many may follow."""
-
-    tokens: numpy.ndarray
-    prefix: numpy.ndarray
-    budget: int
-
-
-def _stream_seed(seed: int, place: int, sample: int) -> int:
-    digest = hashlib.blake2b(f"{seed}/{place}/{sample}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
-def _uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
-    """Uniform numbers in [0, 1), float64 (B, T), row by row from that row's own stream."""
-    generator = torch.Generator()
-    return torch.stack([torch.rand(count, generator=generator.manual_seed(seed), dtype=torch.float64) for seed in seeds])
+    def _completion(self, start: Start, tokens: numpy.ndarray, logprobs: numpy.ndarray) -> Completion:
+        return Completion(
+            prompt_tokens=start.tokens,
+            tokens=tokens.copy(),
+            logprobs=logprobs.copy(),
+            text=self.codec.text_behind(start.prefix, tokens),
+            finish="stop" if tokens[-1] in self.codec.stops else "length",
+            prefix=self.codec.text(start.prefix),
+            prefix_length=len(start.prefix),
+        )
 
 
 def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -160,16 +174,3 @@ def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) 
         ids[row, longest - len(prompt) :] = torch.from_numpy(prompt.astype(numpy.int64))
         mask[row, longest - len(prompt) :] = 1
     return ids.to(device), mask.to(device)
-
-
-def _choose(logits: torch.Tensor, temperature: float, uniforms: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The chosen tokens (B,) and their log-probs (B,), from float32 logits (B, V) and uniform numbers (B,)."""
-    if uniforms is None:
-        chosen = logits.argmax(-1)
-        distribution = logits.log_softmax(-1)
-    else:
-        distribution = (logits / temperature).log_softmax(-1)
-        mass = distribution.exp().double().cumsum(-1)
-        # The first token whose cumulative mass exceeds u: it has positive probability by construction.
-        chosen = (mass <= uniforms[:, None] * mass[:, -1:]).sum(-1)
-    return chosen, distribution.gather(-1, chosen[:, None]).squeeze(-1)

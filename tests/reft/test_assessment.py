@@ -5,10 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from reft.assessment import search_report
+from reft.config import EvaluateConfig, SamplingConfig
 from reft.reward_config import CheckerConfig
 from tests.rollout.test_vote import drawn
 
-CONFIG = SimpleNamespace(checker=CheckerConfig(), sampling=SimpleNamespace(temperature=0.7, max_tokens=9))
+CONFIG = SimpleNamespace(
+    checker=CheckerConfig(), sampling=SamplingConfig(temperature=0.7, max_tokens=9), evaluate=EvaluateConfig(top_p=0.9)
+)
 SAMPLES = [
     *drawn(["1", "2", "2"], right="1"),  # the majority is wrong, the scores are right
     *drawn(["4", "3", "4"], right="4"),  # the other way round
@@ -25,7 +28,7 @@ def test_votes_scores_and_the_upper_bound() -> None:
     }  # fmt: skip
     assert {found[name]["n"] for name in ("vote", "rerank", "upper_bound")} == {4}
     assert found["rerank"]["low"] == pytest.approx(0.0456, abs=1e-4), "Wilson's"
-    assert (found["chains"], found["temperature"], found["max_tokens"]) == (3, 0.7, 9)
+    assert (found["chains"], found["temperature"], found["max_tokens"], found["top_p"]) == (3, 0.7, 9, 0.9)
 
 
 def test_each_problem_has_its_own_scores() -> None:

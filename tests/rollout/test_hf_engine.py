@@ -12,26 +12,39 @@ from reft.config import ModelConfig
 from reft.model import PolicyModel, make_fresh
 from reft.tokenizer import word_tokenizer
 from rollout.engine import Engine, WeightsError, checksum, untied
-from rollout.engines.hf import HFEngine, HFEngineFactory, _choose
+from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.types import SamplingParams
 
 WORDS = [*"abcdefgh", "?"]
 PROMPTS = ["a b ?", "c ?", "d e f g h ?"]
 
 
-# Short convolutions see as far back as four words: padding in front of a prompt must be nothing to them.
-EXTRA = {
-    "lfm2": {
-        "layer_types": ["conv", "full_attention"], "conv_L_cache": 5, "intermediate_size": 32,
-        "block_auto_adjust_ff_dim": False,
-    }
+# Short convolutions see as far back as four words, a window as far as five: padding in front of a prompt must be nothing to
+# them.
+MODELS = {
+    "gpt2": ("gpt2", {}),
+    "llama": ("llama", {}),
+    "llama with shared heads": ("llama", {"num_key_value_heads": 1, "tie_word_embeddings": True}),
+    "qwen2": ("qwen2", {}),
+    "qwen3": ("qwen3", {"num_key_value_heads": 1, "head_dim": 12}),
+    "mistral": ("mistral", {"sliding_window": 6}),
+    "lfm2": (
+        "lfm2",
+        {
+            "layer_types": ["conv", "full_attention"], "conv_L_cache": 5, "intermediate_size": 32,
+            "block_auto_adjust_ff_dim": False,
+        },
+    ),
 }  # fmt: skip
+WAITING = {"mistral", "lfm2"}
+"""Models whose rows wait for the longest of theirs."""
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "qwen2", "qwen3", "lfm2"])
+@pytest.fixture(scope="module", params=MODELS)
 def folder(request, tmp_path_factory):
-    path = tmp_path_factory.mktemp(request.param) / "model"
-    shape = ModelConfig(architecture=request.param, layers=2, width=16, heads=2, context=64, extra=EXTRA.get(request.param, {}))
+    path = tmp_path_factory.mktemp("model") / request.param
+    architecture, extra = MODELS[request.param]
+    shape = ModelConfig(architecture=architecture, layers=2, width=16, heads=2, context=64, extra=extra)
     make_fresh(shape, word_tokenizer(WORDS, 64), 1, path)
     return path
 
@@ -41,8 +54,9 @@ def engine(folder) -> HFEngine:
     return HFEngineFactory(str(folder))()
 
 
-def test_is_an_engine(engine) -> None:
+def test_is_an_engine(folder, engine) -> None:
     assert isinstance(engine, Engine)
+    assert engine.continuous == (folder.name not in WAITING)
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.5])
@@ -131,11 +145,13 @@ def test_a_prefix_reaches_no_position_that_the_model_has_not(folder, engine, mon
 
 def test_a_chain_does_not_depend_on_its_neighbours(engine) -> None:
     together = engine.generate(PROMPTS, 2, SamplingParams(1.0, 12), seed=3)
-    engine.max_rows = 1
-    alone = engine.generate(PROMPTS, 2, SamplingParams(1.0, 12), seed=3)
-    for left, right in zip(chain.from_iterable(together), chain.from_iterable(alone), strict=True):
-        assert left.tokens.tolist() == right.tokens.tolist()
-        numpy.testing.assert_allclose(left.logprobs, right.logprobs, atol=1e-5)
+    for rows in (1, 2, 4, 5):
+        engine.max_rows = rows
+        alone = engine.generate(PROMPTS, 2, SamplingParams(1.0, 12), seed=3)
+        for left, right in zip(chain.from_iterable(together), chain.from_iterable(alone), strict=True):
+            assert left.tokens.tolist() == right.tokens.tolist()
+            assert left.finish == right.finish
+            numpy.testing.assert_allclose(left.logprobs, right.logprobs, atol=1e-5)
 
 
 def test_seeds_decide(engine) -> None:
@@ -188,20 +204,3 @@ def test_checksum_sees_a_bit() -> None:
     weights["b"][1, 1] = 1 + 2**-23
     assert checksum(weights) != before
     assert checksum({"a": torch.zeros(4)}) != checksum({"a": torch.zeros(2, 2)})
-
-
-def test_sampling_follows_the_distribution() -> None:
-    logits = torch.tensor([0.5, 0.0, -math.inf, 1.0]).expand(20_000, 4)
-    uniforms = torch.rand(20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    chosen, logprobs = _choose(logits, 0.5, uniforms)
-    expected = torch.softmax(torch.tensor([1.0, 0.0, -math.inf, 2.0]), 0)
-    shares = torch.bincount(chosen, minlength=4) / 20_000
-    torch.testing.assert_close(shares, expected, atol=0.012, rtol=0)
-    assert shares[2] == 0
-    torch.testing.assert_close(logprobs, expected.log()[chosen])
-
-
-@pytest.mark.parametrize("uniform", [0.0, 1 - 2**-53])
-def test_extremes_of_the_uniform_hit_possible_tokens(uniform: float) -> None:
-    chosen, _ = _choose(torch.tensor([[-math.inf, 0.0, 0.0, -math.inf]]), 1.0, torch.tensor([uniform], dtype=torch.float64))
-    assert chosen.item() == (1 if uniform == 0 else 2)

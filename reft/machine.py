@@ -1,0 +1,89 @@
+"""What a machine can do at most, measured, and how long sampling would take at that."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+SIDE = 1024
+"""Of the square matrices that are multiplied."""
+COPIED = 1 << 26
+"""Numbers that are copied: far more than caches hold."""
+TRIES = 7
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Rates of this machine with torch's threads, in float32."""
+
+    flops: float
+    """Multiplications and additions a second, in a product of matrices."""
+    bytes: float
+    """Bytes read and written a second, in a copy."""
+
+
+def measure_machine() -> Machine:
+    """The best of some tries of each, about a second in all."""
+    left, right = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    source, target = torch.rand(COPIED), torch.empty(COPIED)
+    return Machine(
+        flops=2 * SIDE**3 / _least_seconds(lambda: torch.mm(left, right)),
+        bytes=2 * 4 * COPIED / _least_seconds(lambda: target.copy_(source)),
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What must be computed and moved to sample some chains, whoever does it."""
+
+    matrix_flops: float
+    """In products with weights: two for each weight that is multiplied, token by token."""
+    attention_flops: float
+    weight_bytes: float
+    """Of all weights, once a step of the fullest batch."""
+    cache_bytes: float
+    """Of keys and values, as each token reads those of its own row."""
+
+    def least_seconds(self, machine: Machine) -> float:
+        """At the machine's rates: of what is computed and what is moved, the slower, in products and in attention. No padding,
+        no element-wise work, nothing done twice."""
+        products = max(self.matrix_flops / machine.flops, self.weight_bytes / machine.bytes)
+        return products + max(self.attention_flops / machine.flops, self.cache_bytes / machine.bytes)
+
+
+def count_work(model: Any, prompts: list[int], lengths: list[list[int]], rows: int) -> Work:
+    """The work of sampling chains of these `lengths` for prompts of these lengths, `rows` at once, from a `transformers` model.
+    A prompt is computed once, however many chains it has; the last token of a chain is not put into the model."""
+    config = model.config.get_text_config()
+    embedding = model.get_input_embeddings().weight
+    multiplied = sum(weight.numel() for weight in model.parameters() if weight.dim() == 2 and weight is not embedding)
+    if model.get_output_embeddings().weight is embedding:
+        multiplied += embedding.numel()  # it is the last product, too
+    heads = config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    shared = getattr(config, "num_key_value_heads", None) or heads
+    decoded = seen = 0
+    for prompt, group in zip(prompts, lengths, strict=True):
+        for length in group:
+            decoded += length - 1
+            seen += sum(range(prompt + 1, prompt + length))
+    computed = sum(prompts) + decoded
+    square = sum(prompt * (prompt + 1) // 2 for prompt in prompts)
+    bytes_each = embedding.element_size()
+    return Work(
+        matrix_flops=2.0 * multiplied * computed,
+        attention_flops=4.0 * config.num_hidden_layers * heads * size * (seen + square),
+        weight_bytes=bytes_each * multiplied * (1 + decoded / rows),
+        cache_bytes=2.0 * bytes_each * config.num_hidden_layers * shared * size * seen,
+    )
+
+
+def _least_seconds(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(TRIES):
+        begun = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds)
