@@ -108,12 +108,12 @@ class HFEngine:
         ]
 
     def _slots_of(self, rows: int, columns: int) -> Slots:
-        """Slots that are empty: those of the call before where they are large enough."""
+        """Slots that are empty: those of the call before where they are large enough, since fresh memory takes time."""
         slots = self._slots
-        if slots is None or slots.rows < rows or slots.columns < columns:
+        if slots is None or slots.capacity < rows or slots.columns < columns:
             self._slots = None  # before others are there
             slots = Slots(rows, columns, next(self.model.parameters()).device)
-        slots.used = 0
+        slots.clear(rows)
         self._slots = slots
         return slots
 

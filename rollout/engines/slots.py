@@ -51,22 +51,28 @@ class Slots(Cache):
     """A batch's keys and values.
 
     Args:
-        rows: slots.
+        capacity: slots.
         columns: tokens that a slot holds.
     """
 
-    def __init__(self, rows: int, columns: int, device: torch.device) -> None:
-        self.rows, self.columns = rows, columns
-        self.places = torch.arange(rows, device=device)
-        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
+    def __init__(self, capacity: int, columns: int, device: torch.device) -> None:
+        self.capacity, self.columns = capacity, columns
+        self.rows = capacity
+        """Slots that may be used."""
+        self.places = torch.arange(capacity, device=device)
+        self.lengths = torch.zeros(capacity, dtype=torch.long, device=device)
         """Tokens of each slot's row; the next one's keys go there."""
         self.used = 0
         """Slots in use, the first ones."""
         self.spans: list[tuple[int, int, int]] = []
         """First row, the one behind the last, and tokens of the longest with the one that comes next."""
         self.bias: torch.Tensor | None = None
-        """(rows, columns), added to attention's scores: 0 where a row has keys, else minus infinity."""
+        """(capacity, columns), added to attention's scores: 0 where a row has keys, else minus infinity."""
         super().__init__(layers=[])
+
+    def clear(self, rows: int) -> None:
+        """Empty all slots; so many may be used from now on."""
+        self.used, self.rows = 0, rows
 
     def admit(self, prefilled: Prefilled, which: torch.Tensor) -> slice:
         """Give slots behind those in use to rows that begin with the `which`-th prompts; returns the slots."""
@@ -124,15 +130,15 @@ class Slots(Cache):
         for keys, values in zip(prefilled.keys, prefilled.values, strict=True):
             layer = _SlotLayer(self)
             # What is masked must be finite all the same.
-            layer.keys = keys.new_zeros(self.rows, keys.shape[1], self.columns, keys.shape[3])
-            layer.values = values.new_zeros(self.rows, values.shape[1], self.columns, values.shape[3])
+            layer.keys = keys.new_zeros(self.capacity, keys.shape[1], self.columns, keys.shape[3])
+            layer.values = values.new_zeros(self.capacity, values.shape[1], self.columns, values.shape[3])
             layer.is_initialized = True
             self.layers.append(layer)
-        self.bias = prefilled.keys[0].new_empty(self.rows, self.columns)
+        self.bias = prefilled.keys[0].new_empty(self.capacity, self.columns)
 
 
 class _SlotLayer(CacheLayerMixin):
-    """One layer's keys and values, (rows, H, columns, D)."""
+    """One layer's keys and values, (capacity, H, columns, D)."""
 
     def __init__(self, slots: Slots) -> None:
         super().__init__()

@@ -57,7 +57,9 @@ def test_chains_are_the_same_whoever_is_beside_them(engine: HFEngine, calls: lis
     assert len({len(tokens) for group in together for tokens, _ in group}) > 20, "rows leave at different times"
     for rows in (1, 7, 16, 64):
         engine.max_rows = rows
+        del calls[:]
         assert plain(engine.generate(prompts(24), 5, PARAMS, seed=1)) == together, rows
+        assert max(count for count, tokens in calls if tokens == 1) == rows
 
 
 @pytest.mark.parametrize("rows", [3, 16, 256])
