@@ -4,6 +4,7 @@ A prompt and its chain are tokenized apart and joined, so that a demonstration i
 would produce; no token ever spans the border.
 """
 
+import bisect
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,17 @@ class Codec:
         """The text of sampled tokens behind a prefix's: with that of the prefix before it, it is the text of both together,
         whatever the tokenizer puts between two tokens or takes from the first."""
         return self.text([*prefix, *tokens])[len(self.text(prefix)) :]
+
+    def find_end(self, prefix: NDArray[numpy.int32], tokens: NDArray[numpy.int32], stop: Sequence[str]) -> int | None:
+        """How many of the sampled tokens make the first text that holds one of the `stop` texts; None where none does."""
+
+        def ended(count: int) -> bool:
+            text = self.text_behind(prefix, tokens[:count])
+            return any(word in text for word in stop)
+
+        if not stop or not ended(len(tokens)):
+            return None
+        return bisect.bisect_left(range(1, len(tokens) + 1), True, key=ended) + 1
 
     def _adds_end(self, ids: Sequence[int], text: str) -> bool:
         return bool(ids) and ids[-1] == self.end and not text.endswith(self.tokenizer.eos_token)

@@ -45,6 +45,9 @@ class SamplingParams:
     min_p: float = 0.0
     """Draw from tokens with at least this share of the likeliest one's probability, 0 to 1 (Nguyen et al. 2024)."""
 
+    stop: tuple[str, ...] = ()
+    """Texts that end a chain, as the end token does; the one that ends it is its last."""
+
     @property
     def truncated(self) -> bool:
         """Whether some tokens are never drawn, so that the log-probs are not those of the policy."""

@@ -8,12 +8,15 @@ import numpy
 import torch
 from transformers.cache_utils import DynamicCache
 
+from rollout.codec import Codec
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import SamplingParams
 
 PREFILL_TOKENS = 4096
 """Tokens of prompts, padding included, that one forward pass takes."""
+LOOK = 8
+"""Steps from one look for texts that end a chain to the next, since tokens must be made text for it."""
 IDLE = 8
 """A batch is filled up when one row of so many is done: what a change costs is shared, and few rows stand idle."""
 
@@ -60,22 +63,24 @@ class ContinuousBatch:
         n: rows for each.
         params: how chains are drawn.
         seed: of the call.
-        stops: tokens that end a chain.
+        codec: knows what ends a chain.
         slots: where the rows' keys go.
     """
 
     def __init__(
-        self, model: Any, starts: Sequence[Start], n: int, params: SamplingParams, seed: int, stops: Sequence[int], slots: Slots
+        self, model: Any, starts: Sequence[Start], n: int, params: SamplingParams, seed: int, codec: Codec, slots: Slots
     ) -> None:
         self.model, self.starts, self.n, self.params, self.seed, self.slots = model, starts, n, params, seed, slots
+        self.codec = codec
         self.device = slots.lengths.device
-        self.stops = torch.tensor(stops, device=self.device)
+        self.stops = torch.tensor(codec.stops, device=self.device)
         count = len(starts) * n
         self.tokens = torch.zeros(count, params.max_tokens + 1, dtype=torch.int32, device=self.device)
         """(P·n, T + 1) as they were drawn; behind a row's length stands anything."""
         self.logprobs = torch.zeros(count, params.max_tokens + 1, device=self.device)
         self.lengths = torch.zeros(count, dtype=torch.long, device=self.device)
         """Tokens (P·n,) that were drawn for each row."""
+        self._steps = 0
         self._next = 0
         self._held: tuple[int, Prefilled, int] | None = None
         """The start that the next row begins with, as far as it has been prefilled: its number, and where."""
@@ -98,6 +103,17 @@ class ContinuousBatch:
                 ).logits[:, -1]
                 self.slots.close(batch.living)
                 self._draw(batch, logits)
+                self._steps += 1
+                if self.params.stop and self._steps % LOOK == 0:
+                    self._end_at_texts(batch)
+
+    def _end_at_texts(self, batch: _Rows) -> None:
+        """Let rows end whose text does. It may have done so some tokens before: they are cut off behind all."""
+        for place in batch.living.nonzero().flatten().tolist():
+            row, drawn = int(batch.row[place]), int(batch.drawn[place])
+            tokens = self.tokens[row, :drawn].cpu().numpy()
+            if self.codec.find_end(self.starts[row // self.n].prefix, tokens, self.params.stop) is not None:
+                batch.living[place] = False
 
     def _is_refill_due(self) -> bool:
         assert self._batch is not None

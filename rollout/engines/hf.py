@@ -96,12 +96,12 @@ class HFEngine:
     ) -> list[list[Completion]]:
         rows = max(min(self.max_rows, len(starts) * n), 1)
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
-        batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec.stops, self._slots_of(rows, columns))
+        batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec, self._slots_of(rows, columns))
         batch.run()
         tokens, logprobs, lengths = batch.tokens.cpu().numpy(), batch.logprobs.cpu().numpy(), batch.lengths.tolist()
         return [
             [
-                self._completion(start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]])
+                self._completion(start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]], params.stop)
                 for row in range(place * n, (place + 1) * n)
             ]
             for place, start in enumerate(starts)
@@ -142,24 +142,30 @@ class HFEngine:
             # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
             ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]
             mask = torch.cat([mask, mask.new_ones(len(starts), 1)], dim=1)
-        return self._completions(starts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu())
+        return self._completions(starts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu(), params.stop)
 
-    def _completions(self, starts: Sequence[Start], tokens: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
+    def _completions(
+        self, starts: Sequence[Start], tokens: torch.Tensor, logprobs: torch.Tensor, stop: Sequence[str]
+    ) -> list[Completion]:
         budgets = torch.tensor([start.budget for start in starts])
         # Behind a row's budget stands padding, which may be the end token.
         sampled = torch.arange(tokens.shape[1]) < budgets[:, None]
         stopped = torch.isin(tokens, torch.tensor(self.codec.stops)) & sampled
         lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, budgets).tolist()
         ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
-        return [self._completion(starts[row], ids[row, :length], values[row, :length]) for row, length in enumerate(lengths)]
+        return [
+            self._completion(starts[row], ids[row, :length], values[row, :length], stop) for row, length in enumerate(lengths)
+        ]
 
-    def _completion(self, start: Start, tokens: numpy.ndarray, logprobs: numpy.ndarray) -> Completion:
+    def _completion(self, start: Start, tokens: numpy.ndarray, logprobs: numpy.ndarray, stop: Sequence[str]) -> Completion:
+        end = self.codec.find_end(start.prefix, tokens, stop)
+        tokens, logprobs = tokens[:end], logprobs[:end]
         return Completion(
             prompt_tokens=start.tokens,
             tokens=tokens.copy(),
             logprobs=logprobs.copy(),
             text=self.codec.text_behind(start.prefix, tokens),
-            finish="stop" if tokens[-1] in self.codec.stops else "length",
+            finish="stop" if end is not None or tokens[-1] in self.codec.stops else "length",
             prefix=self.codec.text(start.prefix),
             prefix_length=len(start.prefix),
         )

@@ -90,6 +90,13 @@ def test_few_rows_stand_idle(engine: HFEngine, calls: list[tuple[int, int]]) -> 
     assert longest > 2 * computed, "as many as would be if each batch waited for its longest"
 
 
+def test_a_text_ends_a_chain_soon(engine: HFEngine, calls: list[tuple[int, int]]) -> None:
+    groups = engine.generate(prompts(16), 8, SamplingParams(1.0, 40, stop=("a", "b", "c")), seed=1)
+    drawn = sum(len(completion.tokens) for group in groups for completion in group)
+    assert sum(count for count, tokens in calls if tokens == 1) < drawn + 128 * (continuous.LOOK + 2)
+    assert max(len(completion.tokens) for group in groups for completion in group) < 30
+
+
 def test_end_tokens_are_not_looked_for_behind_the_end(engine: HFEngine) -> None:
     for group in engine.generate(prompts(8), 8, PARAMS, seed=2):
         for completion in group:

@@ -204,3 +204,21 @@ def test_checksum_sees_a_bit() -> None:
     weights["b"][1, 1] = 1 + 2**-23
     assert checksum(weights) != before
     assert checksum({"a": torch.zeros(4)}) != checksum({"a": torch.zeros(2, 2)})
+
+
+def test_a_text_ends_a_chain_and_is_its_last(engine) -> None:
+    """The chains are those without it, cut where it first stands."""
+    free = engine.generate(PROMPTS, 16, SamplingParams(1.0, 40), seed=5)
+    cut = engine.generate(PROMPTS, 16, SamplingParams(1.0, 40, stop=("h", "?")), seed=5)
+    ends = engine.codec.chains(["h ?"])[0][:2].tolist()
+    finishes = set()
+    for before, after in zip(chain.from_iterable(free), chain.from_iterable(cut), strict=True):
+        length = next((at + 1 for at, token in enumerate(before.tokens) if token in ends), len(before.tokens))
+        assert after.tokens.tolist() == before.tokens[:length].tolist()
+        assert len(after.logprobs) == length
+        numpy.testing.assert_allclose(after.logprobs, before.logprobs[:length], atol=1e-5)
+        ended = after.tokens[-1] in (*ends, engine.codec.end)
+        assert after.finish == ("stop" if ended else "length")
+        assert after.text == engine.codec.text(after.tokens)
+        finishes.add(int(after.tokens[-1]) if ended else None)
+    assert {*ends, engine.codec.end} <= finishes
