@@ -37,16 +37,21 @@ if [ "$nodes" -gt 1 ]; then
     log=${SLURM_JOB_NAME:-reft}-$SLURM_JOB_ID.ray.log # `ray start` has much to say
     "${at_first[@]}" ray start --head --node-ip-address="$address" --port="$port" --include-dashboard=false "${resources[@]}" \
         >> "$log" &
-    until ray health-check --address "$address:$port" 2> /dev/null; do
+    deadline=$((SECONDS + ${WAIT:-600}))
+    until timeout 60 ray health-check --address "$address:$port" 2> /dev/null; do
         kill -0 $! 2> /dev/null || exit 1 # the head has ended, and said why
+        [ "$SECONDS" -lt "$deadline" ] || { echo "$0: the head of the Ray cluster does not answer; see $log" >&2; exit 1; }
         sleep 1
     done
     srun --overlap --nodes=$((nodes - 1)) --ntasks=$((nodes - 1)) --exclude="$first" \
         ray start --address="$address:$port" "${resources[@]}" >> "$log" &
-    python - "$address:$port" "$nodes" << 'END' # a run that does not fit is refused, so all must be there
+    python - "$address:$port" "$nodes" "${WAIT:-600}" << 'END' # a run that does not fit is refused, so all must be there
 import sys, time, ray
 ray.init(sys.argv[1], logging_level="error", log_to_driver=False)
-while sum(node["Alive"] for node in ray.nodes()) < int(sys.argv[2]):
+wanted, ends = int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
+while (there := sum(node["Alive"] for node in ray.nodes())) < wanted:
+    if time.monotonic() > ends:
+        sys.exit(f"{there} of {wanted} nodes have joined the Ray cluster within {sys.argv[3]} s (WAIT)")
     time.sleep(1)
 END
     settings=("ray.address=$address:$port")

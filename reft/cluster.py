@@ -44,6 +44,17 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        _start(config, address, cpus, before)
+        _check_size(cpus, gpus)
+        yield
+    finally:
+        _shut_down(before, started=address is None)
+
+
+def _start(config: RayConfig, address: str | None, cpus: float, handler: Any) -> None:
+    """Connect to a cluster, or start one. Ray's own handler of SIGTERM gives way to the program's, if it has one; what comes
+    while Ray starts comes when it has."""
     quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
     if address is None:
         # Workers import what this process imports, the user's own modules in the current folder included.
@@ -51,25 +62,20 @@ def cluster(config: RayConfig, cpus: float, gpus: float) -> Iterator[None]:
         if "OMP_WAIT_POLICY" not in os.environ:
             os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
         cores = max(os.cpu_count() or 1, round(cpus + 0.5))  # ranks and workers take turns on the cores
-        with _unreachable(), _unterminated():
+        with _unreachable(), _unterminated(handler):
             ray.init(address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_store_bytes(), **quiet)
     else:
         _reach(address)
         try:
-            with _asked_once():
+            with _asked_once(), _unterminated(handler):
                 ray.init(address=address, **quiet)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise RunError(f"ray.address={address} does not answer as a Ray cluster: {_first_line(error)}") from error
-    try:
-        _check_size(cpus, gpus)
-        yield
-    finally:
-        _shut_down(before, started=address is None)
 
 
 def _shut_down(handler: Any, started: bool) -> None:
-    """End the connection to Ray, and Ray where this process has `started` it, by force if it does not end. Ray's own handler of
-    SIGTERM gives way to the one that was there before; meanwhile the signal is ignored, since the end has come anyway."""
+    """End the connection to Ray, and Ray where this process has `started` it, by force if it does not end. SIGTERM is ignored
+    meanwhile, since the end has come anyway, and goes to the `handler` again behind it."""
     ending = signal.getsignal(signal.SIGTERM) is ignore_termination
     done = threading.Event()
     deaf = threading.Thread(target=_ignore_termination_until, args=(done,), daemon=True)
@@ -121,13 +127,16 @@ def _unreachable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _unterminated() -> Iterator[None]:
+def _unterminated(handler: Any) -> Iterator[None]:
     """While it lasts, what is started does not take SIGTERM, now or later. It may be sent to all processes of a job, and
-    without Ray's the run could save nothing; they end with the run."""
+    without Ray's the run could save nothing; they end with the run. What comes meanwhile is for the `handler`, if there is one,
+    and not for Ray's."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
     finally:
+        if callable(handler):
+            signal.signal(signal.SIGTERM, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -34,7 +34,7 @@ TRUNCATING = {"sampling.top_k", "sampling.top_p", "sampling.min_p"}
 """What a user of other trainers may look for here."""
 
 PLACE_KEYS = (
-    "run", "ray", "rollout.workers", "rollout.threads", "rollout.cpus", "rollout.restarts", "rollout.restart_window",
+    "run", "ray", "rollout.workers", "rollout.cpus", "rollout.restarts", "rollout.restart_window",
     "rollout.reward_failures",
     "learner.restarts", "train.samples_logged", "warmup.force",
 )  # fmt: skip
@@ -42,7 +42,7 @@ PLACE_KEYS = (
 
 SUM_KEYS = (
     "learner.ranks", "learner.zero", "learner.threads", "learner.cpus", "learner.gpus", "learner.micro_batch",
-    "warmup.micro_batch", "self_training.micro_batch",
+    "rollout.threads", "warmup.micro_batch", "self_training.micro_batch",
 )  # fmt: skip
 """Settings that change in which order numbers are added up, and nothing else: they too may change when a run is resumed, which
 is then no longer bit by bit what it would have been."""

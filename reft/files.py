@@ -118,10 +118,21 @@ def remove_folder(path: Path) -> None:
     shutil.rmtree(aside)
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether a writer of this module writes, or has written, something aside under this name."""
+    return path.name.startswith(".") and path.name.rpartition(".")[2].isdigit()
+
+
+def move_folder(path: Path, target: Path) -> None:
+    """Give a folder another name, for good."""
+    path.rename(target)
+    _flush(target.parent)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what writers that were killed have left aside in `folder`."""
-    for path in folder.glob(".*"):
-        if path.name.rpartition(".")[2].isdigit():
+    for path in folder.iterdir():
+        if is_leftover(path):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 

@@ -15,6 +15,7 @@ from ray.util.placement_group import PlacementGroup, placement_group, remove_pla
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from reft.errors import LostProcessError, RankError, RunError, UserError
+from reft.files import FULL
 from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of, check_nodes
 from rollout.exits import explain_exit
 from rollout.stacks import describe_threads
@@ -86,7 +87,7 @@ class RayGang:
         left, last, since = list(running.values()), None, time.monotonic()
         while left:
             _, left = ray.wait(left, num_returns=len(left), timeout=seconds)
-            self._wait({rank: reference for rank, reference in running.items() if reference not in left}, method)
+            self._check_answer(running, [reference for reference in running.values() if reference not in left], method)
             asked = self._members[0].call.options(concurrency_group="watch").remote(poll)
             (said,) = self._wait({0: asked}, method)
             report(said)
@@ -134,7 +135,7 @@ class RayGang:
             phase: what they are at, for messages.
 
         Raises:
-            UserError, OSError: if one raised that; it says itself what is to be mended.
+            UserError, OSError: if one raised that, about a file or a full disk; it says itself what is to be mended.
             RankError: if one raised any other error.
             LostProcessError: if a process died or does not answer any more, or the deadline passed.
             RolloutError: if no node of the cluster is left.
@@ -172,7 +173,7 @@ class RayGang:
             if others and (late := ray.wait(others, num_returns=len(others), timeout=DEATH_SECONDS)[0]):
                 self._check_answer(references, [*done, *late], phase)
             cause = cause_of(failure)
-            if isinstance(cause, UserError | OSError) and not isinstance(cause, ConnectionError):
+            if isinstance(cause, UserError) or (isinstance(cause, OSError) and (cause.filename or cause.errno in FULL)):
                 raise cause from None
             raise RankError(f"rank {rank} of the {self.name} raised {cause!r} during {phase!r}") from cause
 

@@ -1,5 +1,6 @@
 """One process of the warm-up: TRL's SFTTrainer on demonstrations. The only module that knows TRL."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class Imitator:
     def trainer(self) -> SFTTrainer:
         """TRL's trainer as the settings want it."""
         settings = self.settings
-        if settings.ranks > 1:
+        if "MASTER_ADDR" in os.environ:  # also of a single rank: left alone, it would listen on all interfaces
             join_group("nccl" if settings.gpu else "gloo")
         tokenizer = load_tokenizer(settings.source)
         if tokenizer.pad_token is None:

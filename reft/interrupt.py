@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import TypeVar
 
+from reft.errors import LostProcessError
+
 T = TypeVar("T")
 
 
@@ -44,6 +46,8 @@ class StopRequest:
         for number, handler in self._before.items():
             ending = number == signal.SIGTERM and self.terminated
             signal.signal(number, ignore_termination if ending else handler)
+        if self.requested and isinstance(error, LostProcessError):
+            raise self.interruption() from error  # it is not taken up again
 
     def interruption(self) -> KeyboardInterrupt:
         """What to raise where work has ended because of the signals."""

@@ -74,7 +74,7 @@ class RunJournal:
         self.run.state.steps_repeated += sum(row["step"] > start for row in self.run.rows("reinforce"))
         self.run.forget_after("reinforce", start)
         self.run.forget_samples_after(start)
-        self._recount()
+        self.recount()
         with (
             StopRequest(self._announce) as self._stop,
             self.display.bar("reinforce", steps, "step", start) as self._bar,
@@ -104,7 +104,7 @@ class RunJournal:
             self.stopped_at = step
         return done
 
-    def _recount(self) -> None:
+    def recount(self) -> None:
         """Counters from the steps that stand; what a stopped process counted beyond them will be done again."""
         rows = self.run.rows("reinforce")
         state = self.run.state

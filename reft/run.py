@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 from reft.compose import SUM_KEYS, Composed, compose_settings
 from reft.environment import environment
 from reft.errors import RunError
-from reft.files import build_folder, find_damage, remove_folder, remove_leftovers, write_atomically
+from reft.files import build_folder, find_damage, is_leftover, remove_folder, remove_leftovers, write_atomically
 from rollout.types import Sample
 
 WARMUP, FRESH = "warmup", "fresh"
@@ -71,7 +71,8 @@ def check_directory(path: Path, composed: Composed) -> list[str]:
         raise RunError(f"run.dir={path} is a file; name a folder")
     file = path / "config.yaml"
     if not file.is_file():
-        if any(child.is_file() and child.name != ".lock" for child in path.rglob("*")):
+        ours = (".lock", "environment.json")  # of one that was killed at its very start
+        if any(child.is_file() and child.name not in ours and not is_leftover(child) for child in path.rglob("*")):
             raise RunError(f"run.dir={path} has files but no run in it; name a new or empty folder")
         return []
     earlier, now = read_settings(path).identity(), composed.identity()
@@ -133,8 +134,8 @@ class RunDirectory:
             if self.has_checkpoint(scratch.name[1:].removesuffix("-trainer")):
                 shutil.rmtree(scratch)
         if not (path / "config.yaml").exists():
-            write_atomically(path / "config.yaml", composed.yaml())
             write_atomically(path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+            write_atomically(path / "config.yaml", composed.yaml())  # last: with it, this is a run
         self.state = self._read_state()
         try:
             # Now, so that one that cannot be written is told before anything is done.
@@ -209,6 +210,11 @@ class RunDirectory:
     def steps_saved(self) -> list[int]:
         """Steps of the checkpoints of reinforcement, oldest first."""
         return sorted(step for folder in self.path.glob("checkpoints/step_*") if (step := _step_of(folder.name)) is not None)
+
+    def rounds_saved(self) -> list[int]:
+        """Rounds of self-training whose checkpoints are there, oldest first."""
+        names = [folder.name.removeprefix("round_") for folder in self.path.glob("checkpoints/round_*")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def prune(self, keep_last: int, best: Collection[int]) -> None:
         """Delete all checkpoints of reinforcement but the last few and the best ones."""

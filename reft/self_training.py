@@ -17,12 +17,12 @@ A round leaves `rounds/round_NNN.json`, its counts; `round_NNN-kept.jsonl` and `
 import itertools
 import json
 import random
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
+from reft.files import remove_folder
 from reft.journal import selection_note
 from reft.rationalization import check_hints, check_stored, is_marked, marks_of, without_hints
 from reft.run import round_name
@@ -56,10 +56,10 @@ def self_train(session: Session) -> None:
 def best_round(session: Session, first: bool = False) -> int | None:
     """The round whose accuracy (mean of greedy and sampled) is the best, the last of several or their first; None before any is
     done."""
-    return next(iter(_ranked(session, first)), None)
+    return next(iter(rank_rounds(session, first)), None)
 
 
-def _ranked(session: Session, first: bool = False) -> list[int]:
+def rank_rounds(session: Session, first: bool = False) -> list[int]:
     """The rounds that are done, the best before others; of those that are as good, the last or the first before others."""
     split = session.config.evaluate.select_on
     values = [row[f"{split}/greedy"] + row[f"{split}/sampled"] for row in session.run.rows(PHASE)]
@@ -92,10 +92,10 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
 def prune(session: Session, number: int) -> None:
     """Delete the checkpoints of rounds up to `number` but the last few and the best, as `run` says."""
     keep = session.config.run
-    kept = {*range(number + 1 - keep.keep_last, number + 1), *_ranked(session)[: keep.keep_best]}
+    kept = {*range(number + 1 - keep.keep_last, number + 1), *rank_rounds(session)[: keep.keep_best]}
     for old in range(1, number):
         if old not in kept and session.run.checkpoint(round_name(old)).exists():
-            shutil.rmtree(session.run.checkpoint(round_name(old)))
+            remove_folder(session.run.checkpoint(round_name(old)))
 
 
 def _sample(session: Session, settings: SelfTrainingConfig, number: int) -> None:

@@ -11,7 +11,7 @@ from reft.assessment import evaluate_policy, sampled_params
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
-from reft.files import find_damage, is_sealed, seal_folder, write_atomically
+from reft.files import find_damage, is_sealed, move_folder, seal_folder, write_atomically
 from reft.gang import RayGang
 from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
@@ -195,7 +195,7 @@ def imitate(
         run.state.tokens_imitated[name] = round(shape.passes * len(corpus.tokens))
         run.save_state()  # a checkpoint that is there has its counters
         seal_folder(target)
-        target.rename(run.checkpoint(name))
+        move_folder(target, run.checkpoint(name))
         shutil.rmtree(scratch)
     if stop.requested:
         raise stop.interruption()

@@ -10,8 +10,8 @@ from typing import Any
 from reft.cluster import cluster
 from reft.curriculum import Curriculum
 from reft.errors import LostProcessError, RunError
-from reft.files import full_disk_named
-from reft.interrupt import Terminated, termination_named
+from reft.files import full_disk_named, is_sealed
+from reft.interrupt import Terminated
 from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
@@ -19,7 +19,7 @@ from reft.memory import MemoryMeter
 from reft.prepare import Prepared, plain
 from reft.progress import Display
 from reft.run import FRESH, WARMUP, RunDirectory, round_name, step_name
-from reft.self_training import PHASE, best_round, self_train
+from reft.self_training import PHASE, best_round, rank_rounds, self_train
 from reft.session import Session, imitate
 from reft.summary import summarise_run
 from reft.train import Stream, train
@@ -43,8 +43,6 @@ def run_stages(
     with full_disk_named(directory), ExitStack() as processes:
         meter = processes.enter_context(MemoryMeter())
         processes.enter_context(cluster(config.ray, cpus, gpus))
-        # Ray has a way of its own with this signal, so it is taken back behind its start.
-        processes.enter_context(termination_named())
         with RunDirectory(directory, prepared.composed) as run:
             session = Session(prepared, run, display)
             run.state.seconds["startup"] = run.state.seconds.get("startup", 0.0) + started + time.monotonic() - begun
@@ -73,7 +71,7 @@ def _outlive(session: Session, wanted: Sequence[str]) -> bool:
         except LostProcessError as error:
             session.drop_gang()
             now = _saved(session.run)
-            saved, lost = now, 1 if now != saved else lost + 1
+            saved, lost = saved | now, 1 if now - saved else lost + 1
             if lost > session.config.learner.restarts:
                 raise
             session.run.state.learner_restarts += 1
@@ -81,8 +79,8 @@ def _outlive(session: Session, wanted: Sequence[str]) -> bool:
 
 
 def _saved(run: RunDirectory) -> set[str]:
-    """Names of all checkpoints that are sound, those of a training that is under way included."""
-    folders = [path.relative_to(run.path).as_posix() for path in run.path.glob("checkpoints/**/*") if path.is_dir()]
+    """Names of all checkpoints that are whole, those of a training that is under way included."""
+    folders = [path.relative_to(run.path).as_posix() for path in run.path.glob("checkpoints/**/*") if is_sealed(path)]
     return {folder for folder in folders if not folder.startswith("checkpoints/damaged_")}
 
 
@@ -90,7 +88,7 @@ def set_aside_damaged(session: Session) -> None:
     """Rename checkpoints that the run would go on from and that are damaged, so that what they held is made again."""
     run = session.run
     steps = [step_name(step) for step in reversed(run.steps_saved())]
-    rounds = [round_name(int(row["step"])) for row in reversed(run.rows(PHASE))]
+    rounds = [round_name(number) for number in reversed(run.rounds_saved())]
     for names in ([FRESH], [WARMUP], steps, rounds):
         for name in names:
             if not run.checkpoint(name).is_dir():
@@ -152,7 +150,21 @@ def reinforce(session: Session) -> bool:
     """Run the loop from the last checkpoint on; true if it came to its end."""
     config, run = session.config, session.run
     saved = run.steps_saved()
-    if config.train.steps == 0 or (saved and saved[-1] >= config.train.steps):
+    if config.train.steps == 0:
+        return True
+    judges = [name for name, reward in config.rewards.items() if reward.is_judge]
+    journal = RunJournal(
+        run,
+        session.display,
+        config.train,
+        config.run.keep_last,
+        session.select,
+        config.evaluate.select_on,
+        judges,
+        config.run.keep_best,
+    )
+    if saved and saved[-1] >= config.train.steps:
+        journal.recount()  # whoever wrote the last checkpoint may have been killed before it told what it counted
         return True
     with run.phase("startup"):
         start = session.start()
@@ -170,17 +182,6 @@ def reinforce(session: Session) -> bool:
         if saved:
             learner.load(run.checkpoint(step_name(saved[-1])))
         session.pool().publish(learner.weights(), version=saved[-1] if saved else 0)
-    judges = [name for name, reward in config.rewards.items() if reward.is_judge]
-    journal = RunJournal(
-        run,
-        session.display,
-        config.train,
-        config.run.keep_last,
-        session.select,
-        config.evaluate.select_on,
-        judges,
-        config.run.keep_best,
-    )
     with run.phase("reinforce"):
         train(
             _stream(session.prepared), config.task, config.algorithm, learner, session.pool(), journal,
@@ -213,6 +214,12 @@ def assess_self_trained(session: Session) -> None:
     run = session.run
     best = best_round(session)
     if best is not None and run.read_json("eval/self_trained.json") is None:
+        while damage := run.set_aside(round_name(best)):
+            left = [number for number in rank_rounds(session) if number in run.rounds_saved()]
+            if not left:
+                raise RunError(f"checkpoint {round_name(best)} is damaged ({damage}), and there is no other round's")
+            session.display.note(f"the best round, {best}, is damaged ({damage}); round {left[0]} is evaluated")
+            best = left[0]
         with run.phase("startup"):
             session.publish(str(run.checkpoint(round_name(best)).absolute()))
         run.state.best_step = best

@@ -105,19 +105,15 @@ def _trl(function: Callable[..., Any], kwargs: dict[str, Any], parameters: Mappi
             raise AdapterError(
                 f"it takes {', '.join(unknown)}, which no column of the problems is called; set it among the reward's kwargs"
             )
-        if messages is not None:
-            return _finish(function(**(_conversational(columns) if messages else columns)))
-        try:
-            result = _finish(function(**columns))
-        except CONFUSED as error:
-            try:
-                result = _finish(function(**_conversational(columns)))
-            except Exception as other:
-                raise AdapterError(f"{error!r} on completions that are texts, {other!r} on lists of messages") from error
-            messages = True
-            return result
-        messages = False if any(columns["completions"]) else None  # an empty text is like an empty list
-        return result
+        count = len(columns["completions"])
+        if messages is None and (rows := [row for row, text in enumerate(columns["completions"]) if text]):
+            # By completions that are not empty: an empty text may confuse a function that takes texts, and what a worker has
+            # seen before must not matter.
+            some = {name: _at(rows, value) if _is_column(value, count) else value for name, value in columns.items()}
+            messages, result = _try_both(function, some)
+            if len(rows) == count:
+                return result
+        return _finish(function(**(_conversational(columns) if messages else columns)))
 
     return call
 
@@ -128,6 +124,25 @@ def _wants_messages(parameters: Mapping[str, inspect.Parameter]) -> bool | None:
         return False
     annotation = parameters["completions"].annotation
     return None if annotation is inspect.Parameter.empty else "dict" in str(annotation)
+
+
+def _try_both(function: Callable[..., Any], columns: Mapping[str, Any]) -> tuple[bool, Sequence[float | None]]:
+    """Whether a function takes messages for completions, and what it says of some."""
+    try:
+        return False, _finish(function(**columns))
+    except CONFUSED as error:
+        try:
+            return True, _finish(function(**_conversational(columns)))
+        except Exception as other:
+            raise AdapterError(f"{error!r} on completions that are texts, {other!r} on lists of messages") from error
+
+
+def _is_column(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count
+
+
+def _at(rows: Sequence[int], values: list[Any]) -> list[Any]:
+    return [values[row] for row in rows]
 
 
 def _conversational(columns: Mapping[str, Any]) -> dict[str, Any]:

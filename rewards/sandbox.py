@@ -261,7 +261,7 @@ def _await(descriptor: int, event: int, deadline: float) -> None:
 def _kill(process: "subprocess.Popen[bytes]", owner: int) -> None:
     if os.getpid() != owner:  # a fork has inherited the object, not the child
         return
-    process.terminate()  # it ends all that descends from it first
+    process.send_signal(signal.SIGHUP)  # it ends all that descends from it first; SIGTERM may be blocked here, and so there
     process.send_signal(signal.SIGCONT)  # also where it has been stopped
     try:
         process.wait(END_SECONDS)

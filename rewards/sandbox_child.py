@@ -31,6 +31,7 @@ WATCH_SECONDS = 1.0
 """Between looks at whether the parent is alive, where its end of a pipe is held open by a fork of it."""
 LONGEST_REASON = 300
 """Characters of an exception that are told."""
+STOPS = (signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -40,7 +41,8 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)  # what a function prints must not be read as a reply
-    signal.signal(signal.SIGTERM, _stop)
+    for number in STOPS:
+        signal.signal(number, _stop)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a parent may have it ignored, and then no end could be waited for
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
@@ -48,7 +50,8 @@ def main() -> None:
             importlib.import_module(module)
         sys.exit(_watch(settings, requests, replies))
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)
         _end_descendants()
 
 
@@ -124,7 +127,9 @@ def _discard(requests: int) -> None:
 
 def _work(settings: Mapping[str, Any], watcher: int, requests: int, replies: int, status: int) -> None:
     """Answer requests until there are no more, and end."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # of what a call starts, `terminate` must be felt
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # when the watcher ends, by whatever
     if os.getppid() != watcher:
         return

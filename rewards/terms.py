@@ -30,6 +30,14 @@ _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 200
 
 
+def shorten(value: object) -> str:
+    """What an object looks like, in a line; also one whose own `repr` fails, as that of an integer of 5,000 digits does."""
+    try:
+        return _brief.repr(value)
+    except Exception as error:
+        return f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+
+
 class RewardError(Exception):
     """A reward function cannot be found, does not take its arguments, or returned what is no reward."""
 
@@ -73,7 +81,7 @@ def load_function(name: str, use: str) -> Callable[..., Any]:
         module = importlib.import_module(module_name or "rewards.builtin")
         function = getattr(module, function_name, None)
     except (Exception, SystemExit) as error:  # a plug-in's module may fail in any way while it is imported
-        raise RewardError(f"rewards.{name}.use: cannot import {module_name!r}: {_brief.repr(error)}") from error
+        raise RewardError(f"rewards.{name}.use: cannot import {module_name!r}: {shorten(error)}") from error
     if not callable(function):
         raise RewardError(f"rewards.{name}.use: {use!r} names no function; write module:function")
     return function
@@ -113,7 +121,7 @@ def _adapted(name: str, use: str, kwargs: Mapping[str, Any]) -> RewardFunction:
     except AdapterError as error:
         raise RewardError(f"rewards.{name}: {use} does not fit: {error}") from error
     except (Exception, SystemExit) as error:  # of a factory, which may fail in any way
-        raise RewardError(f"rewards.{name}: {use} raised {_brief.repr(error)}") from error
+        raise RewardError(f"rewards.{name}: {use} raised {shorten(error)}") from error
 
 
 def _confined(name: str, use: str, weight: float, kwargs: Mapping[str, Any], limits: Limits) -> RewardTerm:
@@ -176,25 +184,38 @@ def call_term(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -
 def ask_term(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> tuple[list[float | None], dict[int, str]]:
     """What a function says of each of `count` completions, None where it fails, and why it does, by the completion's place.
 
-    Where a call for all of them fails, they are put to it one by one; so a function that compares the completions of its batch
-    should not fail. If most fail, the rest is given up, so that one that hangs does not cost its deadline each time.
+    Where a call for all of them fails, they are put to it one by one, which tells for which it does. The others are then put
+    to it together, for what it says may depend on its batch; if that fails, too, it fails for all. If it fails for most, the
+    rest is given up, so that one that hangs does not cost its deadline each time.
     """
     try:
         return _call(term, keywords, count)
     except RewardError as error:
         if count == 1:
             return [None], {0: str(error)}
-    values: list[float | None] = [None] * count
     failures: dict[int, str] = {}
     for row in range(count):
         if len(failures) >= max(PATIENCE, row - len(failures)):
             last = list(failures.values())[-1]
             failures |= {later: f"not asked, since it failed for others: {last}" for later in range(row, count)}
             break
-        (values[row],), failed = ask_term(term, {name: column[row : row + 1] for name, column in keywords.items()}, 1)
+        _, failed = ask_term(term, _rows(keywords, [row]), 1)
         if failed:
             failures[row] = failed[0]
+    values: list[float | None] = [None] * count
+    if left := [row for row in range(count) if row not in failures]:
+        try:
+            found, refused = _call(term, _rows(keywords, left), len(left))
+        except RewardError as error:
+            found, refused = [None] * len(left), dict.fromkeys(range(len(left)), str(error))
+        for row, value in zip(left, found, strict=True):
+            values[row] = value
+        failures |= {left[place]: why for place, why in refused.items()}
     return values, failures
+
+
+def _rows(keywords: Mapping[str, list[Any]], rows: Sequence[int]) -> dict[str, list[Any]]:
+    return {name: [column[row] for row in rows] for name, column in keywords.items()}
 
 
 def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> tuple[list[float | None], dict[int, str]]:
@@ -211,11 +232,17 @@ def _call(term: RewardTerm, keywords: Mapping[str, list[Any]], count: int) -> tu
         raise RewardError(f"rewards.{term.name}: {error}") from error
     except BaseException as error:  # a plug-in may fail in any way, also in a generator; the run must say which one did
         _let_person_stop(error)
-        raise RewardError(f"rewards.{term.name} raised {_brief.repr(error)}") from error
+        raise RewardError(f"rewards.{term.name} raised {shorten(error)}") from error
     if not isinstance(values, Sequence) or isinstance(values, str | bytes | bytearray):
-        raise RewardError(f"rewards.{term.name} returned {_brief.repr(values)}; return a list with one number a completion")
-    if len(values) != count:
-        raise RewardError(f"rewards.{term.name} returned {len(values)} values for {count} completions; return one each")
+        raise RewardError(f"rewards.{term.name} returned {shorten(values)}; return a list with one number a completion")
+    try:
+        values = list(islice(values, count + 1)) if len(values) == count else values
+        length = len(values)
+    except BaseException as error:  # its own length and elements may fail in any way, too
+        _let_person_stop(error)
+        raise RewardError(f"rewards.{term.name} returned a sequence that raised {shorten(error)}") from error
+    if length != count:
+        raise RewardError(f"rewards.{term.name} returned {length} values for {count} completions; return one each")
     found: list[float | None] = []
     refused: dict[int, str] = {}
     for row, value in enumerate(values):
@@ -238,7 +265,7 @@ def _finite(name: str, value: Any) -> float:
         number, cause = math.nan, error
     if not math.isfinite(number):
         raise RewardError(
-            f"rewards.{name} returned {_brief.repr(value)}; return a finite number, or None if it does not apply"
+            f"rewards.{name} returned {shorten(value)}; return a finite number, or None if it does not apply"
         ) from cause
     return number
 

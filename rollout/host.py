@@ -1,5 +1,8 @@
 """A rollout worker in a process of its own, which can say what it is doing."""
 
+import faulthandler
+import os
+import signal
 from typing import Any
 
 from rollout.pool import RolloutError, WorkerFactory
@@ -17,14 +20,24 @@ class WorkerHost:
 
     def __init__(self, factory: WorkerFactory) -> None:
         self.worker = factory()
+        self._nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the process lives
 
     def ready(self) -> None:
         """Answered when the worker is there."""
 
     def work(self, shard: Shard, version: int) -> list[Sample]:
+        self._outlive_termination()
         if self.worker.version != version:
             raise RolloutError(f"a worker holds weights of version {self.worker.version}, not {version}")
         return self.worker.work(shard)
+
+    def _outlive_termination(self) -> None:
+        """Take SIGTERM in this thread and go on, instead of blocking it, as the run does at Ray's start: what reward functions
+        start would have it blocked as well, and nobody could terminate it. A handler in Python would not do: it is for the main
+        thread, which is Ray's; one of `faulthandler` is in C, for any, and writes what it has to say nowhere."""
+        if signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            faulthandler.register(signal.SIGTERM, self._nowhere)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def load(self, weights: Any, version: int, checksum: int) -> None:
         self.worker.load(weights, version, checksum)

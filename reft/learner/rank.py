@@ -126,6 +126,7 @@ class Rank:
 
     def weights(self) -> dict[str, Tensor] | None:
         """The causal LM's weights on rank 0, tied ones once; None on other ranks, which take part in gathering them."""
+        self._checksum = None
         with self.optimization.gathered():
             if self.rank != 0:
                 return None
@@ -134,7 +135,13 @@ class Rank:
         return state
 
     def checksum(self) -> int | None:
-        """Of what `weights` gave last; None on other ranks than 0."""
+        """Of what `weights` gave last; None on other ranks than 0.
+
+        Raises:
+            RuntimeError: if it gave nothing, which nobody has been told who takes the weights from elsewhere.
+        """
+        if self.rank == 0 and self._checksum is None:
+            raise RuntimeError("the weights could not be gathered for publication: out of memory?")
         return self._checksum
 
     def save(self, folder: str) -> None:

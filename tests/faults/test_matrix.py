@@ -135,14 +135,15 @@ def straight(folder: Path) -> tuple[Path, Outcome]:
 
 
 @pytest.fixture(scope="module")
-def table(straight: tuple[Path, Outcome]) -> Iterator[list[str]]:
+def table(straight: tuple[Path, Outcome], request: pytest.FixtureRequest) -> Iterator[list[str]]:
     lines = [
         f"{'process':8} {'phase':11} {'fault':8} commands  restarts  samples lost  shards again  steps again  "
         "worker back (s)  whole run longer (s)"
     ]
     yield lines
     lines.append(f"{len(lines) - 1} of {len(CELLS)} faults were injected and survived")
-    print("\n" + "\n".join(lines))
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print("\n" + "\n".join(lines))
 
 
 @pytest.mark.parametrize(("who", "phase", "fault"), CELLS, ids=["-".join(cell) for cell in CELLS])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
+import psutil
 import torch
 from transformers import AutoTokenizer
 from transformers.integrations import is_deepspeed_zero3_enabled
@@ -20,6 +21,12 @@ from tests.reft.imitators import demonstrations, settings_of
 from tests.reft.test_imitator_ranks import CONFIG, STEPS
 
 ENGINES: list[Any] = []
+
+
+def listening() -> list[str]:
+    """Addresses at which this process can be reached."""
+    found = psutil.Process().net_connections("tcp")
+    return [place.laddr.ip for place in found if place.status == psutil.CONN_LISTEN]
 
 
 def main() -> None:
@@ -46,7 +53,7 @@ def main() -> None:
     assert done == STEPS
     stages = [engine.zero_optimization_stage() for engine in ENGINES]
     if rank == 0:
-        (target / "seen.json").write_text(json.dumps({"records": records, "stages": stages}))
+        (target / "seen.json").write_text(json.dumps({"records": records, "stages": stages, "listening": listening()}))
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()  # threads that it leaves may end the process by SIGABRT
 

@@ -78,7 +78,9 @@ def test_a_peer_has_its_best_size() -> None:
 
 
 def test_what_is_told_is_what_was_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    words = "bench sampling --layers 1 --width 16 --heads 2 --prompts 2 --samples 4 --longest 12 --mean 6 --vocabulary 30 --runs 3"
+    words = (
+        "bench sampling --layers 1 --width 16 --heads 2 --prompts 2 --samples 4 --longest 12 --mean 6 --vocabulary 30 --runs 3"
+    )
     threads = torch.get_num_threads()
     assert main([*words.split(), "--json", str(tmp_path / "bench.json")]) == 0
     content = json.loads((tmp_path / "bench.json").read_text())

@@ -2,22 +2,28 @@
 
 import asyncio
 import ctypes
+import errno
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
+import ray
 
 from reft.cluster import _check_size, _shut_down, cluster
 from reft.config import RayConfig
 from reft.errors import LostProcessError, RankError, RunError
 from reft.gang import RayGang
 from rewards.equal import Checker
+from rollout.actors import WATCH
+from rollout.host import WorkerHost
 
 ANSWERS = (
     "6.0",
@@ -70,6 +76,12 @@ class Counter:
 
     def slip(self) -> None:
         raise ZeroDivisionError("a slip")
+
+    def lose_the_device(self) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def miss_a_file(self) -> None:
+        open("no-such-file")  # noqa: SIM115
 
     def miss_one_that_dies(self) -> None:
         """As a rank does whose connection to another breaks: the news of that may come later."""
@@ -144,11 +156,17 @@ def test_errors_that_no_user_can_mend_say_where_they_were_raised(gang: RayGang) 
     with pytest.raises(RankError, match=r"rank 0 of the counter raised ZeroDivisionError\('a slip'\) during 'slip'") as caught:
         gang.call("slip")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(RankError, match=r"rank 0 of the counter raised OSError\(5, .*\) during 'lose_the_device'"):
+        gang.call("lose_the_device")
+    with pytest.raises(FileNotFoundError, match="no-such-file"):
+        gang.call("miss_a_file")
 
 
-def test_a_death_counts_before_the_error_that_it_causes(gang: RayGang) -> None:
+@pytest.mark.parametrize("ask", ["call", "watch"])
+def test_a_death_counts_before_the_error_that_it_causes(gang: RayGang, ask: str) -> None:
+    call = gang.call if ask == "call" else partial(gang.watch, poll="look", seconds=0.2, report=lambda _: None)
     with pytest.raises(LostProcessError, match=r"the counter lost rank 1 during 'miss_one_that_dies': process \d+ "):
-        gang.call("miss_one_that_dies")
+        call("miss_one_that_dies")
 
 
 def test_answers_are_checked_alike_from_actors_threads_and_a_loop_at_once(gang: RayGang) -> None:
@@ -221,6 +239,66 @@ def test_a_gang_without_a_place_is_told_so(ray_cluster: None) -> None:
     ):
         gang.build(Counter)
     gang.close()
+
+
+class Starter:
+    """An engine's place: what a reward function may do to processes of its own."""
+
+    version = 0
+
+    def work(self, shard: str) -> list[object]:
+        if shard == "signal":
+            os.kill(os.getpid(), signal.SIGTERM)
+            return ["lives"]
+        child = subprocess.Popen(["sleep", "600"])
+        child.terminate()
+        try:
+            return [child.wait(20)]
+        finally:
+            child.kill()
+
+
+def test_what_a_worker_starts_can_be_terminated_and_it_cannot(ray_cluster: None) -> None:
+    """A scheduler's signal may come to all processes; without its workers the run could not end in time."""
+    host = ray.remote(concurrency_groups=WATCH)(WorkerHost).options(num_cpus=0).remote(Starter)
+    assert ray.get(host.work.remote("start", 0), timeout=60) == [-signal.SIGTERM]
+    assert ray.get(host.work.remote("signal", 0), timeout=60) == ["lives"]
+    assert ray.get(host.work.remote("start", 0), timeout=60) == [-signal.SIGTERM]
+    ray.kill(host)
+
+
+STARTING = """
+import sys
+sys.path.insert(0, ".")
+from reft.cluster import cluster
+from reft.config import RayConfig
+from reft.interrupt import Terminated, termination_named
+try:
+    with termination_named(), cluster(RayConfig(), cpus=1, gpus=0):
+        print("started", flush=True)
+        import time
+        time.sleep(60)
+except Terminated:
+    print("tidy", flush=True)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.5])
+def test_sigterm_while_ray_starts_is_the_programs(seconds: float) -> None:
+    """Not Ray's, which would end it there and then."""
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    root = Path(__file__).parent.parent.parent
+    process = subprocess.Popen([sys.executable, "-c", STARTING], cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
+    ends = time.monotonic() + 120
+    while not any("gcs_server" in " ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)):
+        assert time.monotonic() < ends
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    told, _ = process.communicate(timeout=120)
+    assert told.splitlines()[-1] == "tidy"
+    assert process.returncode == 0
 
 
 def test_ray_is_ended_by_force_where_it_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,10 +113,10 @@ def test_shipped_configs_go_by_name_and_by_path() -> None:
 
 def test_identity_leaves_out_place_and_speed() -> None:
     base = compose("quickstart").hash()
-    same = ("run.dir=x", "rollout.workers=1", "rollout.threads=2", "ray.address=auto", "warmup.force=true", "ray.deadline=9")
+    same = ("run.dir=x", "rollout.workers=1", "rollout.cpus=0.25", "ray.address=auto", "warmup.force=true", "ray.deadline=9")
     for override in same:
         assert compose("quickstart", [override]).hash() == base, override
-    for override in ("seed=1", "train.steps=3", "rollout.shard_size=3", "learner.ranks=2", "task.tries=2"):
+    for override in ("seed=1", "train.steps=3", "rollout.shard_size=3", "learner.ranks=2", "task.tries=2", "rollout.threads=2"):
         assert compose("quickstart", [override]).hash() != base, override
 
 

@@ -57,6 +57,7 @@ def test_ranks_equal_one_process(alone, model: Path, tmp_path: Path, world: int,
     records, expected = alone
     run_processes("tests.reft.imitator_process", world, [str(model), str(tmp_path), str(world), str(zero)])
     seen = json.loads((tmp_path / "seen.json").read_text())
+    assert set(seen["listening"]) == {"127.0.0.1"}, "where the ranks meet, whoever comes is answered"
     assert seen["stages"] == ([zero] * 2 if zero else []), "DeepSpeed is at work, in both halves"
     last, theirs = seen["records"][1][-1], records[-1]
     before = [record for record in seen["records"][0] if record["step"] <= 8]

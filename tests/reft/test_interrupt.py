@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from reft.errors import LostProcessError
 from reft.interrupt import StopRequest, Terminated, ignore_termination, termination_named
 
 
@@ -123,3 +124,22 @@ def test_outside_of_it_the_program_ends_tidily(number: signal.Signals, raised: t
     assert type(caught.value) is raised
     assert tidied
     assert signal.getsignal(signal.SIGTERM) is (ignore_termination if number == signal.SIGTERM else before)
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, Terminated), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_request_is_not_forgotten_where_a_process_is_lost(number: signal.Signals, raised: type[BaseException]) -> None:
+    """Or the run would take itself up again: a scheduler may send its signal to all."""
+
+    def work(error: Exception, signals: int = 1) -> None:
+        with StopRequest(ignore):
+            for _ in range(signals):
+                send(number)
+            raise error
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        work(LostProcessError("rank 0"))
+    assert type(caught.value) is raised
+    with pytest.raises(LostProcessError):
+        work(LostProcessError("rank 0"), signals=0)
+    with pytest.raises(OSError, match="full"):
+        work(OSError("full"))  # what could not be saved is told

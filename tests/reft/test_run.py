@@ -41,6 +41,22 @@ def test_two_runs_cannot_share_a_directory(tmp_path: Path, composed) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_that_was_killed_at_its_very_start_is_none_yet(tmp_path: Path, composed) -> None:
+    path = tmp_path / "run"
+    for name in ("samples", "rounds", "checkpoints", "eval"):
+        (path / name).mkdir(parents=True)
+    for name in (".lock", ".config.yaml.4242", "environment.json"):
+        (path / name).write_text("")
+    assert check_directory(path, composed) == []
+    with RunDirectory(path, composed):
+        assert not (path / ".config.yaml.4242").exists()
+        assert json.loads((path / "environment.json").read_text())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".profile").write_text("")
+    with pytest.raises(RunError, match="has files but no run in it"):
+        check_directory(tmp_path / "other", composed)
+
+
 def test_what_a_finished_imitation_left_of_its_trainer_is_tidied(tmp_path: Path, composed) -> None:
     with RunDirectory(tmp_path / "run", composed) as run:
         for name in ("warmup", ".warmup-trainer", ".other-trainer"):

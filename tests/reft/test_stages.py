@@ -1,5 +1,6 @@
 """What a run does about lost processes and damaged checkpoints, without any process."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from reft import stages
 from reft.compose import compose
 from reft.errors import LostProcessError
 from reft.run import RunDirectory
-from reft.stages import _outlive, assess_reinforced, set_aside_damaged
+from reft.stages import _outlive, assess_reinforced, assess_self_trained, reinforce, set_aside_damaged
 
 
 @pytest.fixture
@@ -81,6 +82,24 @@ def test_what_was_saved_in_between_counts_as_going_on(run: RunDirectory, monkeyp
     monkeypatch.setattr(stages, "_do_stages", stage_that_fails(9, save))
     assert _outlive(session, ("reinforce",))
     assert run.state.learner_restarts == 9
+
+
+def test_what_is_half_written_is_no_progress(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half(session: Any, call: int) -> None:
+        half = run.checkpoint(".warmup-trainer") / f"checkpoint-{call}"
+        half.mkdir(parents=True)
+        (half / "weights").write_text("some")
+
+    def come_and_go(session: Any, call: int) -> None:
+        if call % 2:
+            shutil.rmtree(run.checkpoint("step_000001"))
+        else:
+            run.write_checkpoint("step_000001", fill)
+
+    for what in (write_half, come_and_go):
+        monkeypatch.setattr(stages, "_do_stages", stage_that_fails(9, what))
+        with pytest.raises(LostProcessError, match=r"loss [23]"):
+            _outlive(Told(run), ("reinforce",))  # type: ignore[arg-type]
 
 
 def test_what_is_set_aside_as_damaged_is_no_progress(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +174,41 @@ def test_rounds_whose_checkpoints_are_damaged_are_done_again(run: RunDirectory) 
     set_aside_damaged(Told(run))  # type: ignore[arg-type]
     assert [row["step"] for row in run.rows("self_training")] == [1]
     assert run.has_checkpoint("round_001")
+
+
+def test_one_that_nobody_has_counted_yet_is_looked_for_damage(run: RunDirectory) -> None:
+    """A run may be killed between a round's checkpoint and its evaluation."""
+    run.write_checkpoint("round_001", fill)
+    damage(run, "round_001")
+    session: Any = Told(run)
+    set_aside_damaged(session)
+    assert not run.has_checkpoint("round_001")
+    assert "checkpoint round_001 is damaged" in session.notes[0]
+
+
+def test_a_best_round_that_is_damaged_gives_way(run: RunDirectory) -> None:
+    for number, value in ((1, 0.5), (2, 0.9), (3, 0.4)):
+        run.write_checkpoint(f"round_{number:03d}", fill)
+        run.log("self_training", number, {"dev/greedy": value, "dev/sampled": value})
+    damage(run, "round_002")
+    session: Any = Told(run)
+    session.config.evaluate = SimpleNamespace(select_on="dev")
+    published: list[str] = []
+    session.publish, session.report, session.test_problems = published.append, lambda *given: None, list
+    assess_self_trained(session)
+    assert published == [str(run.checkpoint("round_001").absolute())]
+    assert run.state.best_step == 1
+    assert session.notes == ["the best round, 2, is damaged (model.safetensors has 6 bytes, not 7); round 1 is evaluated"]
+
+
+def test_a_run_that_was_killed_behind_its_last_checkpoint_counts_again(run: RunDirectory) -> None:
+    """What it had counted was not yet written down."""
+    for step, value in ((2, 0.5), (4, 0.5)):
+        run.log("reinforce", step, {"samples/tokens": 100, "dev/greedy": value, "dev/sampled": value})
+        run.write_checkpoint(f"step_{step:06d}", fill)
+    run.state.best_step, run.state.tokens_sampled = 2, 100
+    config = compose("quickstart", ["train.steps=4"]).config
+    session: Any = SimpleNamespace(config=config, run=run, display=None, select=None)
+    assert reinforce(session)
+    assert run.state.best_step == 4, "as good, and later"
+    assert run.state.tokens_sampled == 200

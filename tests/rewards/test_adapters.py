@@ -1,6 +1,7 @@
 """Reward functions as other frameworks write them, factories of them, and functions with a deadline."""
 
 import asyncio
+import contextlib
 import math
 import sys
 import time
@@ -159,6 +160,22 @@ def test_empty_texts_tell_nothing() -> None:
     given = {key: [] for key in COLUMNS}
     assert function(**{**given, "prompts": ["p"], "completions": [""]}) == [0]
     assert function(**{**given, "prompts": ["p"], "completions": ["four"]}) == [4]
+
+
+def test_what_came_before_decides_nothing() -> None:
+    """An empty text confuses a function that takes texts, whichever batch it comes in."""
+    given = {key: [] for key in COLUMNS}
+
+    def ask(function, *completions):  # type: ignore[no-untyped-def]
+        return function(**{**given, "prompts": ["p"] * len(completions), "completions": list(completions)})
+
+    for first in (["abc", ""], ["", "abc"], [""], ["abc"]):
+        function = adapt(lambda completions, **columns: [float(text[0] == "a") for text in completions], {})
+        with contextlib.suppress(IndexError):
+            ask(function, *first)
+        assert ask(function, "abc", "bcd") == [1.0, 0.0], first
+        with pytest.raises(IndexError):
+            ask(function, "")
 
 
 def test_importing_takes_none_of_the_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,3 +211,50 @@ def test_no_plug_in_changes_what_others_get() -> None:
     scores = Scorer(terms, Checker()).score(PROMPTS, list(COMPLETIONS), ids, ["4"] * 3, ["4"] * 3, [{}] * 3)
     assert [item.reward for item in scores] == [1.0, 2.0, 3.0]
     assert ids == [[1], [2], [3]]
+
+
+def graded(*terms):
+    texts = ["first", "second", "third"]
+    scorer = Scorer(terms, Checker(), forgiving=True)
+    return scorer.score(["p"] * 3, texts, [[1], [2], [3]], ["4"] * 3, ["4"] * 3, ({}, {}, {}))
+
+
+def test_what_fails_once_is_asked_again_as_a_batch() -> None:
+    """What it says of one may depend on the others."""
+    fails = iter([True])
+
+    def relative(completions, **columns):  # type: ignore[no-untyped-def]
+        if len(completions) == 3 and next(fails, False):
+            raise OSError("try again")
+        return [len(text) - sum(map(len, completions)) / len(completions) for text in completions]
+
+    scores = graded(RewardTerm("mine", relative, 1.0))
+    assert [score.reward for score in scores] == pytest.approx([-1 / 3, 2 / 3, -1 / 3])
+
+
+def test_what_does_not_fail_is_compared_with_what_does_not() -> None:
+    def relative(completions, **columns):  # type: ignore[no-untyped-def]
+        if "third" in completions:
+            raise ValueError("no third")
+        return [len(text) - sum(map(len, completions)) / len(completions) for text in completions]
+
+    scores = graded(RewardTerm("mine", relative, 1.0))
+    assert [score.reward for score in scores] == [-0.5, 0.5, None]
+    assert "no third" in scores[2].failures["mine"]
+
+
+def test_a_wrong_length_is_wrong_for_all() -> None:
+    """Though of a batch of one it would be right."""
+    scores = graded(RewardTerm("mine", lambda completions, **columns: [float(len(completions[0]))], 1.0))
+    assert [score.reward for score in scores] == [None] * 3
+    assert all("returned 1 values for 3 completions" in score.failures["mine"] for score in scores)
+
+
+def test_values_that_no_one_can_show_are_told() -> None:
+    class Odd(list):  # type: ignore[type-arg]
+        def __len__(self) -> int:
+            raise ZeroDivisionError
+
+    for value, told in (([10**5000] * 3, "<int that cannot be shown: ValueError>"), (Odd([1]), "a sequence that raised")):
+        scores = graded(RewardTerm("mine", lambda value=value, **columns: value, 1.0))
+        assert all(told in score.failures["mine"] for score in scores), scores
