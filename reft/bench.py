@@ -125,13 +125,17 @@ def generate(folder: Path, load: Workload, rows: int) -> Contender:
 
 
 def choose_size(make: Callable[[int], Contender], chains: int, notify: Callable[[str], None]) -> int:
-    """The batch size at which a peer is fastest, by one run each behind one to warm up."""
-    rates = {}
+    """The batch size at which a peer is fastest, by a run each behind one to warm up: larger ones until it is slower by a tenth
+    than it was."""
+    rates: dict[int, float] = {}
     for size in [size for size in SIZES if size <= chains] or [chains]:
         contender = make(size)
-        contender(0)
+        if not rates:
+            contender(0)
         rates[size] = contender(1).rate
         notify(f"transformers.generate, {size} chains a call: {rates[size]:,.0f} tokens/s")
+        if rates[size] < 0.9 * max(rates.values()):
+            break
     return max(rates, key=lambda size: rates[size])
 
 

@@ -40,13 +40,29 @@ PLACES = {
         "saving": ("reft.files", "seal_folder", 4),
         "evaluating": ("reft.journal", "RunJournal.evaluate", 2),
     },
+    # Those that wait meanwhile: the driver comes to the place, and has them befallen.
+    "idle worker": {
+        "warm-up": ("reft.run", "RunDirectory.log", 2),
+        "update": ("reft.learner.driver", "Learner.update", 3),
+        "saving": ("reft.files", "seal_folder", 4),
+    },
+    "idle learner": {
+        "sampling": ("reft.train", "draw", 3),
+        "evaluating": ("reft.journal", "RunJournal.evaluate", 2),
+    },
 }
 """For each process and phase, which call of what is where the fault comes. Phases before that have passed."""
+FAULTS = {
+    "worker": ("SIGKILL", "SIGSEGV", "SIGSTOP", "exit", "raise"),
+    "learner": ("SIGKILL", "SIGSEGV", "SIGSTOP", "exit"),  # an error of its own ends the run, and says where it was raised
+    "driver": ("SIGKILL", "SIGTERM"),
+    "idle worker": ("SIGKILL", "SIGSTOP"),
+    "idle learner": ("SIGKILL", "SIGSTOP"),
+}
+TITLES = {"idle worker": "ray::WorkerHost", "idle learner": "ray::_Member"}
+"""What processes call themselves."""
 CELLS = [
-    *((who, phase, "SIGKILL") for who, phases in PLACES.items() for phase in phases),
-    *(("worker", "sampling", fault) for fault in ("SIGSEGV", "SIGSTOP", "exit", "raise")),
-    *(("learner", "update", fault) for fault in ("SIGSEGV", "SIGSTOP", "exit")),
-    *(("driver", phase, "SIGTERM") for phase in PLACES["driver"]),
+    *((who, phase, fault) for who, phases in PLACES.items() for phase in phases for fault in FAULTS[who]),
     ("worker", "sampling", "clock"),
     ("learner", "warm-up", "clock"),
     ("driver", "sampling", "clock"),
@@ -76,9 +92,9 @@ def run(folder: Path, name: str, order: tuple[str, str, int, str] | None = None)
     environment["PYTHONPATH"] = os.pathsep.join([str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])])
     if order is not None:
         token.touch()
-        environment["REFT_FAULTS"] = json.dumps([[*order, str(token), name.startswith("driver")]])
+        environment["REFT_FAULTS"] = json.dumps([[*order, str(token), name.startswith(("driver", "idle"))]])
     words = [sys.executable, "-m", "reft", "run", "small.yaml", f"run.dir={name}", f"ray.heartbeat={HEARTBEAT:g}"]
-    if order is not None and name.startswith("worker"):
+    if order is not None and name.startswith(("worker", "idle-worker")):
         words.append("rollout.workers=1")  # so that its successor is waited for, and how long that takes is seen
     begun, commands = time.monotonic(), 0
     while True:
@@ -137,7 +153,7 @@ def straight(folder: Path) -> tuple[Path, Outcome]:
 @pytest.fixture(scope="module")
 def table(straight: tuple[Path, Outcome], request: pytest.FixtureRequest) -> Iterator[list[str]]:
     lines = [
-        f"{'process':8} {'phase':11} {'fault':8} commands  restarts  samples lost  shards again  steps again  "
+        f"{'process':12} {'phase':11} {'fault':8} commands  restarts  samples lost  shards again  steps again  "
         "worker back (s)  whole run longer (s)"
     ]
     yield lines
@@ -146,13 +162,13 @@ def table(straight: tuple[Path, Outcome], request: pytest.FixtureRequest) -> Ite
         print("\n" + "\n".join(lines))
 
 
-@pytest.mark.parametrize(("who", "phase", "fault"), CELLS, ids=["-".join(cell) for cell in CELLS])
+@pytest.mark.parametrize(("who", "phase", "fault"), CELLS, ids=["-".join(cell).replace(" ", "-") for cell in CELLS])
 def test_a_run_outlives(
     folder: Path, straight: tuple[Path, Outcome], table: list[str], who: str, phase: str, fault: str
 ) -> None:
     module, name, call = PLACES[who][phase]
-    label = f"{who}-{phase}-{fault}"
-    outcome = run(folder, label, (module, name, call, fault))
+    label = f"{who}-{phase}-{fault}".replace(" ", "-")
+    outcome = run(folder, label, (module, name, call, f"{fault} {TITLES[who]}" if who in TITLES else fault))
     path, without = straight
     # A warm-up that ends early on request logs its last mean there, and begins another behind it.
     begins = "warmup" if (phase, fault) != ("warm-up", "SIGTERM") else "reinforce"
@@ -163,6 +179,6 @@ def test_a_run_outlives(
     assert (folder / label / last).read_bytes() == (path / last).read_bytes(), "weights"
     assert (outcome.restarts >= 1) == (fault != "clock")
     table.append(
-        f"{who:8} {phase:11} {fault:8} {outcome.commands:8}  {outcome.restarts:8.0f}  {lost:12}  {outcome.redone:12.0f}  "
+        f"{who:12} {phase:11} {fault:8} {outcome.commands:8}  {outcome.restarts:8.0f}  {lost:12}  {outcome.redone:12.0f}  "
         f"{outcome.repeated:11}  {outcome.recovery or float('nan'):15.1f}  {outcome.seconds - without.seconds:20.1f}"
     )

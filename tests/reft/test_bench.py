@@ -65,7 +65,7 @@ def test_contenders_sample_the_same_kind_of_chains(make, tmp_path: Path) -> None
 
 
 def test_a_peer_has_its_best_size() -> None:
-    rates = {32: 5.0, 64: 9.0, 128: 7.0}
+    rates = {32: 5.0, 64: 9.0, 128: 8.5, 256: 7.0, 512: 99.0}
     asked: list[int] = []
 
     def make(size: int):  # type: ignore[no-untyped-def]
@@ -73,7 +73,9 @@ def test_a_peer_has_its_best_size() -> None:
         return lambda seed: type("Timing", (), {"rate": rates[size]})()
 
     assert choose_size(make, 200, lambda line: None) == 64
-    assert asked == [32, 64, 128]
+    assert asked == [32, 64, 128], "no more chains than there are"
+    assert choose_size(make, 512, lambda line: None) == 64
+    assert asked[3:] == [32, 64, 128, 256], "and none beyond where it gets slower"
     assert choose_size(lambda size: lambda seed: type("Timing", (), {"rate": 1.0})(), 7, lambda line: None) == 7
 
 

@@ -2,7 +2,8 @@
 
 REFT_FAULTS is JSON, a list of [module, name, call, fault, token, driver]: when `module.name` is called for the `call`-th time
 in a process, the fault befalls that process, if it is the one that can take the file `token` away: once in all. `driver` says
-whether that is the run's own process, or one that Ray has started for it.
+whether that is the run's own process, or one that Ray has started for it. A signal with a title behind it, as "SIGKILL
+ray::WorkerHost", goes to a process of that title that the run has started.
 """
 
 import importlib.abc
@@ -19,6 +20,10 @@ from typing import Any
 
 
 def fail(fault: str) -> None:
+    fault, _, title = fault.partition(" ")
+    if title:
+        befall(title, getattr(signal, fault))
+        return
     if fault == "raise":
         raise ZeroDivisionError("a fault on order")
     if fault == "clock":
@@ -30,6 +35,14 @@ def fail(fault: str) -> None:
     if fault == "SIGTERM":
         return  # which is a request
     time.sleep(60)  # a signal that ends the process does not come back; one that stops it does when it is continued
+
+
+def befall(title: str, number: int) -> None:
+    """Send a signal to one of the processes that this one has started, by what it calls itself."""
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    next(child for child in children if " ".join(child.cmdline()).startswith(title)).send_signal(number)
 
 
 def wrapped(function: Callable[..., Any], call: int, fault: str, token: str) -> Callable[..., Any]:
