@@ -1,20 +1,10 @@
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from reft.errors import LostProcessError
 from reft.interrupt import StopRequest, Terminated, ignore_termination, termination_named
-
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """Those of before, whatever a test leaves."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def send(number: signal.Signals) -> None:
