@@ -14,11 +14,13 @@ os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Those of before, whatever a test leaves: work that SIGTERM has ended goes on to ignore it, and so would what tests fork."""
+    """Those of before, whatever a test leaves: work that SIGTERM has ended goes on to ignore it, and so would what tests
+    fork."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
-        signal.signal(number, handler)
+        if handler is not None:  # it was not Python's
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
