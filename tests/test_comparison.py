@@ -98,6 +98,7 @@ def test_what_a_budget_does_not_pay_for_is_said_before_any_method_spends_it(fold
     assert not (folder / "all" / "rest-em-flops").exists()
 
 
+@pytest.mark.slow
 def test_a_method_that_fails_is_named_and_the_others_stand(folder: Path) -> None:
     """Three chains of a model that knows nothing hold no right one for STaR to imitate."""
     small = ["warmup.epochs=0.02", "train.steps=1", "train.prompts=3", "self_training.growth=1.5"]

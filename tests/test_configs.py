@@ -96,7 +96,13 @@ def test_every_config_of_a_hub_model_is_pinned_to_its_source() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["quickstart", "reft_running_total", "ppo_running_total", "reft_word_problems", "reft_word_problems_programs"],
+    [
+        "quickstart",
+        "reft_running_total",
+        "ppo_running_total",
+        "reft_word_problems",
+        pytest.param("reft_word_problems_programs", marks=pytest.mark.slow),
+    ],
 )
 def test_can_be_prepared(name: str) -> None:
     from reft.arithmetic import arithmetic

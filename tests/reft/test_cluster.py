@@ -283,7 +283,7 @@ except Terminated:
 """
 
 
-@pytest.mark.parametrize("seconds", [0.2, 1.5])
+@pytest.mark.parametrize("seconds", [pytest.param(0.2, marks=pytest.mark.slow), 1.5])
 def test_sigterm_while_ray_starts_is_the_programs(seconds: float) -> None:
     """Not Ray's, which would end it there and then."""
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
