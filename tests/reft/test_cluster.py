@@ -283,6 +283,13 @@ except Terminated:
 """
 
 
+def words_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has just ended
+        return ""
+
+
 @pytest.mark.parametrize("seconds", [pytest.param(0.2, marks=pytest.mark.slow), 1.5])
 def test_sigterm_while_ray_starts_is_the_programs(seconds: float) -> None:
     """Not Ray's, which would end it there and then."""
@@ -290,7 +297,7 @@ def test_sigterm_while_ray_starts_is_the_programs(seconds: float) -> None:
     root = Path(__file__).parent.parent.parent
     process = subprocess.Popen([sys.executable, "-c", STARTING], cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
     ends = time.monotonic() + 120
-    while not any("gcs_server" in " ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True)):
+    while not any("gcs_server" in words_of(child) for child in psutil.Process(process.pid).children(recursive=True)):
         assert time.monotonic() < ends
         assert process.poll() is None
         time.sleep(0.02)

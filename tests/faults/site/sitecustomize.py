@@ -41,8 +41,14 @@ def befall(title: str, number: int) -> None:
     """Send a signal to one of the processes that this one has started, by what it calls itself."""
     import psutil
 
-    children = psutil.Process().children(recursive=True)
-    next(child for child in children if " ".join(child.cmdline()).startswith(title)).send_signal(number)
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if " ".join(child.cmdline()).startswith(title):
+                child.send_signal(number)
+                return
+        except psutil.NoSuchProcess:
+            continue  # it has just ended
+    raise LookupError(f"the run has started no process that calls itself {title!r}")
 
 
 def wrapped(function: Callable[..., Any], call: int, fault: str, token: str) -> Callable[..., Any]:
