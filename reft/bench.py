@@ -31,18 +31,18 @@ SIZES = (32, 64, 128, 256, 512)
 class Workload:
     """Chains to be sampled from fresh weights, whose next token is about as likely to be any."""
 
-    layers: int = 4
-    width: int = 256
-    heads: int = 8
-    prompts: int = 32
-    samples: int = 16
+    layers: int
+    width: int
+    heads: int
+    prompts: int
+    samples: int
     """Chains a prompt."""
-    prompt_tokens: int = 24
-    mean: int | None = 60
+    prompt_tokens: int
+    mean: int | None
     """Of chains' lengths, which are geometric as those of a policy are: one token in so many ends a chain. None lets all be as
     long as the longest."""
-    longest: int = 256
-    vocabulary: int = 60
+    longest: int
+    vocabulary: int
 
     @property
     def ends(self) -> list[int]:

@@ -143,7 +143,7 @@ def _unterminated(handler: Any) -> Iterator[None]:
 @contextlib.contextmanager
 def _asked_once() -> Iterator[None]:
     """While it lasts, Ray asks a cluster once whether it is there, for 40 s, as far as the user has not said how often. Of
-    itself it asks what takes its connections and does not answer for a quarter of an hour."""
+    itself it asks twenty times."""
     name = "RAY_gcs_server_port_wait_time_s"
     before = os.environ.get(name)
     os.environ.setdefault(name, "1")

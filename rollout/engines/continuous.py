@@ -142,13 +142,14 @@ class ContinuousBatch:
             prefilled, place = self._prefill(first), 0
             count = len(prefilled.lengths)
         end = min((first + count) * self.n, self._next + self.slots.rows - self.slots.used)
-        rows = torch.arange(self._next, end, device=self.device)
+        numbers = range(self._next, end)
+        rows = torch.tensor(numbers, device=self.device)
         which = rows // self.n - first + place
         new = self.slots.admit(prefilled, which)
         self._held = None if end % self.n == 0 else (end // self.n, prefilled, end // self.n - first + place)
         self._next = end
-        seeds = [stream_seed(self.seed, row // self.n, row % self.n) for row in range(rows[0], end)] if len(rows) else []
-        budgets = torch.tensor([self.starts[row // self.n].budget for row in range(int(rows[0]), end)], device=self.device)
+        seeds = [stream_seed(self.seed, row // self.n, row % self.n) for row in numbers]
+        budgets = torch.tensor([self.starts[row // self.n].budget for row in numbers], device=self.device)
         begun = _Rows(
             row=rows,
             token=torch.zeros_like(rows),

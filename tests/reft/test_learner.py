@@ -196,3 +196,19 @@ def test_learning_rate_shapes() -> None:
     assert [rate_factor("linear", 0, step, 4) for step in range(4)] == [1, 0.75, 0.5, 0.25]
     assert [rate_factor("linear", 1, step, 5) for step in range(5)] == [0.5, 1, 0.75, 0.5, 0.25]
     assert rate_factor("cosine", 0, 2, 4) == pytest.approx(0.5)
+
+
+def test_weights_that_could_not_be_gathered_are_not_those_of_before(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers fetch them from rank 0 themselves; the driver only hears their checksum."""
+    rank = Rank(0, 1, settings(tiny_model, deepspeed=False))
+    rank.weights()
+    assert isinstance(rank.checksum(), int)
+
+    def fail() -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(rank.optimization, "gathered", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        rank.weights()
+    with pytest.raises(RuntimeError, match="could not be gathered"):
+        rank.checksum()

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 
 from rollout import actors
 from rollout.actors import Pulse
@@ -84,3 +85,11 @@ def test_one_in_another_s_place_begins_anew(clock: Clock) -> None:
     assert [clock.look(pulse, [one], 2.0) for _ in range(4)][-1] == [one]
     assert [clock.look(pulse, [other], 2.0) for _ in range(9)] == [[]] * 9
     assert clock.look(pulse, [], 2.0) == []
+
+
+def test_what_ray_takes_for_cancelled_is_told_in_words() -> None:
+    """Ray says that a task was cancelled where its code raised KeyboardInterrupt."""
+    (cause,) = actors.cause_of(SimpleNamespace(cause=ray.exceptions.TaskCancelledError())).args
+    assert cause == "code in an actor raised KeyboardInterrupt"
+    slip = ZeroDivisionError("a slip")
+    assert actors.cause_of(SimpleNamespace(cause=slip)) is slip
