@@ -155,8 +155,8 @@ class RayGang:
         return ray.get(list(references.values()))
 
     def _check_answer(self, references: Mapping[int, Any], done: Sequence[Any], phase: str) -> None:
-        """Raise what ranks that are `done` have come to instead of an answer; a lost one before an error, which may be that of
-        another that it has left alone."""
+        """Raise what ranks that are `done` have come to instead of an answer; a lost node before a lost rank, and that before
+        an error, which may be that of another that it has left alone."""
         failed: dict[int, Any] = {}
         for rank, reference in references.items():
             if reference in done:
@@ -166,6 +166,7 @@ class RayGang:
                     failed[rank] = error
         for rank, failure in failed.items():
             if not isinstance(failure, ray.exceptions.RayTaskError):
+                check_nodes()
                 told = f"the {self.name} lost rank {rank} during {phase!r}: {explain_exit(failure)}"
                 raise LostProcessError(told) from failure
         for rank, failure in failed.items():

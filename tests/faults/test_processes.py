@@ -54,6 +54,13 @@ def await_step(process: "subprocess.Popen[bytes]", path: Path, step: int) -> Non
         time.sleep(0.02)
 
 
+def ended_by_ray(pid: int) -> bool:
+    """Whether Ray has ended the process that ran it, at once and without a word of Python's: so it does, now and then before
+    anything else, where the object store in its raylet does not answer any more."""
+    logs = Path("/tmp/ray/session_latest/logs").glob(f"python-core-driver-*_{pid}.log")
+    return any("connection to the plasma store is failed. Terminate the process" in log.read_text() for log in logs)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("processes")
@@ -76,12 +83,13 @@ def test_a_run_outlives_the_end_of_its(kind: str, folder: Path, straight: Path) 
     killed[0].send_signal(signal.SIGKILL)
     commands, begun = 1, time.monotonic()
     while process.wait(timeout=400) != 0:
-        assert kind in ("raylet", "gcs", "runtime agent"), (folder / f"{name}.log").read_text()[-3000:]
+        said = (folder / f"{name}.log").read_text()
+        assert kind in ("raylet", "gcs", "runtime agent"), said[-3000:]
         assert commands < 2
+        if kind == "runtime agent":  # Ray ends a raylet that has lost it
+            assert "reft: no node of the Ray cluster is left" in said or ended_by_ray(process.pid), said[-3000:]
         commands += 1
         process = start(folder, name)
-    if kind == "runtime agent":  # Ray ends a raylet that has lost it
-        assert "reft: no node of the Ray cluster is left" in (folder / f"{name}.log").read_text()
     print(f"\n{kind}: {commands} commands, {time.monotonic() - begun:.1f} s behind the kill")
     assert lasting(folder / name) == lasting(straight), "metrics"
     assert drawn(folder / name) == drawn(straight), "samples"
