@@ -56,7 +56,7 @@ class Worker:
         """
         loaded = self.engine.load_weights(weights)
         if loaded != checksum:
-            raise WeightsError(f"weights of version {version} arrived with checksum {loaded:08x}, not {checksum:08x}")
+            raise WeightsError(f"weights of version {version} arrived with checksum {loaded:016x}, not {checksum:016x}")
         self.version = version
 
     def work(self, shard: Shard) -> list[Sample]:

@@ -18,6 +18,7 @@ from rollout.engine import Weights, WeightsError, checksum, untied
 from rollout.engines.continuous import ContinuousBatch, Start
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
+from rollout.parcel import Parcel
 from rollout.types import Completion, SamplingParams
 
 
@@ -74,13 +75,17 @@ class HFEngine:
         return [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
 
     def load_weights(self, weights: Weights) -> int:
-        own = untied(self.model.state_dict())
+        own = untied(self.model.state_dict(keep_vars=True))
         if own.keys() != weights.keys():
             odd = sorted(own.keys() ^ weights.keys())[:4]
             raise WeightsError(f"published weights do not fit the engine's model: {odd} are on one side only")
         with torch.no_grad():
             for name, tensor in own.items():
-                tensor.copy_(weights[name])
+                new = weights[name]
+                if isinstance(weights, Parcel) and weights.shared and (new.dtype, new.device) == (tensor.dtype, tensor.device):
+                    tensor.data = new
+                else:
+                    tensor.copy_(new)
         return checksum(untied(self.model.state_dict()))
 
     def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list[Start]:
