@@ -1,6 +1,6 @@
 """The narrow seam for inference: whatever can generate and load weights is an engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -10,6 +10,8 @@ from rollout.types import Completion, SamplingParams
 
 Weights = Mapping[str, torch.Tensor]
 """Parameter names of the `transformers` model to tensors; tied tensors appear once."""
+Notify = Callable[[int, list[Completion]], None]
+"""Called with a prompt's place and its completions."""
 
 
 class WeightsError(Exception):
@@ -21,10 +23,17 @@ class Engine(Protocol):
     """Samples chains from a causal language model."""
 
     def generate(
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+        self,
+        prompts: Sequence[str],
+        n: int,
+        params: SamplingParams,
+        seed: int,
+        prefixes: Sequence[str] | None = None,
+        notify: Notify | None = None,
     ) -> list[list[Completion]]:
         """`n` completions for each of P prompts, as a list of P lists. Each goes on from its prompt's prefix where there are
-        P `prefixes`; the empty one is none.
+        P `prefixes`; the empty one is none. `notify` is called with each prompt's, when the engine has them or later; what it
+        raises ends the call.
 
         Every sample has its own random stream, a function of `seed` and its place alone: the same call gives the same
         chains on any machine of a kind.

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec
-from rollout.engine import Weights, WeightsError, checksum, untied
+from rollout.engine import Notify, Weights, WeightsError, checksum, untied
 from rollout.engines.continuous import ContinuousBatch, Start
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
@@ -61,18 +61,28 @@ class HFEngine:
         self._slots: Slots | None = None
 
     def generate(
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+        self,
+        prompts: Sequence[str],
+        n: int,
+        params: SamplingParams,
+        seed: int,
+        prefixes: Sequence[str] | None = None,
+        notify: Notify | None = None,
     ) -> list[list[Completion]]:
+        notify = notify or (lambda place, completions: None)
         starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
         if self.continuous:
-            return self._decode_continuously(starts, n, params, seed)
+            return self._decode_continuously(starts, n, params, seed, notify)
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(n)]
         completions: list[Completion] = []
         for start in range(0, len(rows), self.max_rows):
             part = rows[start : start + self.max_rows]
             seeds = [stream_seed(seed, place, sample) for place, sample in part]
             completions += self._decode([starts[place] for place, _ in part], params, seeds)
-        return [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
+        groups = [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
+        for place, group in enumerate(groups):
+            notify(place, group)
+        return groups
 
     def load_weights(self, weights: Weights) -> int:
         own = untied(self.model.state_dict(keep_vars=True))
@@ -97,20 +107,23 @@ class HFEngine:
 
     @torch.inference_mode()
     def _decode_continuously(
-        self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int
+        self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int, notify: Notify
     ) -> list[list[Completion]]:
         rows = max(min(self.max_rows, len(starts) * n), 1)
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
         batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec, self._slots_of(rows, columns))
-        batch.run()
-        tokens, logprobs, lengths = batch.tokens.cpu().numpy(), batch.logprobs.cpu().numpy(), batch.lengths.tolist()
-        return [
-            [
-                self._completion(start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]], params.stop)
-                for row in range(place * n, (place + 1) * n)
+        groups: list[list[Completion]] = [[] for _ in starts]
+        for place in batch.run():
+            own = slice(place * n, (place + 1) * n)
+            parts = zip(
+                batch.tokens[own].cpu().numpy(), batch.logprobs[own].cpu().numpy(), batch.lengths[own].tolist(), strict=True
+            )
+            groups[place] = [
+                self._completion(starts[place], tokens[:length], logprobs[:length], params.stop)
+                for tokens, logprobs, length in parts
             ]
-            for place, start in enumerate(starts)
-        ]
+            notify(place, groups[place])
+        return groups
 
     def _slots_of(self, rows: int, columns: int) -> Slots:
         """Slots that are empty: those of the call before where they are large enough, since fresh memory takes time."""
