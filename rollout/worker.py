@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from rewards.scorer import Scorer
+from rollout.background import Background
 from rollout.engine import Engine, Weights, WeightsError
-from rollout.stream import Stream
 from rollout.types import Completion, Problem, Reader, Sample, SamplingParams
 
 
@@ -74,8 +74,8 @@ class Worker:
         size = -(-len(shard.problems) // PIECES)
         groups: dict[int, list[Completion]] = {}
         samples: dict[int, list[Sample]] = {}
-        with Stream(partial(self.engine.generate, prompts, shard.n, shard.params, shard.seed, prefixes)) as stream:
-            for place, completions in stream:
+        with Background(partial(self.engine.generate, prompts, shard.n, shard.params, shard.seed, prefixes)) as sampled:
+            for place, completions in sampled:
                 groups[place] = completions
                 first = place - place % size
                 piece = range(first, min(first + size, len(prompts)))

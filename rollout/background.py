@@ -17,7 +17,7 @@ class Abandoned(Exception):
     """Nobody waits any more for what is sampled."""
 
 
-class Stream:
+class Background:
     """A context that gives prompts' places and completions as an engine has them.
 
     It samples in a thread beside, and whoever takes the completions works in the thread that he has been called in: there a
@@ -36,7 +36,7 @@ class Stream:
         # It must not keep a program from its end.
         self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "Background":
         self._thread.start()
         return self
 

@@ -9,9 +9,9 @@ import pytest
 from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rewards.terms import RewardTerm
+from rollout.background import Background
 from rollout.engine import Notify
 from rollout.engines.scripted import ScriptedEngine
-from rollout.stream import Stream
 from rollout.types import Completion, Problem, SamplingParams
 from rollout.worker import Shard, Worker
 
@@ -98,8 +98,8 @@ def test_an_error_of_a_function_ends_the_sampling() -> None:
 
 def test_a_person_is_not_kept_waiting() -> None:
     free = threading.Event()
-    stream = Stream(lambda notify: free.wait(WAIT))
-    with pytest.raises(KeyboardInterrupt), stream:
+    background = Background(lambda notify: free.wait(WAIT))
+    with pytest.raises(KeyboardInterrupt), background:
         raise KeyboardInterrupt
     assert not free.is_set()
     free.set()
