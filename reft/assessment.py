@@ -29,6 +29,11 @@ def sampled_params(config: Config) -> SamplingParams:
     return SamplingParams(temperature, config.sampling.max_tokens, how.top_k, how.top_p, how.min_p)
 
 
+def greedy_params(config: Config) -> SamplingParams:
+    """How greedy chains are drawn."""
+    return SamplingParams(0.0, config.sampling.max_tokens)
+
+
 def evaluate_policy(
     config: Config, pool: Pool, problems: Sequence[Problem], name: str, display: Display
 ) -> dict[str, tuple[Report, list[Sample]]]:

@@ -1,7 +1,7 @@
 """The narrow seam for inference: whatever can generate and load weights is an engine."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -36,6 +36,28 @@ class Engine(Protocol):
 
     def load_weights(self, weights: Weights) -> int:
         """Replace the model's weights; returns the `checksum` of what is now loaded."""
+        ...
+
+
+@runtime_checkable
+class StreamingEngine(Engine, Protocol):
+    """One that can be watched."""
+
+    def stream(
+        self,
+        prompt: str,
+        params: SamplingParams,
+        seed: int,
+        tell: Callable[[str], None],
+        prefix: str = "",
+        sample: int = 0,
+    ) -> Completion:
+        """The completion of that number, `sample`, among those that `generate` draws for this prompt alone. `tell` is called
+        with pieces of its text, each as soon as its tokens are drawn; they join to the chain, the prefix first.
+
+        Raises:
+            ValueError: as `generate`.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rewards.scorer import Scorer
 from rollout.engine import Engine, Weights, WeightsError
-from rollout.types import Problem, Reader, Sample, SamplingParams
+from rollout.types import Completion, Problem, Reader, Sample, SamplingParams
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class Worker:
         prefixes = [problem.prefix for problem in shard.problems]
         groups = self.engine.generate(prompts, shard.n, shard.params, shard.seed, prefixes)
         pairs = [(problem, completion) for problem, group in zip(shard.problems, groups, strict=True) for completion in group]
+        return self.score(pairs, shard.confined)
+
+    def score(self, pairs: Sequence[tuple[Problem, Completion]], confined: bool = False) -> list[Sample]:
+        """Completions of problems as samples."""
         scores = self.scorer.score(
             prompts=[problem.prompt for problem, _ in pairs],
             completions=[completion.chain for _, completion in pairs],
@@ -73,7 +77,7 @@ class Worker:
             found=[self.reader(problem, completion.chain) for problem, completion in pairs],
             answers=[problem.answer for problem, _ in pairs],
             columns=[problem.columns for problem, _ in pairs],
-            confined=shard.confined,
+            confined=confined,
         )
         version = self.version
         return [
