@@ -164,6 +164,17 @@ def test_whatever_is_drawn_is_told(make: Any) -> None:
     assert 100 < held < 400, "some are whole, some are not"
 
 
+def test_what_is_held_back_is_told_at_the_end(tmp_path: Path) -> None:
+    make_fresh(ModelConfig("", "llama", 1, 16, 2, 64), bpe_tokenizer(["a b"], 258, 64), 1, tmp_path)
+    engine, broken = HFEngineFactory(str(tmp_path))(), 0
+    for seed in range(12):
+        pieces: list[str] = []
+        completion = engine.stream("a b", SamplingParams(1.0, 9), seed, pieces.append)
+        assert "".join(pieces) == completion.text
+        broken += completion.text.endswith("\ufffd")
+    assert broken > 3
+
+
 def test_a_special_token_has_no_text() -> None:
     codec = byte_level()
     (h, e, _) = codec.chains(["he"])[0].tolist()
