@@ -38,7 +38,7 @@ def arithmetic(prepared: Prepared) -> str:
         lines.append(f"           {corpus.lengths.mean():.1f} tokens each, {int(corpus.lengths.max())} the longest")
     else:
         lines.append("warm-up    none")
-    lines += [*_reinforce_lines(prepared), *_evaluate_lines(prepared), *_memory_lines(prepared), ""]
+    lines += [*_stop_lines(prepared), *_reinforce_lines(prepared), *_evaluate_lines(prepared), *_memory_lines(prepared), ""]
     lines.append(f"config hash {prepared.composed.hash()}")
     return "\n".join(lines)
 
@@ -51,6 +51,15 @@ def _warmup_lines(shape: Schedule, rows: int, dropped: int, prepared: Prepared) 
         f"→ {shape.steps:,} optimizer steps",
         f"           learning rate laid out for {shape.horizon:,} steps, peak {config.lr:g}",
     ]
+
+
+def _stop_lines(prepared: Prepared) -> list[str]:
+    stop, shown = prepared.config.sampling.stop, prepared.demonstrations
+    if not stop:
+        return []
+    longer = sum(any(chain.partition(text)[2] for text in stop) for chain in (one.chain for one in shown))
+    going_on = f"; {longer:,} of {len(shown):,} demonstrations go on behind one" if shown else ""
+    return [f"stop       sampled chains end at {', '.join(map(repr, stop))} too{going_on}"]
 
 
 def _reinforce_lines(prepared: Prepared) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from reft.files import write_atomically
 from reft.prepare import Prepared
 from reft.progress import Display
 from reft.reranking import Reranking
-from reft.rollouts import make_checker, ray_pool, try_prompts
+from reft.rollouts import make_checker, ray_pool, sampling_params, try_prompts
 from reft.run import row, write_lines
 from reft.statistics import proportion
 from rollout.pool import Pool, Progress
@@ -25,8 +25,13 @@ from rollout.worker import derive_seed
 def sampled_params(config: Config) -> SamplingParams:
     """How sampled chains are drawn in evaluation."""
     how = config.evaluate
-    temperature = config.sampling.temperature if how.temperature is None else how.temperature
-    return SamplingParams(temperature, config.sampling.max_tokens, how.top_k, how.top_p, how.min_p)
+    params = sampling_params(config.sampling, how.temperature)
+    return replace(params, top_k=how.top_k, top_p=how.top_p, min_p=how.min_p)
+
+
+def greedy_params(config: Config) -> SamplingParams:
+    """How greedy chains are drawn."""
+    return sampling_params(config.sampling, 0.0)
 
 
 def evaluate_policy(

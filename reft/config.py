@@ -132,6 +132,9 @@ class SamplingConfig:
     """Logits are divided by it, in the sampler and in the learner; above 0 (ReFT: 1)."""
     max_tokens: int = 256
     """Longest chain in tokens."""
+    stop: list[str] = field(default_factory=list)
+    """Texts that end a chain, as the end token does; the one that ends it is its last. Such a chain is finished, not cut. Of
+    evaluation and `reft sample`, too; demonstrations are imitated as they are."""
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def evaluate(
     progress: Callable[[str], Progress] | None = None,
 ) -> dict[str, tuple[Report, list[Sample]]]:
     """Reports and samples, "greedy" (one chain a problem) and "sampled" (n a problem)."""
-    modes = {"greedy": (SamplingParams(0.0, sampled.max_tokens), 1), "sampled": (sampled, n)}
+    modes = {"greedy": (SamplingParams(0.0, sampled.max_tokens, stop=sampled.stop), 1), "sampled": (sampled, n)}
     result = {}
     for mode, (params, count) in modes.items():
         samples = pool.sample(problems, count, params, seed, progress(mode) if progress else None)

@@ -73,6 +73,7 @@ def prepare(composed: Composed) -> Prepared:
     tokenizer = _tokenizer(config, demonstrations, splits)
     if model_config is None:
         model_config = fresh_config(config.model, len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    check_stop(config.sampling.stop, tokenizer)
     context = int(model_config.max_position_embeddings)
     fitting, too_long = _fit(config, splits, Codec(tokenizer), context)
     unreadable = sum(not is_readable(problem.answer) for problems in vars(fitting).values() for problem in problems)
@@ -81,6 +82,16 @@ def prepare(composed: Composed) -> Prepared:
     if config.curriculum.stages:
         cuttable = find_cuttable(config, plain(demonstrations, fitting.train), Codec(tokenizer))
     return Prepared(composed, fitting, demonstrations, tokenizer, model_config, context, too_long, unreadable, cuttable)
+
+
+def check_stop(stop: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise `ConfigError` for a text that no chain can have."""
+    for text in stop:
+        if special := next((token for token in tokenizer.all_special_tokens if token in text), None):
+            raise ConfigError(
+                f"sampling.stop={text!r} has the special token {special!r}, which is no text of a chain; name it as "
+                "eos_token_id in the model's generation_config.json"
+            )
 
 
 def plain(demonstrations: Sequence[Demonstration], problems: Sequence[Problem]) -> list[Demonstration]:

@@ -24,11 +24,11 @@ from reft.gang import RayGang
 from reft.model import check_model, load_tokenizer
 from reft.prepare import Prepared
 from reft.progress import Display
-from reft.rollouts import publication
+from reft.rollouts import publication, sampling_params
 from reft.run import WARMUP
 from reft.warmup import TrainerSettings, schedule
 from rollout.pool import Pool
-from rollout.types import Sample, SamplingParams
+from rollout.types import Sample
 from rollout.worker import derive_seed
 
 RECORD = "reranker.json"
@@ -48,7 +48,8 @@ class Sequences:
 
 
 def join(samples: Sequence[Sample], end: int) -> Sequences:
-    """Samples as sequences, each with the end token last: in place of another stop token, or of where the chain was cut."""
+    """Samples as sequences, each with the end token last: in place of another stop token, of the last token of a text that
+    ended the chain, or of where it was cut."""
     parts: list[Any] = []
     for sample in samples:
         parts += [sample.completion.prompt_tokens, sample.completion.tokens[:-1], [end]]
@@ -138,7 +139,7 @@ class Reranking:
         problems = chance.sample(train, min(rerank.prompts or len(train), len(train)))
         seed = derive_seed(config.seed, "rerank", "chains")
         pool.publish(publication(config, str(self.warmup)), version=0)
-        params = SamplingParams(config.sampling.temperature, config.sampling.max_tokens)
+        params = sampling_params(config.sampling)
         with self.display.bar("rerank: sample the warm-up", len(problems) * rerank.samples_per_prompt, "chain") as bar:
             drawn = pool.sample(problems, rerank.samples_per_prompt, params, seed, lambda done, _: bar.update(done))
         self._lesson = distinct(drawn)

@@ -10,7 +10,7 @@ import numpy
 import torch
 from transformers import AutoModelForCausalLM
 
-from reft.config import Config
+from reft.config import Config, SamplingConfig
 from reft.errors import ConfigError
 from reft.model import load_causal_lm, load_tokenizer
 from reft.reward_config import CheckerConfig, ProgramsConfig, RewardConfig
@@ -44,6 +44,12 @@ class WorkerSettings:
     rewards: Mapping[str, RewardConfig]
     checker: CheckerConfig
     programs: ProgramsConfig
+
+
+def sampling_params(sampling: SamplingConfig, temperature: float | None = None) -> SamplingParams:
+    """How chains are drawn, at another temperature where one is given."""
+    temperature = sampling.temperature if temperature is None else temperature
+    return SamplingParams(temperature, sampling.max_tokens, stop=tuple(sampling.stop))
 
 
 def worker_settings(config: Config, model: str) -> WorkerSettings:

@@ -25,12 +25,13 @@ from reft.errors import RunError
 from reft.files import remove_folder
 from reft.journal import selection_note
 from reft.rationalization import check_hints, check_stored, is_marked, marks_of, without_hints
+from reft.rollouts import sampling_params
 from reft.run import round_name
 from reft.selection import keep, right_and_whole
 from reft.session import Session, imitate
 from reft.tasks import Demonstration, Hint
 from reft.train import Stream
-from rollout.types import Problem, Sample, SamplingParams
+from rollout.types import Problem, Sample
 from rollout.worker import derive_seed
 
 PHASE = "self_training"
@@ -179,7 +180,7 @@ def _rationalize(
 
 def _draw(session: Session, problems: Sequence[Problem], number: int, purpose: str) -> list[Sample]:
     config, n = session.config, session.config.self_training.samples_per_prompt
-    params = SamplingParams(config.self_training.temperature or config.sampling.temperature, config.sampling.max_tokens)
+    params = sampling_params(config.sampling, config.self_training.temperature)
     seed = derive_seed(config.seed, PHASE, number, *([] if purpose == "sample" else [purpose]))
     with session.display.bar(f"round {number}: {purpose}", len(problems) * n, "chain") as bar:
         return session.pool().sample(problems, n, params, seed, lambda done, _: bar.update(done))

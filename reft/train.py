@@ -12,6 +12,7 @@ from reft.batch import collate
 from reft.config import SamplingConfig, TrainConfig
 from reft.errors import RunError
 from reft.learner.driver import Learner
+from reft.rollouts import sampling_params
 from reft.tasks import Task
 from rollout.pool import Pool
 from rollout.types import Problem, Sample, SamplingParams
@@ -94,7 +95,7 @@ def train(
     seed: int,
 ) -> None:
     """Reinforce the learner's policy, which stands at the last checkpoint, until the journal says that it is enough."""
-    params = SamplingParams(sampling.temperature, sampling.max_tokens)
+    params = sampling_params(sampling)
     for step in journal.steps(settings.steps):
         step_seed = derive_seed(seed, "train", step)
         with journal.timed("sample"):

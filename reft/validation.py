@@ -65,6 +65,9 @@ def validate(config: Config) -> None:
     if not config.rewards:
         raise ConfigError("rewards is empty; name at least one, e.g. rewards.correct.use=correct")
     _check_imports(config.programs.imports)
+    for text in config.sampling.stop:
+        if text == "" or not isinstance(text, str):  # lists of lists pass as lists of texts
+            raise ConfigError(f"sampling.stop={config.sampling.stop}: {text!r} is no text to look for; remove it")
     for key, value in _numbers(config, ""):
         if not math.isfinite(value):
             raise ConfigError(f"{key}={value} is out of range; choose a finite number")

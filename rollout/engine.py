@@ -49,6 +49,28 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingEngine(Engine, Protocol):
+    """One that can be watched."""
+
+    def stream(
+        self,
+        prompt: str,
+        params: SamplingParams,
+        seed: int,
+        tell: Callable[[str], None],
+        prefix: str = "",
+        sample: int = 0,
+    ) -> Completion:
+        """The completion of that number, `sample`, among those that `generate` draws for this prompt alone. `tell` is called
+        with pieces of its text, each as soon as its tokens are drawn; they join to the chain, the prefix first.
+
+        Raises:
+            ValueError: as `generate`.
+        """
+        ...
+
+
 def checksum(weights: Weights) -> int:
     """A 64-bit XXH3 over names, shapes and bytes, in order of names: equal before and after a transfer, or it failed. It takes
     as long as reading the memory; a CRC takes ten times that."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rewards.terms import RewardError
+from rollout.engine import StreamingEngine
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Worker, split
 
@@ -92,6 +93,25 @@ class LocalPool:
                 progress(len(samples), len(problems) * n)
         count_failures(samples, 0.0, lambda line: None)
         return samples
+
+    def watch(
+        self,
+        problem: Problem,
+        params: SamplingParams,
+        seed: int,
+        tell: Callable[[str], None],
+        number: int = 0,
+    ) -> Sample:
+        """The sample of that number among those that `sample` draws of this problem alone; `tell` takes its chain in pieces,
+        while it is drawn. The worker's engine must be a `StreamingEngine`."""
+        engine = self.worker.engine
+        if not isinstance(engine, StreamingEngine):
+            raise TypeError(f"{type(engine).__name__} cannot be watched; sample instead")
+        (shard,) = split([problem], 1, params, seed, self.shard_size)
+        completion = engine.stream(problem.prompt, params, shard.seed, tell, problem.prefix, number)
+        samples = self.worker.score([(problem, completion)])
+        count_failures(samples, 0.0, lambda line: None)
+        return samples[0]
 
     def publish(self, publication: Publication, version: int) -> None:
         self.worker.load(publication.handle, version, publication.checksum)

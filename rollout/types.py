@@ -58,9 +58,9 @@ class SamplingParams:
 class Completion:
     """One sampled chain.
 
-    `tokens` (T,) int32 includes the end token where `finish` is "stop"; `logprobs` (T,) float32 are natural logarithms
-    under the distribution sampled from (after temperature and truncation); greedy ones are under temperature 1. `text` is what
-    was sampled.
+    `tokens` (T,) int32 includes the end token, or the text, that ended it where `finish` is "stop"; `logprobs` (T,) float32 are
+    natural logarithms under the distribution sampled from (after temperature and truncation); greedy ones are under temperature
+    1. `text` is what was sampled.
     Where a beginning of the chain was given, `prefix` is its text and `prefix_length` its tokens, the last of `prompt_tokens`:
     nobody sampled them, so nothing downstream takes them for actions.
     """

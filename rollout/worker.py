@@ -80,10 +80,12 @@ class Worker:
                 first = place - place % size
                 piece = range(first, min(first + size, len(prompts)))
                 if all(other in groups for other in piece):
-                    samples[first] = self._score([(shard.problems[at], chain) for at in piece for chain in groups[at]], shard)
+                    pairs = [(shard.problems[at], chain) for at in piece for chain in groups[at]]
+                    samples[first] = self.score(pairs, shard.confined)
         return [sample for first in sorted(samples) for sample in samples[first]]
 
-    def _score(self, pairs: Sequence[tuple[Problem, Completion]], shard: Shard) -> list[Sample]:
+    def score(self, pairs: Sequence[tuple[Problem, Completion]], confined: bool = False) -> list[Sample]:
+        """Completions of problems as samples."""
         scores = self.scorer.score(
             prompts=[problem.prompt for problem, _ in pairs],
             completions=[completion.chain for _, completion in pairs],
@@ -91,7 +93,7 @@ class Worker:
             found=[self.reader(problem, completion.chain) for problem, completion in pairs],
             answers=[problem.answer for problem, _ in pairs],
             columns=[problem.columns for problem, _ in pairs],
-            confined=shard.confined,
+            confined=confined,
         )
         version = self.version
         return [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -228,3 +229,18 @@ def test_a_warm_up_that_is_not_ready_stops_the_run(folder: Path) -> None:
         "train.steps=4",
     )
     assert forced.returncode == 0, forced.stderr[-3000:]
+
+
+def test_chains_end_at_texts_in_training_and_in_evaluation(folder: Path) -> None:
+    done = run(folder, "run", "small.yaml", "run.dir=ended", "rollout.workers=1", "sampling.stop=[ok,x]", "train.steps=2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    evaluated = [json.loads(line) for line in (folder / "ended" / "eval" / "reinforced.jsonl").read_text().splitlines()]
+    for rows in (*samples(folder, "ended").values(), evaluated):
+        found = [row for row in rows if {"ok", "x"} & set(row["chain"].split())]
+        assert len(found) > len(rows) / 4
+        assert all(row["finish"] == "stop" and row["chain"].split()[-1] in ("ok", "x") for row in found)
+        assert not {"ok", "x"} & {word for row in rows for word in row["chain"].split()[:-1]}
+    shown = run(folder, "sample", "ended/checkpoints/step_000002")
+    assert shown.returncode == 0, shown.stderr[-3000:]
+    assert not re.search(r"(greedy|sampled) .* (ok|x) ", shown.stdout)
+    assert re.search(r"(greedy|sampled) .* (ok|x)\n.*ended by stop\n", shown.stdout)

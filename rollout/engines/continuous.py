@@ -1,6 +1,6 @@
 """Continuous batching: rows that are done leave the batch, and those that wait take their places."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from rollout.codec import Codec
-from rollout.engines.draws import choose, stream_seed, uniforms
+from rollout.engines.draws import choose, uniforms
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import SamplingParams
 
@@ -19,6 +19,8 @@ LOOK = 8
 """Steps from one look for texts that end a chain to the next, since tokens must be made text for it."""
 IDLE = 8
 """A batch is filled up when one row of so many is done: what a change costs is shared, and few rows stand idle."""
+Heard = Callable[[int], bool]
+"""Told of each token of an only row as it is drawn, before the next one is; whether the row goes on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +64,25 @@ class ContinuousBatch:
         starts: of P prompts.
         n: rows for each.
         params: how chains are drawn.
-        seed: of the call.
+        seeds: of the rows' streams.
         codec: knows what ends a chain.
         slots: where the rows' keys go.
+        heard: told of each token, where there is one row.
     """
 
     def __init__(
-        self, model: Any, starts: Sequence[Start], n: int, params: SamplingParams, seed: int, codec: Codec, slots: Slots
+        self,
+        model: Any,
+        starts: Sequence[Start],
+        n: int,
+        params: SamplingParams,
+        seeds: Sequence[int],
+        codec: Codec,
+        slots: Slots,
+        heard: Heard | None = None,
     ) -> None:
-        self.model, self.starts, self.n, self.params, self.seed, self.slots = model, starts, n, params, seed, slots
-        self.codec = codec
+        self.model, self.starts, self.n, self.params, self.seeds, self.slots = model, starts, n, params, seeds, slots
+        self.codec, self.heard = codec, heard
         self.device = slots.lengths.device
         self.stops = torch.tensor(codec.stops, device=self.device)
         count = len(starts) * n
@@ -159,7 +170,6 @@ class ContinuousBatch:
         new = self.slots.admit(prefilled, which)
         self._held = None if end % self.n == 0 else (end // self.n, prefilled, end // self.n - first + place)
         self._next = end
-        seeds = [stream_seed(self.seed, row // self.n, row % self.n) for row in numbers]
         budgets = torch.tensor([self.starts[row // self.n].budget for row in numbers], device=self.device)
         begun = _Rows(
             row=rows,
@@ -167,7 +177,7 @@ class ContinuousBatch:
             drawn=torch.zeros_like(rows),
             budget=budgets,
             living=torch.ones_like(rows, dtype=torch.bool),
-            uniform=self._uniforms(seeds),
+            uniform=self._uniforms(self.seeds[numbers.start : numbers.stop]),
         )
         self._draw(begun, prefilled.logits[which])
         self._batch = begun if self._batch is None else self._batch.join(begun)
@@ -217,3 +227,5 @@ class ContinuousBatch:
         batch.token = chosen
         batch.drawn = batch.drawn + batch.living
         batch.living = batch.living & ~torch.isin(chosen, self.stops) & (batch.drawn < batch.budget)
+        if self.heard is not None and not self.heard(int(chosen[0])):
+            batch.living = torch.zeros_like(batch.living)

@@ -5,7 +5,7 @@ distribution that is sampled. Each sample draws one uniform number a token from 
 cumulative distribution, so a chain does not depend on its neighbours in the batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rollout.codec import Codec
+from rollout.codec import Codec, TextStream
 from rollout.engine import Notify, Weights, WeightsError, checksum, untied
-from rollout.engines.continuous import ContinuousBatch, Start
+from rollout.engines.continuous import LOOK, ContinuousBatch, Heard, Start
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.parcel import Parcel
@@ -71,18 +71,23 @@ class HFEngine:
     ) -> list[list[Completion]]:
         notify = notify or (lambda place, completions: None)
         starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
-        if self.continuous:
-            return self._decode_continuously(starts, n, params, seed, notify)
-        rows = [(place, sample) for place in range(len(prompts)) for sample in range(n)]
-        completions: list[Completion] = []
-        for start in range(0, len(rows), self.max_rows):
-            part = rows[start : start + self.max_rows]
-            seeds = [stream_seed(seed, place, sample) for place, sample in part]
-            completions += self._decode([starts[place] for place, _ in part], params, seeds)
-        groups = [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
-        for place, group in enumerate(groups):
-            notify(place, group)
-        return groups
+        seeds = [stream_seed(seed, place, sample) for place in range(len(prompts)) for sample in range(n)]
+        return self._complete(starts, n, params, seeds, notify=notify)
+
+    def stream(
+        self,
+        prompt: str,
+        params: SamplingParams,
+        seed: int,
+        tell: Callable[[str], None],
+        prefix: str = "",
+        sample: int = 0,
+    ) -> Completion:
+        (start,) = self._starts([prompt], [prefix], params.max_tokens)
+        text = TextStream(self.codec, start.prefix, params.stop, tell)
+        ((completion,),) = self._complete([start], 1, params, [stream_seed(seed, 0, sample)], heard=text.add)
+        text.end(completion.text)
+        return completion
 
     def load_weights(self, weights: Weights) -> int:
         own = untied(self.model.state_dict(keep_vars=True))
@@ -105,13 +110,41 @@ class HFEngine:
             raise ValueError(f"a prefix has max_tokens={max_tokens} tokens or more, so nothing is left to be sampled")
         return starts
 
+    def _complete(
+        self,
+        starts: Sequence[Start],
+        n: int,
+        params: SamplingParams,
+        seeds: Sequence[int],
+        notify: Notify | None = None,
+        heard: Heard | None = None,
+    ) -> list[list[Completion]]:
+        """`n` completions of each start. `notify` is told of each start's, `heard` of the tokens of an only one."""
+        if self.continuous:
+            return self._decode_continuously(starts, n, params, seeds, notify, heard)
+        rows = [start for start in starts for _ in range(n)]
+        parts = [slice(at, at + self.max_rows) for at in range(0, len(rows), self.max_rows)]
+        completions = [completion for part in parts for completion in self._decode(rows[part], params, seeds[part], heard)]
+        groups = [completions[place * n : (place + 1) * n] for place in range(len(starts))]
+        if notify:
+            for place, group in enumerate(groups):
+                notify(place, group)
+        return groups
+
     @torch.inference_mode()
     def _decode_continuously(
-        self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int, notify: Notify
+        self,
+        starts: Sequence[Start],
+        n: int,
+        params: SamplingParams,
+        seeds: Sequence[int],
+        notify: Notify | None,
+        heard: Heard | None,
     ) -> list[list[Completion]]:
         rows = max(min(self.max_rows, len(starts) * n), 1)
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
-        batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec, self._slots_of(rows, columns))
+        slots = self._slots_of(rows, columns)
+        batch = ContinuousBatch(self.model, starts, n, params, seeds, self.codec, slots, heard)
         groups: list[list[Completion]] = [[] for _ in starts]
         for place in batch.run():
             own = slice(place * n, (place + 1) * n)
@@ -122,7 +155,8 @@ class HFEngine:
                 self._completion(starts[place], tokens[:length], logprobs[:length], params.stop)
                 for tokens, logprobs, length in parts
             ]
-            notify(place, groups[place])
+            if notify:
+                notify(place, groups[place])
         return groups
 
     def _slots_of(self, rows: int, columns: int) -> Slots:
@@ -136,7 +170,9 @@ class HFEngine:
         return slots
 
     @torch.inference_mode()
-    def _decode(self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
+    def _decode(
+        self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int], heard: Heard | None
+    ) -> list[Completion]:
         device = next(self.model.parameters()).device
         ids, mask = _pad_left([start.tokens for start in starts], self.codec.pad, device)
         budgets = torch.tensor([start.budget for start in starts], device=device)
@@ -155,12 +191,22 @@ class HFEngine:
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
             done = done | torch.isin(chosen, stops) | (budgets == step + 1)
-            if done.all():
+            if params.stop and (step + 1) % LOOK == 0:
+                done |= self._ended_at_texts(starts, torch.stack(tokens, 1), done, params.stop)
+            if (heard is not None and not heard(int(chosen[0]))) or done.all():
                 break
             # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
             ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]
             mask = torch.cat([mask, mask.new_ones(len(starts), 1)], dim=1)
         return self._completions(starts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu(), params.stop)
+
+    def _ended_at_texts(
+        self, starts: Sequence[Start], tokens: torch.Tensor, done: torch.Tensor, stop: Sequence[str]
+    ) -> torch.Tensor:
+        """Which rows (B,) that are not done hold a text that ends them among their `tokens` (B, T)."""
+        rows = zip(starts, tokens.cpu().numpy(), done.tolist(), strict=True)
+        ended = [not over and self.codec.find_end(start.prefix, row, stop) is not None for start, row, over in rows]
+        return torch.tensor(ended, device=done.device)
 
     def _completions(
         self, starts: Sequence[Start], tokens: torch.Tensor, logprobs: torch.Tensor, stop: Sequence[str]

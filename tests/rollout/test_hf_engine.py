@@ -70,6 +70,24 @@ def test_logprobs_are_the_learner_s(folder, engine, temperature: float) -> None:
         torch.testing.assert_close(policy_logprobs[0, start:], torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.7, 1.3])
+def test_logprobs_of_bfloat16_are_float32_and_the_learner_s(folder, temperature: float) -> None:
+    """Half-precision logits may differ in their last bit; what is made of them is not rounded."""
+    engine = HFEngineFactory(str(folder), "bfloat16")()
+    policy = PolicyModel(str(folder), torch.bfloat16, "shared", "zero", temperature).eval()
+    gaps: list[torch.Tensor] = []
+    for completion in chain.from_iterable(engine.generate(PROMPTS, 16, SamplingParams(temperature, 12), seed=5)):
+        tokens = numpy.concatenate([completion.prompt_tokens, completion.tokens])
+        logprobs, *_ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
+        sampled = torch.tensor(completion.logprobs)
+        assert sampled.dtype == torch.float32
+        assert (sampled != sampled.bfloat16()).any()
+        gaps.append((logprobs[0, len(completion.prompt_tokens) - 1 :] - sampled).abs())
+    assert len(torch.cat(gaps)) > 200
+    assert torch.cat(gaps).mean() < 0.005
+    assert torch.cat(gaps).max() < 0.05
+
+
 PREFIXES = ["c d e f g h a b", "", "b"]
 
 
