@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from rollout.types import Completion, SamplingParams
+from rollout.usage import Usage
 
 Weights = Mapping[str, torch.Tensor]
 """Parameter names of the `transformers` model to tensors; tied tensors appear once."""
@@ -36,6 +37,10 @@ class Engine(Protocol):
 
     def load_weights(self, weights: Weights) -> int:
         """Replace the model's weights; returns the `checksum` of what is now loaded."""
+        ...
+
+    def drain_usage(self) -> Usage:
+        """What generating took since the last call."""
         ...
 
 

@@ -18,6 +18,7 @@ from rollout.exits import explain_exit
 from rollout.host import WorkerHost
 from rollout.pool import Progress, Publication, RolloutError, WorkerFactory, count_failures
 from rollout.types import Problem, Sample, SamplingParams
+from rollout.usage import Usage
 from rollout.worker import Shard, split
 
 FAULTS = ("faults/worker_restarts", "faults/shards_redone", "faults/rewards_failed", "faults/recovery_seconds")
@@ -69,13 +70,20 @@ class _Seat:
 
 @dataclass
 class _Job:
-    """One call of `sample`: what is to be done, in whose hands, and what is done."""
+    """One call of `sample`: what is to be done, in whose hands, what is done, and what that took."""
 
     shards: Sequence[Shard]
     waiting: deque[int]
     running: dict[Any, tuple[int, _Seat, float]] = field(default_factory=dict)
     done: dict[int, list[Sample]] = field(default_factory=dict)
     attempts: dict[int, int] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+
+    def leave(self, reference: Any) -> tuple[int, _Seat]:
+        """Take a shard that runs out of a worker's hands: which it is, and whose."""
+        number, seat, start = self.running.pop(reference)
+        self.usage += Usage(busy=time.monotonic() - start)
+        return number, seat
 
 
 class RayPool:
@@ -114,6 +122,7 @@ class RayPool:
         self._published: tuple[Publication, int] | None = None
         self._replaced: deque[float] = deque()
         self._faults = dict.fromkeys(FAULTS, 0.0)
+        self._usage = Usage()
         self._seats = [self._new_seat() for _ in range(workers)]
 
     @property
@@ -124,6 +133,7 @@ class RayPool:
     def sample(
         self, problems: Sequence[Problem], n: int, params: SamplingParams, seed: int, progress: Progress | None = None
     ) -> list[Sample]:
+        begun = time.monotonic()
         shards = split(problems, n, params, seed, self.shard_size)
         job = _Job(shards, deque(range(len(shards))))
         try:
@@ -137,6 +147,7 @@ class RayPool:
             for reference in job.running:
                 ray.cancel(reference)  # what has not begun; a shard that has runs to its end, and nobody takes it
             raise
+        self._usage += job.usage + Usage(present=len(self._seats) * (time.monotonic() - begun))
         samples = [sample for number in range(len(shards)) for sample in job.done[number]]
         self._faults["faults/rewards_failed"] += count_failures(samples, self.supervision.reward_failures, self.notify)
         return samples
@@ -158,6 +169,10 @@ class RayPool:
         counted = dict(self._faults)
         self._faults = dict.fromkeys(self._faults, 0.0)
         return counted
+
+    def drain_usage(self) -> dict[str, float]:
+        usage, self._usage = self._usage, Usage()
+        return usage.shares() | usage.rates()
 
     def close(self) -> None:
         for seat in self._seats:
@@ -200,9 +215,10 @@ class RayPool:
 
     def _take(self, job: _Job, reference: Any) -> None:
         """Take a shard's samples, or what came instead."""
-        number, seat, _ = job.running.pop(reference)
+        number, seat = job.leave(reference)
         try:
-            job.done[number] = ray.get(reference)
+            job.done[number], usage = ray.get(reference)
+            job.usage += usage
             if job.attempts.get(number, 0) == ATTEMPTS - 1 and not self._confines:
                 self._confines = True
                 self.notify(
@@ -221,7 +237,7 @@ class RayPool:
         """Replace the workers that had a shard for longer than the deadline."""
         for reference, (number, seat, start) in list(job.running.items()):
             if time.monotonic() - start >= self.supervision.working:
-                del job.running[reference]
+                job.leave(reference)
                 reason = f"a worker had a shard for {self.supervision.working:g} s, and {ask_whereabouts([seat.actor])[0]}"
                 self._redo(job, number, seat, reason, None)
 
@@ -239,7 +255,7 @@ class RayPool:
             reason = f"a worker has been silent for {self._pulse.seconds:g} s (ray.heartbeat): stopped, or stuck in a library"
             if job and seat.actor in busy:
                 reference, number = busy[seat.actor]
-                del job.running[reference]
+                job.leave(reference)
                 self._redo(job, number, seat, reason, None)
             else:
                 self._replace(seat, f"{reason}, being given weights", None)

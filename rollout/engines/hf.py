@@ -5,6 +5,7 @@ distribution that is sampled. Each sample draws one uniform number a token from 
 cumulative distribution, so a chain does not depend on its neighbours in the batch.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from rollout.engines.continuous import ContinuousBatch, Start
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.types import Completion, SamplingParams
+from rollout.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,18 @@ class HFEngine:
         if self.continuous:
             model.set_attn_implementation(IMPLEMENTATION)
         self._slots: Slots | None = None
+        self._usage = Usage()
 
     def generate(
         self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
     ) -> list[list[Completion]]:
+        begun = time.monotonic()
         starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
-        if self.continuous:
-            return self._decode_continuously(starts, n, params, seed)
-        rows = [(place, sample) for place in range(len(prompts)) for sample in range(n)]
-        completions: list[Completion] = []
-        for start in range(0, len(rows), self.max_rows):
-            part = rows[start : start + self.max_rows]
-            seeds = [stream_seed(seed, place, sample) for place, sample in part]
-            completions += self._decode([starts[place] for place, _ in part], params, seeds)
-        return [completions[place * n : (place + 1) * n] for place in range(len(prompts))]
+        decode = self._decode_continuously if self.continuous else self._decode_in_turn
+        groups = decode(starts, n, params, seed)
+        tokens = sum(len(completion.tokens) for group in groups for completion in group)
+        self._usage += Usage(tokens=tokens, generating=time.monotonic() - begun)
+        return groups
 
     def load_weights(self, weights: Weights) -> int:
         own = untied(self.model.state_dict())
@@ -82,6 +82,10 @@ class HFEngine:
             for name, tensor in own.items():
                 tensor.copy_(weights[name])
         return checksum(untied(self.model.state_dict()))
+
+    def drain_usage(self) -> Usage:
+        usage, self._usage = self._usage, Usage()
+        return usage
 
     def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list[Start]:
         parts = zip(self.codec.prompts(prompts), self.codec.prefixes(prefixes), strict=True)
@@ -98,6 +102,7 @@ class HFEngine:
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
         batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec, self._slots_of(rows, columns))
         batch.run()
+        self._usage += batch.usage
         tokens, logprobs, lengths = batch.tokens.cpu().numpy(), batch.logprobs.cpu().numpy(), batch.lengths.tolist()
         return [
             [
@@ -113,12 +118,22 @@ class HFEngine:
         if slots is None or slots.capacity < rows or slots.columns < columns:
             self._slots = None  # before others are there
             slots = Slots(rows, columns, next(self.model.parameters()).device)
-        slots.clear(rows)
+        slots.clear(rows, columns)
         self._slots = slots
         return slots
 
+    def _decode_in_turn(self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int) -> list[list[Completion]]:
+        rows = [(place, sample) for place in range(len(starts)) for sample in range(n)]
+        completions: list[Completion] = []
+        for start in range(0, len(rows), self.max_rows):
+            part = rows[start : start + self.max_rows]
+            seeds = [stream_seed(seed, place, sample) for place, sample in part]
+            completions += self._decode([starts[place] for place, _ in part], params, seeds, min(self.max_rows, len(rows)))
+        return [completions[place * n : (place + 1) * n] for place in range(len(starts))]
+
     @torch.inference_mode()
-    def _decode(self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int]) -> list[Completion]:
+    def _decode(self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int], slots: int) -> list[Completion]:
+        """Completions of so many rows side by side; `slots` would have been possible."""
         device = next(self.model.parameters()).device
         ids, mask = _pad_left([start.tokens for start in starts], self.codec.pad, device)
         budgets = torch.tensor([start.budget for start in starts], device=device)
@@ -127,17 +142,22 @@ class HFEngine:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         done = torch.zeros(len(starts), dtype=torch.bool, device=device)
         tokens, logprobs, cache = [], [], None
+        living, keys = len(starts), sum(len(start.tokens) for start in starts)
         for step in range(params.max_tokens):
             output = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
                 logits_to_keep=1,
             )  # fmt: skip
             cache = output.past_key_values
+            if step:
+                keys += living
+                self._usage += Usage(1, 0, living, slots, keys, mask.numel())
             chosen, logprob = choose(output.logits[:, -1].float(), params, None if streams is None else streams[:, step])
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
             done = done | torch.isin(chosen, stops) | (budgets == step + 1)
-            if done.all():
+            living = int((~done).sum())
+            if not living:
                 break
             # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
             ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]
