@@ -49,8 +49,8 @@ class Seat:
     """When that was asked."""
     born: Any
     """The answer to being set up; None once it has come."""
-    given: Any = None
-    """The publication that it was given last."""
+    given: int = 0
+    """How many publications there had been when it was given one; not which, since that would keep the weights in memory."""
     first: bool = True
     """Whether it is the one that began here."""
     lost: float | None = None

@@ -65,6 +65,7 @@ class RayPool:
         self._confines = False
         """Whether others' functions are kept apart, since they alone can be what has ended workers."""
         self._published: tuple[Publication, int] | None = None
+        self._publications = 0
         self._replaced: deque[float] = deque()
         self._faults = dict.fromkeys(FAULTS, 0.0)
         self._usage = Usage()
@@ -106,11 +107,12 @@ class RayPool:
         if not isinstance(publication.handle, ray.ObjectRef):
             publication = replace(publication, handle=ray.put(publication.handle))  # once for all, and for who comes later
         self._published = (publication, version)
+        self._publications += 1
         self._drop_late()
         # Who is at a shard that nobody needs takes weights behind it, the latest then, and no call waits for that.
         busy = {run.seat for run in self._late.values()}
         for seat in self._seats:
-            if seat not in busy and seat.given is not self._published:
+            if seat not in busy and seat.given < self._publications:
                 self._send_weights(seat)
         # One in another's place is not waited for: there may be no node for it any more.
         while waiting := [seat for seat in self._seats if seat.ready is not None and seat.first]:
@@ -216,7 +218,7 @@ class RayPool:
                 self._replace(seat, f"a worker raised {cause!r}, {OVERTAKEN}", cause)
         except ray.exceptions.RayError as error:
             self._replace(seat, f"{explain_exit(error)}, {OVERTAKEN}", error)
-        if seat.given is not self._published:
+        if seat.given < self._publications:
             self._send_weights(seat)
 
     def _end_slow(self, job: Job) -> None:
@@ -271,7 +273,7 @@ class RayPool:
     def _send_weights(self, seat: Seat) -> None:
         if self._published is not None:
             publication, version = self._published
-            seat.given = self._published
+            seat.given = self._publications
             seat.ready = seat.actor.load.remote(publication.handle, version, publication.checksum)
             seat.since = time.monotonic()
 

@@ -119,7 +119,7 @@ class Bench:
 
 @pytest.fixture
 def bench(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Bench]]:
-    monkeypatch.setattr(jobs, "SLOW_SECONDS", 3.0)
+    monkeypatch.setattr(jobs, "SLOW_SECONDS", 5.0)
     made: list[Bench] = []
 
     def make(*fates: str, working: float = 120.0, heartbeat: float = 60.0) -> Bench:
@@ -170,14 +170,14 @@ def test_a_slow_shard_is_done_by_another_and_its_worker_comes_back(bench) -> Non
     [
         ("SIGKILL", "was killed or crashed"),
         ("SIGSTOP", "a worker has been silent for 6 s"),
-        ("deadline", "a worker had a shard for 10 s, and"),
+        ("deadline", "a worker had a shard for 15 s, and"),
         ("raise", "a worker raised ZeroDivisionError('boom')"),
     ],
 )
 def test_a_slow_worker_that_is_lost_costs_no_shard(bench, fate: str, words: str) -> None:  # type: ignore[no-untyped-def]
     one = bench(
         "raise" if fate == "raise" else "slow",
-        working=10.0 if fate == "deadline" else 120.0,
+        working=15.0 if fate == "deadline" else 120.0,
         heartbeat=6.0 if fate == "SIGSTOP" else 60.0,
     )
     assert one.draw() == expected(7)
