@@ -155,9 +155,10 @@ def _asked_once() -> Iterator[None]:
 
 
 def _store_bytes() -> int:
-    """Object store for weights and batches: a fifth of the memory, half a GiB at most where there is no GPU to feed."""
+    """Object store for weights and batches: a fifth of the memory, 8 GiB at most, taken as it is used. Two versions of the
+    weights lie in it, the one that workers hold and the next."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(total // 5, 1 << 29)
+    return min(total // 5, 1 << 33)
 
 
 def _reach(address: str) -> None:

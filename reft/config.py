@@ -147,9 +147,12 @@ class TrainConfig:
     rounds: int = 1
     """Times at most that a step draws `prompts` problems, each time by another shuffle, until as many have chains to learn from
     (DAPO's dynamic sampling; verl: max_num_gen_batches)."""
+    sampler_warning: float = 0.005
+    """Most that sampler and learner may differ in a sampled token's probability, on average, before the run says so (verl's FAQ
+    holds 0.005 to be fine, and 0.01 to be trouble)."""
     sampler_gap: float | None = None
-    """Most that sampler and learner may differ in a token's log-prob, on average, in nats, before the run stops; null means
-    0.001 in float32 and 0.1 in bfloat16. An algorithm's importance_cap corrects for what is allowed."""
+    """Most that they may differ before the run stops. null means 0.01, and in float32, where both compute the same, 0.001 nats
+    of the token's log-prob as well. An algorithm's importance_cap corrects for what is allowed."""
     eval_every: int = 10
     """Steps between evaluations on the dev split; the best of them is the checkpoint reported."""
     save_every: int = 10

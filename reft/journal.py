@@ -65,6 +65,8 @@ class RunJournal:
         self.stopped_at: int | None = None
         """The step behind which somebody asked to stop; None if the loop ran to its end."""
         self._times: dict[str, float] = {}
+        self._warned = 0.0
+        """The difference of sampler and learner that was told last."""
         self._bar: Bar | None = None
         self._stop: StopRequest | None = None
 
@@ -143,6 +145,7 @@ class RunJournal:
         self._times = {}
         self.run.state.tokens_sampled += int(metrics["samples/tokens"])
         self.run.log("reinforce", step, {**metrics, **times, **speed, **self._agreements(samples)})
+        self._warn(step, metrics.get("sampler/probability_gap_mean", 0.0))
         logged = self.settings.samples_logged
         failed = [sample for sample in samples[logged:] if sample.failures]
         self.run.write_samples(step, [*samples[:logged], *failed[:FAILURES_LOGGED]])
@@ -152,6 +155,16 @@ class RunJournal:
                 step,
                 f"reward {metrics['reward/mean']:.3f}  correct {metrics['answer/correct']:.3f}  "
                 f"tokens {metrics['chain/tokens_mean']:.1f}{kl}",
+            )
+
+    def _warn(self, step: int, gap: float) -> None:
+        """Tell where sampler and learner differ much, once, and again when it has doubled."""
+        if gap > max(self.settings.sampler_warning, 2 * self._warned):
+            self._warned = gap
+            self.display.note(
+                f"warning: step {step}: sampler and learner differ by {gap:.2g} on average in the probability of the same "
+                f"tokens, more than {self.settings.sampler_warning:g} (train.sampler_warning); model.dtype=float32 tells "
+                "rounding from faults, and an importance_cap corrects for it"
             )
 
     def _agreements(self, samples: Sequence[Sample]) -> dict[str, float]:

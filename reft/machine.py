@@ -16,7 +16,7 @@ TRIES = 7
 
 @dataclass(frozen=True)
 class Machine:
-    """Rates of this machine with torch's threads, in float32."""
+    """Rates of a device, in one type of numbers; a CPU's are with torch's threads."""
 
     flops: float
     """Multiplications and additions a second, in a product of matrices."""
@@ -24,13 +24,15 @@ class Machine:
     """Bytes read and written a second, in a copy."""
 
 
-def measure_machine() -> Machine:
+def measure_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) -> Machine:
     """The best of some tries of each, about a second in all."""
-    left, right = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
-    source, target = torch.rand(COPIED), torch.empty(COPIED)
+    side = SIDE if device == "cpu" else 8 * SIDE  # a GPU is not busy with less
+    left, right = torch.rand(2, side, side, device=device, dtype=dtype)
+    source = torch.rand(COPIED, device=device)
+    target = torch.empty_like(source)
     return Machine(
-        flops=2 * SIDE**3 / _least_seconds(lambda: torch.mm(left, right)),
-        bytes=2 * 4 * COPIED / _least_seconds(lambda: target.copy_(source)),
+        flops=2 * side**3 / _least_seconds(lambda: torch.mm(left, right), device),
+        bytes=2 * 4 * COPIED / _least_seconds(lambda: target.copy_(source), device),
     )
 
 
@@ -80,10 +82,18 @@ def count_work(model: Any, prompts: list[int], lengths: list[list[int]], rows: i
     )
 
 
-def _least_seconds(work: Callable[[], object]) -> float:
+def await_device(device: str) -> None:
+    """Return when it has done all that it was given: a GPU works behind the program's back."""
+    if device != "cpu":
+        torch.accelerator.synchronize()
+
+
+def _least_seconds(work: Callable[[], object], device: str) -> float:
     seconds = []
     for _ in range(TRIES):
+        await_device(device)
         begun = time.perf_counter()
         work()
+        await_device(device)
         seconds.append(time.perf_counter() - begun)
     return min(seconds)

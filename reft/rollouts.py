@@ -25,6 +25,7 @@ from rollout.codec import Codec
 from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
 from rollout.jobs import Supervision
+from rollout.parcel import Parcel
 from rollout.pool import LocalPool, Publication
 from rollout.ray_pool import RayPool
 from rollout.types import Problem, SamplingParams
@@ -107,7 +108,7 @@ def ray_pool(config: Config, model: str, notify: Callable[[str], None]) -> RayPo
 def publication(config: Config, model: str) -> Publication:
     """The weights of a folder or hub id, as workers take them."""
     state = untied(AutoModelForCausalLM.from_pretrained(model, dtype=config.model.dtype, trust_remote_code=False).state_dict())
-    return Publication(state, checksum(state))
+    return Publication(Parcel(state), checksum(state))
 
 
 def local_pool(config: Config, model: str) -> LocalPool:

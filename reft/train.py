@@ -19,8 +19,10 @@ from rollout.worker import derive_seed
 
 T = TypeVar("T")
 
-SAMPLER_GAP = {"float32": 1e-3, "bfloat16": 0.1}
-"""How far sampler and learner may differ in the log-prob of a token, on average, where `train.sampler_gap` says nothing."""
+SAMPLER_GAP = 0.01
+"""How far sampler and learner may differ in a token's probability, on average, where `train.sampler_gap` says nothing."""
+FLOAT32_GAP = 1e-3
+"""How far, there, its log-prob may differ in float32, in nats."""
 
 
 class Stream:
@@ -106,7 +108,7 @@ def train(
         if kept:
             with journal.timed("credit"):
                 experience, credit = algorithm.credit(collate(kept, pad=0), learner)
-                check_sampler(credit, settings.sampler_gap or SAMPLER_GAP[learner.shape.dtype])
+                check_sampler(credit, settings.sampler_gap, learner.shape.dtype)
             with journal.timed("update"):
                 metrics |= credit | learner.update(experience)
             with journal.timed("publish"):
@@ -144,18 +146,27 @@ def draw(
     return samples, [*(sample for sample in kept if sample.problem.id in wanted), *shown]
 
 
-def check_sampler(metrics: Mapping[str, float], tolerance: float) -> None:
-    """Stop where the sampler gave its tokens other log-probs than the policy that should have drawn them.
+def check_sampler(metrics: Mapping[str, float], limit: float | None, dtype: str) -> None:
+    """Stop where the sampler gave its tokens other probabilities than the policy that should have drawn them.
+
+    Args:
+        metrics: `sampler/...` of the step; where there are none, there was nothing to compare.
+        limit: `train.sampler_gap`.
+        dtype: of both models.
 
     Raises:
         RunError: with the difference.
     """
-    gap = metrics.get("sampler/logprob_gap_mean", 0.0)
-    if not gap <= tolerance:
-        raise RunError(
-            f"sampler and learner differ by {gap:.2g} on average in the log-probs of the same tokens, more than {tolerance:g}: "
-            "they hold different policies, or one that is not causal; train.sampler_gap allows more"
-        )
+    limits = {"probability": SAMPLER_GAP if limit is None else limit}
+    if limit is None and dtype == "float32":
+        limits["logprob"] = FLOAT32_GAP
+    for what, most in limits.items():
+        gap = metrics.get(f"sampler/{what}_gap_mean", 0.0)
+        if not gap <= most:
+            raise RunError(
+                f"sampler and learner differ by {gap:.2g} on average in the {what} of the same tokens, more than {most:g}: "
+                "they hold different policies, or one that is not causal; train.sampler_gap allows more"
+            )
 
 
 def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> dict[str, float]:

@@ -45,8 +45,8 @@ AT_MOST = {
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
     "ray.heartbeat": 0, "rollout.restart_window": 0,
-    "warmup.ready_at": 0, "train.sampler_gap": 0, "self_training.epochs": 0, "self_training.temperature": 0,
-    "self_training.least_distance": 0,
+    "warmup.ready_at": 0, "train.sampler_gap": 0, "train.sampler_warning": 0,
+    "self_training.epochs": 0, "self_training.temperature": 0, "self_training.least_distance": 0,
     "rerank.epochs": 0, "evaluate.temperature": 0, "evaluate.top_p": 0,
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ class RolloutError(Exception):
 
 @dataclass(frozen=True)
 class Publication:
-    """Weights on their way to the workers: `handle` is the state dict itself or a Ray reference to it."""
+    """Weights on their way to the workers: `handle` is a `Parcel` of them or a Ray reference to it."""
 
     handle: Any
     checksum: int

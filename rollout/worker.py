@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rewards.scorer import Scorer
 from rollout.engine import Engine, Weights, WeightsError
-from rollout.types import Problem, Reader, Sample, SamplingParams
+from rollout.stream import Stream
+from rollout.types import Completion, Problem, Reader, Sample, SamplingParams
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ def split(problems: Sequence[Problem], n: int, params: SamplingParams, seed: int
     return [Shard(problems[at : at + size], n, params, derive_seed(seed, at)) for at in starts]
 
 
+PIECES = 4
+"""Into which a shard is cut to be scored: a few, since a call of a judge may be slow, however little it asks."""
+
+
 class Worker:
     """An engine and a scorer in one process. Stateless but for the weights.
 
@@ -56,16 +62,28 @@ class Worker:
         """
         loaded = self.engine.load_weights(weights)
         if loaded != checksum:
-            raise WeightsError(f"weights of version {version} arrived with checksum {loaded:08x}, not {checksum:08x}")
+            raise WeightsError(f"weights of version {version} arrived with checksum {loaded:016x}, not {checksum:016x}")
         self.version = version
 
     def work(self, shard: Shard) -> list[Sample]:
         """`n` scored samples for each problem of the shard, in the problems' order. What is read and scored is the whole chain,
-        a prefix that was given included."""
+        a prefix that was given included. A piece of the shard, of problems next to each other, is scored when its chains are
+        there, while others are sampled in another thread."""
         prompts = [problem.prompt for problem in shard.problems]
         prefixes = [problem.prefix for problem in shard.problems]
-        groups = self.engine.generate(prompts, shard.n, shard.params, shard.seed, prefixes)
-        pairs = [(problem, completion) for problem, group in zip(shard.problems, groups, strict=True) for completion in group]
+        size = -(-len(shard.problems) // PIECES)
+        groups: dict[int, list[Completion]] = {}
+        samples: dict[int, list[Sample]] = {}
+        with Stream(partial(self.engine.generate, prompts, shard.n, shard.params, shard.seed, prefixes)) as stream:
+            for place, completions in stream:
+                groups[place] = completions
+                first = place - place % size
+                piece = range(first, min(first + size, len(prompts)))
+                if all(other in groups for other in piece):
+                    samples[first] = self._score([(shard.problems[at], chain) for at in piece for chain in groups[at]], shard)
+        return [sample for first in sorted(samples) for sample in samples[first]]
+
+    def _score(self, pairs: Sequence[tuple[Problem, Completion]], shard: Shard) -> list[Sample]:
         scores = self.scorer.score(
             prompts=[problem.prompt for problem, _ in pairs],
             completions=[completion.chain for _, completion in pairs],

@@ -166,9 +166,15 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip
 
 
 def sampler_gap(sampler_logprobs: Tensor, logprobs: Tensor, mask: Tensor) -> dict[str, float]:
-    """Metrics of how far the sampler's log-probs of its tokens are from the learner's."""
+    """Metrics of how far the sampler's log-probs of its tokens, and their probabilities, are from the learner's."""
     gap = (sampler_logprobs - logprobs)[mask].abs()
-    return {"sampler/logprob_gap_mean": float(gap.mean()), "sampler/logprob_gap_max": float(gap.max())}
+    probability_gap = (sampler_logprobs.exp() - logprobs.exp())[mask].abs()
+    return {
+        "sampler/logprob_gap_mean": float(gap.mean()),
+        "sampler/logprob_gap_max": float(gap.max()),
+        "sampler/probability_gap_mean": float(probability_gap.mean()),
+        "sampler/probability_gap_max": float(probability_gap.max()),
+    }
 
 
 def aggregate(mask: Tensor, aggregation: Aggregation, longest: int = 1) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from reft.learner.optimization import Optimization, TorchOptimization
 from reft.learner.plan import MicroBatch, Minibatch
 from reft.model import PolicyModel, load_tokenizer, save_value
 from rollout.engine import checksum, untied
+from rollout.parcel import Parcel
 
 
 @dataclass(frozen=True)
@@ -124,15 +125,18 @@ class Rank:
                     highest[name] = max(highest.get(name, -float("inf")), float(value))
         return StepRecord(loss, sums, highest, actions, self.optimization.step(factor, critic_only))
 
-    def weights(self) -> dict[str, Tensor] | None:
-        """The causal LM's weights on rank 0, tied ones once; None on other ranks, which take part in gathering them."""
+    def weights(self) -> Parcel | None:
+        """The causal LM's weights on rank 0, tied ones once; None on other ranks, which take part in gathering them. On a CPU
+        they are the model's own memory, to be sent before it changes."""
         self._checksum = None
         with self.optimization.gathered():
             if self.rank != 0:
                 return None
-            state = {name: tensor.detach().cpu().clone() for name, tensor in untied(self.model.lm.state_dict()).items()}
+            state = {name: tensor.detach().cpu() for name, tensor in untied(self.model.lm.state_dict()).items()}
+            if self.settings.learner.zero == 3:  # what is gathered goes again
+                state = {name: tensor.clone() for name, tensor in state.items()}
         self._checksum = checksum(state)
-        return state
+        return Parcel(state)
 
     def checksum(self) -> int | None:
         """Of what `weights` gave last; None on other ranks than 0.

@@ -1,6 +1,6 @@
 """Continuous batching: rows that are done leave the batch, and those that wait take their places."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -83,13 +83,15 @@ class ContinuousBatch:
         """Tokens (P·n,) that were drawn for each row."""
         self.usage = Usage()
         """Of steps, rows and keys."""
+        self._left = [n] * len(starts)
+        """Rows of each start that are not done."""
         self._next = 0
         self._held: tuple[int, Prefilled, int] | None = None
         """The start that the next row begins with, as far as it has been prefilled: its number, and where."""
         self._batch: _Rows | None = None
 
-    def run(self) -> None:
-        """Decode all rows to their ends."""
+    def run(self) -> Iterator[int]:
+        """Decode all rows to their ends. Gives the number of each start whose rows have all come there."""
         while self._refill():
             batch = self._batch
             assert batch is not None
@@ -111,6 +113,7 @@ class ContinuousBatch:
                 keys += living
                 if self.params.stop and self.usage.steps % LOOK == 0:
                     self._end_at_texts(batch)
+            yield from self._retire()
 
     def _end_at_texts(self, batch: _Rows) -> None:
         """Let rows end whose text does. It may have done so some tokens before: they are cut off behind all."""
@@ -120,13 +123,21 @@ class ContinuousBatch:
             if self.codec.find_end(self.starts[row // self.n].prefix, tokens, self.params.stop) is not None:
                 batch.living[place] = False
 
+    def _retire(self) -> list[int]:
+        """Let rows that are done leave; the starts of which none is left."""
+        batch = self._batch
+        assert batch is not None
+        self.lengths[batch.row] = batch.drawn
+        gone = (batch.row[~batch.living] // self.n).tolist()
+        for place in gone:
+            self._left[place] -= 1
+        living = batch.living.nonzero().squeeze(1)
+        self.slots.keep(living)
+        self._batch = batch.select(living)
+        return [place for place in dict.fromkeys(gone) if not self._left[place]]
+
     def _refill(self) -> bool:
-        """Let rows that are done leave, and others begin; whether any is left."""
-        if self._batch is not None:
-            self.lengths[self._batch.row] = self._batch.drawn
-            living = self._batch.living.nonzero().squeeze(1)
-            self.slots.keep(living)
-            self._batch = self._batch.select(living)
+        """Let rows begin; whether there are any."""
         while self._next < len(self.starts) * self.n and self.slots.used < self.slots.rows:
             self._begin()
         self.slots.arrange()

@@ -15,10 +15,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec
-from rollout.engine import Weights, WeightsError, checksum, untied
+from rollout.engine import Notify, Weights, WeightsError, checksum, untied
 from rollout.engines.continuous import ContinuousBatch, Start
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
+from rollout.parcel import Parcel
 from rollout.types import Completion, SamplingParams
 from rollout.usage import Usage
 
@@ -63,24 +64,39 @@ class HFEngine:
         self._usage = Usage()
 
     def generate(
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+        self,
+        prompts: Sequence[str],
+        n: int,
+        params: SamplingParams,
+        seed: int,
+        prefixes: Sequence[str] | None = None,
+        notify: Notify | None = None,
     ) -> list[list[Completion]]:
+        notify = notify or (lambda place, completions: None)
         begun = time.monotonic()
         starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
-        decode = self._decode_continuously if self.continuous else self._decode_in_turn
-        groups = decode(starts, n, params, seed)
+        if self.continuous:
+            groups = self._decode_continuously(starts, n, params, seed, notify)
+        else:
+            groups = self._decode_in_turn(starts, n, params, seed)
+            for place, group in enumerate(groups):
+                notify(place, group)
         tokens = sum(len(completion.tokens) for group in groups for completion in group)
         self._usage += Usage(tokens=tokens, generating=time.monotonic() - begun)
         return groups
 
     def load_weights(self, weights: Weights) -> int:
-        own = untied(self.model.state_dict())
+        own = untied(self.model.state_dict(keep_vars=True))
         if own.keys() != weights.keys():
             odd = sorted(own.keys() ^ weights.keys())[:4]
             raise WeightsError(f"published weights do not fit the engine's model: {odd} are on one side only")
         with torch.no_grad():
             for name, tensor in own.items():
-                tensor.copy_(weights[name])
+                new = weights[name]
+                if isinstance(weights, Parcel) and weights.shared and (new.dtype, new.device) == (tensor.dtype, tensor.device):
+                    tensor.data = new
+                else:
+                    tensor.copy_(new)
         return checksum(untied(self.model.state_dict()))
 
     def drain_usage(self) -> Usage:
@@ -96,21 +112,24 @@ class HFEngine:
 
     @torch.inference_mode()
     def _decode_continuously(
-        self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int
+        self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int, notify: Notify
     ) -> list[list[Completion]]:
         rows = max(min(self.max_rows, len(starts) * n), 1)
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
         batch = ContinuousBatch(self.model, starts, n, params, seed, self.codec, self._slots_of(rows, columns))
-        batch.run()
-        self._usage += batch.usage
-        tokens, logprobs, lengths = batch.tokens.cpu().numpy(), batch.logprobs.cpu().numpy(), batch.lengths.tolist()
-        return [
-            [
-                self._completion(start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]], params.stop)
-                for row in range(place * n, (place + 1) * n)
+        groups: list[list[Completion]] = [[] for _ in starts]
+        for place in batch.run():
+            own = slice(place * n, (place + 1) * n)
+            parts = zip(
+                batch.tokens[own].cpu().numpy(), batch.logprobs[own].cpu().numpy(), batch.lengths[own].tolist(), strict=True
+            )
+            groups[place] = [
+                self._completion(starts[place], tokens[:length], logprobs[:length], params.stop)
+                for tokens, logprobs, length in parts
             ]
-            for place, start in enumerate(starts)
-        ]
+            notify(place, groups[place])
+        self._usage += batch.usage
+        return groups
 
     def _slots_of(self, rows: int, columns: int) -> Slots:
         """Slots that are empty: those of the call before where they are large enough, since fresh memory takes time."""

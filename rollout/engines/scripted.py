@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy
 
-from rollout.engine import Weights, checksum
+from rollout.engine import Notify, Weights, checksum
 from rollout.types import Completion, SamplingParams
 from rollout.usage import Usage
 
@@ -22,10 +22,21 @@ class ScriptedEngine:
         """Checksums of the weights received, in order."""
 
     def generate(
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
+        self,
+        prompts: Sequence[str],
+        n: int,
+        params: SamplingParams,
+        seed: int,
+        prefixes: Sequence[str] | None = None,
+        notify: Notify | None = None,
     ) -> list[list[Completion]]:
         pairs = zip(prompts, prefixes or [""] * len(prompts), strict=True)
-        return [[self._complete(prompt, prefix, sample, params) for sample in range(n)] for prompt, prefix in pairs]
+        groups = []
+        for place, (prompt, prefix) in enumerate(pairs):
+            groups.append([self._complete(prompt, prefix, sample, params) for sample in range(n)])
+            if notify:
+                notify(place, groups[-1])
+        return groups
 
     def load_weights(self, weights: Weights) -> int:
         self.loaded.append(checksum(weights))

@@ -20,8 +20,8 @@ CONFIG = SMALL.replace("save_every: 2", "save_every: 1").replace("epochs: 3", "e
 SITE = Path(__file__).parent / "site"
 PLACES = {
     "worker": {
-        "sampling": ("rollout.engines.hf", "HFEngine.generate", 4),
-        "scoring": ("rewards.scorer", "Scorer.score", 5),
+        "sampling": ("rollout.engines.hf", "HFEngine.generate", 20),
+        "scoring": ("rewards.scorer", "Scorer.score", 78),
         "publishing": ("rollout.worker", "Worker.load", 3),
         "evaluating": ("rollout.engines.hf", "HFEngine.generate", 1),
     },

@@ -24,7 +24,7 @@ from reft.learner.rank import Rank, RankSettings
 from reft.model import make_fresh
 from reft.tasks import Trace
 from reft.tokenizer import word_tokenizer
-from reft.train import Stream, draw, train
+from reft.train import Stream, check_sampler, draw, train
 from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rewards.terms import RewardTerm, load_term
@@ -84,20 +84,28 @@ class Notes:
 REFT = ReFT(kl_coef=0.05, vf_coef=0.5, minibatches=2, aggregation="token-mean")
 
 
-def run(folder: Path, seed: int, steps: int, terms: Sequence[RewardTerm], algorithm: Algorithm = REFT, **changes: Any) -> Notes:
+def run(
+    folder: Path,
+    seed: int,
+    steps: int,
+    terms: Sequence[RewardTerm],
+    algorithm: Algorithm = REFT,
+    learning_rate: float = LEARNING_RATE,
+    **changes: Any,
+) -> Notes:
     make_fresh(ModelConfig(layers=1, width=32, heads=2, context=8), word_tokenizer([*LETTERS, "?"], 8), seed, folder)
     settings = RankSettings(
         str(folder),
         str(folder),
         ModelConfig(),
-        LearnerConfig(threads=1, lr=LEARNING_RATE),
+        LearnerConfig(threads=1, lr=learning_rate),
         algorithm,
         1.0,
         seed,
         deepspeed=False,
     )
     shape = UpdateShape(
-        algorithm.epochs, algorithm.minibatches, 1000, "linear", 0, 0, steps, algorithm.stop_kl, LEARNING_RATE, "float32", seed
+        algorithm.epochs, algorithm.minibatches, 1000, "linear", 0, 0, steps, algorithm.stop_kl, learning_rate, "float32", seed
     )
     learner = Learner(LocalGang(partial(Rank, settings=settings)), shape)
     task = NextLetter()
@@ -173,10 +181,40 @@ def test_a_sampler_that_is_another_policy_stops_the_run(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(HFEngine, "generate", shift)
     term = [load_term("correct", "correct", 1.0, {})]
-    with pytest.raises(RunError, match=r"differ by 0\.01 on average .* more than 0\.001: .* train.sampler_gap allows more"):
+    told = r"differ by 0\.01 on average in the logprob .* more than 0\.001: .* train.sampler_gap allows more"
+    with pytest.raises(RunError, match=told):
         run(tmp_path / "a", 0, 2, term)
     notes = run(tmp_path / "b", 0, 2, term, sampler_gap=0.02)
     assert [metrics["sampler/logprob_gap_mean"] for metrics in notes.metrics] == pytest.approx([0.01] * 2, rel=1e-3)
+
+
+def test_what_sampler_and_learner_may_differ_by() -> None:
+    def metrics(probability: float, logprob: float) -> dict[str, float]:
+        return {"sampler/probability_gap_mean": probability, "sampler/logprob_gap_mean": logprob}
+
+    check_sampler({}, None, "float32")
+    check_sampler(metrics(0.01, 0.001), None, "float32")
+    check_sampler(metrics(0.01, 0.2), None, "bfloat16")
+    check_sampler(metrics(0.02, 0.2), 0.02, "float32")
+    for gaps, limit, dtype, told in (
+        (metrics(0.0101, 0.0), None, "bfloat16", "in the probability .* more than 0.01:"),
+        (metrics(0.0, 0.0011), None, "float32", "in the logprob .* more than 0.001:"),
+        (metrics(0.0201, 0.0), 0.02, "float32", "in the probability .* more than 0.02:"),
+        (metrics(float("nan"), 0.0), None, "bfloat16", "differ by nan"),
+    ):
+        with pytest.raises(RunError, match=told):
+            check_sampler(gaps, limit, dtype)
+
+
+def test_without_learning_sampler_and_learner_do_not_drift_apart(tmp_path: Path) -> None:
+    """What grows then comes from publishing or from the engine's state (open-instruct issue 1473)."""
+    steps = 12
+    notes = run(tmp_path / "model", 0, steps, [load_term("correct", "correct", 1.0, {})], learning_rate=0.0)
+    gaps = [metrics["sampler/logprob_gap_max"] for metrics in notes.metrics]
+    assert len(gaps) == steps
+    assert max(gaps) < 1e-5
+    assert max(gaps[steps // 2 :]) <= 2 * max(gaps[: steps // 2])
+    assert {metrics["policy/ratio_deviation_max"] for metrics in notes.metrics} == {0.0}, "it is the same policy throughout"
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:

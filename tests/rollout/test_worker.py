@@ -33,9 +33,9 @@ def test_a_chain_is_read_and_scored_with_its_prefix() -> None:
     assert [sample.reward for sample in samples] == [1.0, 1.0]
     assert [sample.completion.text for sample in samples] == [WHOLE, "4 #### 7"]
     assert [sample.completion.prefix for sample in samples] == ["", "so "]
-    assert seen[0]["completions"] == [WHOLE, WHOLE]
-    assert seen[0]["completion_ids"][0] == seen[0]["completion_ids"][1] == [*map(ord, WHOLE), 0]
-    assert seen[0]["prompts"] == [PROBLEM.prompt] * 2
+    assert [call["completions"] for call in seen] == [[WHOLE], [WHOLE]]
+    assert [call["completion_ids"] for call in seen] == [[[*map(ord, WHOLE), 0]]] * 2
+    assert [call["prompts"] for call in seen] == [[PROBLEM.prompt]] * 2
 
 
 def test_a_chain_is_cut_at_its_longest_as_a_whole() -> None:

@@ -1,0 +1,68 @@
+"""What an engine samples, prompt by prompt, while it samples the rest."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from rollout.types import Completion
+
+PATIENCE = 2.0
+"""Seconds that a person who wants to stop waits for the engine."""
+_END = object()
+
+
+class Abandoned(Exception):
+    """Nobody waits any more for what is sampled."""
+
+
+class Stream:
+    """A context that gives prompts' places and completions as an engine has them.
+
+    It samples in a thread beside, and whoever takes the completions works in the thread that he has been called in: there a
+    person's Ctrl-C arrives, and there is what the functions he calls expect. Left early, it lets the engine end at the next
+    prompt that is done, and waits for that, since an engine does one thing at a time.
+
+    Args:
+        generate: calls the engine, with the `notify` that it is given.
+    """
+
+    def __init__(self, generate: Callable[..., Any]) -> None:
+        self._generate = generate
+        self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._abandoned = False
+        self._error: BaseException | None = None
+        # It must not keep a program from its end.
+        self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
+
+    def __enter__(self) -> "Stream":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._abandoned = True
+        self._thread.join(PATIENCE if isinstance(error, KeyboardInterrupt) else None)
+
+    def __iter__(self) -> Iterator[tuple[int, list[Completion]]]:
+        """
+        Raises:
+            Exception: that the engine raised.
+        """
+        while (item := self._done.get()) is not _END:
+            yield item
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._generate(notify=self._notify)
+        except BaseException as error:  # it is raised where somebody waits
+            self._error = error
+        self._done.put(_END)
+
+    def _notify(self, place: int, completions: list[Completion]) -> None:
+        if self._abandoned:
+            raise Abandoned
+        self._done.put((place, completions))
