@@ -24,9 +24,10 @@ from rewards.terms import RewardError, load_term
 from rollout.codec import Codec
 from rollout.engine import checksum, untied
 from rollout.engines.hf import HFEngineFactory
+from rollout.jobs import Supervision
 from rollout.parcel import Parcel
 from rollout.pool import LocalPool, Publication
-from rollout.ray_pool import RayPool, Supervision
+from rollout.ray_pool import RayPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import Worker
 

@@ -99,12 +99,13 @@ def train(
     for step in journal.steps(settings.steps):
         step_seed = derive_seed(seed, "train", step)
         with journal.timed("sample"):
+            pool.drain_usage()  # an evaluation's
             drawn = journal.attempt(step, partial(draw, problems, algorithm, pool, params, settings, step_seed, step))
         if drawn is None:
             journal.save(step, learner)
             return
         samples, kept = drawn
-        metrics = summarise(samples, kept, task)
+        metrics = {**summarise(samples, kept, task), **pool.drain_usage()}
         if kept:
             with journal.timed("credit"):
                 experience, credit = algorithm.credit(collate(kept, pad=0), learner)

@@ -7,6 +7,7 @@ import torch
 import xxhash
 
 from rollout.types import Completion, SamplingParams
+from rollout.usage import Usage
 
 Weights = Mapping[str, torch.Tensor]
 """Parameter names of the `transformers` model to tensors; tied tensors appear once."""
@@ -46,6 +47,10 @@ class Engine(Protocol):
     def load_weights(self, weights: Weights) -> int:
         """Replace the model's weights; returns the `checksum` of what is now loaded. A `Parcel` whose memory is `shared` may be
         kept as it is, others are copied."""
+        ...
+
+    def drain_usage(self) -> Usage:
+        """What generating took since the last call."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rollout.pool import RolloutError, WorkerFactory
 from rollout.stacks import describe_threads
 from rollout.types import Sample
+from rollout.usage import Usage
 from rollout.worker import Shard
 
 
@@ -25,11 +26,13 @@ class WorkerHost:
     def ready(self) -> None:
         """Answered when the worker is there."""
 
-    def work(self, shard: Shard, version: int) -> list[Sample]:
+    def work(self, shard: Shard, version: int) -> tuple[list[Sample], Usage]:
+        """A shard's samples, and what generating them took."""
         self._outlive_termination()
         if self.worker.version != version:
             raise RolloutError(f"a worker holds weights of version {self.worker.version}, not {version}")
-        return self.worker.work(shard)
+        samples = self.worker.work(shard)
+        return samples, self.worker.engine.drain_usage()
 
     def _outlive_termination(self) -> None:
         """Take SIGTERM in this thread and go on, instead of blocking it, as the run does at Ray's start: what reward functions

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from rewards.terms import RewardError
 from rollout.engine import StreamingEngine
 from rollout.types import Problem, Sample, SamplingParams
+from rollout.usage import Usage
 from rollout.worker import Worker, split
 
 
@@ -68,11 +69,15 @@ class Pool(Protocol):
         """Metrics of what went wrong, and was mended, since the last call."""
         ...
 
+    def drain_usage(self) -> Mapping[str, float]:
+        """Metrics of how well the workers were used since the last call."""
+        ...
+
     def close(self) -> None: ...
 
 
 class LocalPool:
-    """One worker in this process.
+    """One worker in this process. Its usage is what follows from the samples; how long they take is not looked at.
 
     Args:
         worker: does the work.
@@ -82,6 +87,7 @@ class LocalPool:
     def __init__(self, worker: Worker, shard_size: int = 32) -> None:
         self.worker = worker
         self.shard_size = shard_size
+        self._usage = Usage()
 
     def sample(
         self, problems: Sequence[Problem], n: int, params: SamplingParams, seed: int, progress: Progress | None = None
@@ -89,6 +95,7 @@ class LocalPool:
         samples: list[Sample] = []
         for shard in split(problems, n, params, seed, self.shard_size):
             samples += self.worker.work(shard)
+            self._usage += self.worker.engine.drain_usage()
             if progress:
                 progress(len(samples), len(problems) * n)
         count_failures(samples, 0.0, lambda line: None)
@@ -118,6 +125,10 @@ class LocalPool:
 
     def drain_faults(self) -> Mapping[str, float]:
         return {}
+
+    def drain_usage(self) -> Mapping[str, float]:
+        usage, self._usage = self._usage, Usage()
+        return usage.shares()
 
     def close(self) -> None:
         self.worker.close()

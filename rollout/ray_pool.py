@@ -1,4 +1,5 @@
-"""Rollout workers as Ray actors, looked after: one that dies or hangs is replaced, and its work is done again.
+"""Rollout workers as Ray actors, looked after: one that dies or hangs is replaced, and its work is done again; one that is slow
+is overtaken by another that has nothing to do.
 
 A worker has nothing that is its own but the weights, and a shard's samples follow from its seed, so they are the same whoever
 draws them.
@@ -7,7 +8,7 @@ draws them.
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import ray
@@ -16,66 +17,18 @@ from rewards.terms import RewardError
 from rollout.actors import WATCH, Pulse, ask_whereabouts, cause_of, check_nodes
 from rollout.exits import explain_exit
 from rollout.host import WorkerHost
+from rollout.jobs import ATTEMPTS, Job, Run, Seat, Supervision
 from rollout.pool import Progress, Publication, RolloutError, WorkerFactory, count_failures
 from rollout.types import Problem, Sample, SamplingParams
-from rollout.worker import Shard, split
+from rollout.usage import Usage
+from rollout.worker import split
 
-FAULTS = ("faults/worker_restarts", "faults/shards_redone", "faults/rewards_failed", "faults/recovery_seconds")
-ATTEMPTS = 3
-"""Workers that one shard may take with it before the shard is what is held to be wrong."""
+FAULTS = tuple(
+    f"faults/{name}" for name in ("worker_restarts", "shards_redone", "shards_moved", "rewards_failed", "recovery_seconds")
+)
+OVERTAKEN = "sampling what another has sampled meanwhile"
 FINAL = (RewardError,)
 """Errors that a person has to mend: a fresh worker would raise them as well."""
-
-
-@dataclass(frozen=True)
-class Supervision:
-    """How long is waited, and how often replaced.
-
-    Args:
-        starting: seconds for a worker to be set up, or to take weights.
-        working: seconds for it to do a shard.
-        heartbeat: seconds in which it must show that it lives, once it is set up.
-        restarts: workers that may be replaced within `window`.
-        window: seconds.
-        reward_failures: share of the chains of one sampling for which reward functions may fail.
-    """
-
-    starting: float
-    working: float
-    heartbeat: float = 60.0
-    restarts: int = 10
-    window: float = 600.0
-    reward_failures: float = 0.0
-
-
-@dataclass
-class _Seat:
-    """A place for a worker, and who sits there."""
-
-    actor: Any
-    ready: Any
-    """The answer to its latest publication, or to being set up, that is still to come; None once it has come."""
-    since: float
-    """When that was asked."""
-    born: Any
-    """The answer to being set up; None once it has come."""
-    first: bool = True
-    """Whether it is the one that began here."""
-    lost: float | None = None
-    """When the one before was found lost, while its successor is not ready."""
-    failures: int = 0
-    """Workers in a row that never came to be ready here."""
-
-
-@dataclass
-class _Job:
-    """One call of `sample`: what is to be done, in whose hands, and what is done."""
-
-    shards: Sequence[Shard]
-    waiting: deque[int]
-    running: dict[Any, tuple[int, _Seat, float]] = field(default_factory=dict)
-    done: dict[int, list[Sample]] = field(default_factory=dict)
-    attempts: dict[int, int] = field(default_factory=dict)
 
 
 class RayPool:
@@ -112,8 +65,13 @@ class RayPool:
         self._confines = False
         """Whether others' functions are kept apart, since they alone can be what has ended workers."""
         self._published: tuple[Publication, int] | None = None
+        self._publications = 0
         self._replaced: deque[float] = deque()
         self._faults = dict.fromkeys(FAULTS, 0.0)
+        self._usage = Usage()
+        self._late: dict[Any, Run] = {}
+        """Shards that others have done meanwhile, by the answers that nobody needs any more: their workers are busy till then,
+        whatever call of `sample` it is."""
         self._seats = [self._new_seat() for _ in range(workers)]
 
     @property
@@ -125,11 +83,15 @@ class RayPool:
         self, problems: Sequence[Problem], n: int, params: SamplingParams, seed: int, progress: Progress | None = None
     ) -> list[Sample]:
         shards = split(problems, n, params, seed, self.shard_size)
-        job = _Job(shards, deque(range(len(shards))))
+        job = Job(shards, deque(range(len(shards))))
+        self._drop_late()
         try:
             while len(job.done) < len(shards):
                 self._hand_out(job)
+                begun, busy = time.monotonic(), len(job.running) + len(self._late)
                 self._await_one(job)
+                seconds = time.monotonic() - begun
+                self._usage += Usage(busy=busy * seconds, present=len(self._seats) * seconds)
                 self._end_silent(job)
                 if progress:
                     progress(sum(map(len, job.done.values())), len(problems) * n)
@@ -145,65 +107,87 @@ class RayPool:
         if not isinstance(publication.handle, ray.ObjectRef):
             publication = replace(publication, handle=ray.put(publication.handle))  # once for all, and for who comes later
         self._published = (publication, version)
+        self._publications += 1
+        self._drop_late()
+        # Who is at a shard that nobody needs takes weights behind it, the latest then, and no call waits for that.
+        busy = {run.seat for run in self._late.values()}
         for seat in self._seats:
-            self._send_weights(seat)
+            if seat not in busy and seat.given < self._publications:
+                self._send_weights(seat)
         # One in another's place is not waited for: there may be no node for it any more.
         while waiting := [seat for seat in self._seats if seat.ready is not None and seat.first]:
             self._await_ready(waiting)
             self._end_silent()
 
     def drain_faults(self) -> dict[str, float]:
-        """Workers replaced, shards done again, chains without a reward that they should have, and how long it took at most
-        until a successor was ready, since the last call."""
+        """Workers replaced, shards done again, shards that were slow and given to another worker, too, chains without a reward
+        that they should have, and how long it took at most until a successor was ready, since the last call."""
         counted = dict(self._faults)
         self._faults = dict.fromkeys(self._faults, 0.0)
         return counted
 
+    def drain_usage(self) -> dict[str, float]:
+        usage, self._usage = self._usage, Usage()
+        return usage.shares() | usage.rates()
+
     def close(self) -> None:
         for seat in self._seats:
             ray.kill(seat.actor)
-        self._seats = []
+        self._seats, self._late = [], {}
 
     # One call of sample
 
-    def _hand_out(self, job: _Job) -> None:
-        """Give shards to workers that are ready and have none."""
-        busy = {id(seat) for _, seat, _ in job.running.values()}
-        version = self._published[1] if self._published else 0
-        for seat in self._seats:
-            if job.waiting and seat.ready is None and id(seat) not in busy:
-                number = job.waiting.popleft()
-                # The last worker that is tried keeps others' functions apart: if one is what kills, it kills itself alone.
-                last = job.attempts.get(number, 0) == ATTEMPTS - 1
-                shard = replace(job.shards[number], confined=self._confines or last)
-                reference = seat.actor.work.remote(shard, version)
-                job.running[reference] = (number, seat, time.monotonic())
+    def _hand_out(self, job: Job) -> None:
+        """Give shards to workers that are ready and have none: those that wait, then those that others are slow at."""
+        for seat in self._idle(job):
+            if job.waiting:
+                self._hand(job, job.waiting.popleft(), seat)
+            elif (slow := job.slowest()) and time.monotonic() >= slow[1]:
+                self._faults["faults/shards_moved"] += 1
+                self._hand(job, slow[0], seat)
 
-    def _await_one(self, job: _Job) -> None:
+    def _idle(self, job: Job) -> list[Seat]:
+        busy = {run.seat for run in (*job.running.values(), *self._late.values())}
+        return [seat for seat in self._seats if seat.ready is None and seat not in busy]
+
+    def _hand(self, job: Job, number: int, seat: Seat) -> None:
+        # The last worker that is tried keeps others' functions apart: if one is what kills, it kills itself alone.
+        confined = self._confines or job.attempts.get(number, 0) == ATTEMPTS - 1
+        version = self._published[1] if self._published else 0
+        reference = seat.actor.work.remote(replace(job.shards[number], confined=confined), version)
+        job.running[reference] = Run(number, seat, time.monotonic(), confined)
+
+    def _await_one(self, job: Job) -> None:
         """Wait until a shard is done, a worker is ready, or one has taken too long."""
         starting = [seat for seat in self._seats if seat.ready is not None]
-        if not job.running:
+        runs = job.running | self._late
+        if not runs:
             self._await_ready(starting)
             return
-        since = [start for _, _, start in job.running.values()]
-        left = min(since) + self.supervision.working - time.monotonic()
-        awaited = [*job.running, *(seat.ready for seat in starting)]
-        finished, _ = ray.wait(awaited, num_returns=1, timeout=self._pulse.patience(left))
+        until = min(run.since for run in runs.values()) + self.supervision.working
+        if self._idle(job) and (slow := job.slowest()):
+            until = min(until, slow[1])
+        awaited = [*runs, *(seat.ready for seat in starting)]
+        finished, _ = ray.wait(awaited, num_returns=1, timeout=self._pulse.patience(until - time.monotonic()))
         if not finished:
             check_nodes()
             self._end_slow(job)
         for reference in finished:
             if reference in job.running:
                 self._take(job, reference)
+            elif reference in self._late:
+                self._drop(reference)
             else:
                 self._confirm(next(seat for seat in starting if seat.ready is reference))
 
-    def _take(self, job: _Job, reference: Any) -> None:
+    def _take(self, job: Job, reference: Any) -> None:
         """Take a shard's samples, or what came instead."""
-        number, seat, _ = job.running.pop(reference)
+        run = job.running.pop(reference)
         try:
-            job.done[number] = ray.get(reference)
-            if job.attempts.get(number, 0) == ATTEMPTS - 1 and not self._confines:
+            samples, usage = ray.get(reference)
+            self._late |= job.finish(run, samples, time.monotonic())
+            self._usage += usage
+            if run.confined and not self._confines:
                 self._confines = True
                 self.notify(
                     "rollout: what took workers with it did not when reward functions were kept in processes of their own; "
@@ -213,61 +197,87 @@ class RayPool:
             cause = cause_of(error)
             if isinstance(cause, FINAL):
                 raise cause from None
-            self._redo(job, number, seat, f"a worker raised {cause!r}", cause)
+            self._redo(job, run, f"a worker raised {cause!r}", cause)
         except ray.exceptions.RayError as error:
-            self._redo(job, number, seat, explain_exit(error), error)
+            self._redo(job, run, explain_exit(error), error)
 
-    def _end_slow(self, job: _Job) -> None:
+    def _drop_late(self) -> None:
+        """Take back the workers that have come to an end since somebody looked."""
+        if self._late:
+            # Not the samples: they may be on another node, and need not come here before it is known that they are there.
+            for reference in ray.wait(list(self._late), num_returns=len(self._late), timeout=0, fetch_local=False)[0]:
+                self._drop(reference)
+
+    def _drop(self, reference: Any) -> None:
+        """Leave what a worker has drawn behind another, and take the worker back, or see what became of it."""
+        seat = self._late.pop(reference).seat
+        try:
+            ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            if not isinstance(cause := cause_of(error), FINAL):  # the other has shown that there was nothing to mend
+                self._replace(seat, f"a worker raised {cause!r}, {OVERTAKEN}", cause)
+        except ray.exceptions.RayError as error:
+            self._replace(seat, f"{explain_exit(error)}, {OVERTAKEN}", error)
+        if seat.given < self._publications:
+            self._send_weights(seat)
+
+    def _end_slow(self, job: Job) -> None:
         """Replace the workers that had a shard for longer than the deadline."""
-        for reference, (number, seat, start) in list(job.running.items()):
-            if time.monotonic() - start >= self.supervision.working:
-                del job.running[reference]
-                reason = f"a worker had a shard for {self.supervision.working:g} s, and {ask_whereabouts([seat.actor])[0]}"
-                self._redo(job, number, seat, reason, None)
+        for reference, run in list((job.running | self._late).items()):
+            if time.monotonic() - run.since >= self.supervision.working:
+                where = ask_whereabouts([run.seat.actor])[0]
+                self._end(job, reference, f"a worker had a shard for {self.supervision.working:g} s, and {where}")
 
-    def _end_silent(self, job: _Job | None = None) -> None:
+    def _end_silent(self, job: Job | None = None) -> None:
         """Replace the workers that do not answer any more, whatever they are at."""
-        running = list(job.running.items()) if job else []
-        busy = {seat.actor: (reference, number) for reference, (number, seat, _) in running}
+        runs = (job.running if job else {}) | self._late
+        busy = {run.seat: reference for reference, run in runs.items()}
         for seat in self._seats:
             if seat.born is not None and ray.wait([seat.born], timeout=0)[0]:
                 self._pulse.note(seat.actor)
                 seat.born = None
         silent = self._pulse.find_silent(self.actors)
-        awaited = [seat for seat in self._seats if seat.actor in busy or seat.ready is not None]
+        awaited = [seat for seat in self._seats if seat in busy or seat.ready is not None]
         for seat in [seat for seat in awaited if seat.actor in silent]:
             reason = f"a worker has been silent for {self._pulse.seconds:g} s (ray.heartbeat): stopped, or stuck in a library"
-            if job and seat.actor in busy:
-                reference, number = busy[seat.actor]
-                del job.running[reference]
-                self._redo(job, number, seat, reason, None)
+            if seat in busy:
+                self._end(job, busy[seat], reason)
             else:
                 self._replace(seat, f"{reason}, being given weights", None)
 
-    def _redo(self, job: _Job, number: int, seat: _Seat, reason: str, cause: BaseException | None) -> None:
-        job.attempts[number] = job.attempts.get(number, 0) + 1
-        first = job.shards[number].problems[0].id
-        if job.attempts[number] >= ATTEMPTS:
-            count = len(job.shards[number].problems)
-            _give_up(f"{ATTEMPTS} rollout workers in a row failed at the {count} problems from {first!r} on: {reason}", cause)
-        self._faults["faults/shards_redone"] += 1
-        self._replace(seat, f"{reason}, sampling for problem {first!r} and those behind it", cause)
-        job.waiting.appendleft(number)
+    def _end(self, job: Job | None, reference: Any, reason: str) -> None:
+        """Replace the worker that owes an answer."""
+        if job and reference in job.running:
+            self._redo(job, job.running.pop(reference), reason, None)
+        else:
+            self._replace(self._late.pop(reference).seat, f"{reason}, {OVERTAKEN}", None)
+
+    def _redo(self, job: Job, run: Run, reason: str, cause: BaseException | None) -> None:
+        """Replace a worker that was lost at a shard, which is to be done again unless another is at it already."""
+        problems, alone = job.shards[run.number].problems, job.fail(run.number)
+        if alone and job.attempts[run.number] >= ATTEMPTS:
+            failed = f"{ATTEMPTS} rollout workers in a row failed at the {len(problems)} problems from {problems[0].id!r} on"
+            _give_up(f"{failed}: {reason}", cause)
+        self._faults["faults/shards_redone"] += alone
+        self._replace(run.seat, f"{reason}, sampling for problem {problems[0].id!r} and those behind it", cause)
+        if alone:
+            job.waiting.appendleft(run.number)
 
     # Workers
 
-    def _new_seat(self) -> _Seat:
+    def _new_seat(self) -> Seat:
         actor = self._host.remote(self._factory)
         born = actor.ready.remote()
-        return _Seat(actor, born, time.monotonic(), born)
+        return Seat(actor, born, time.monotonic(), born)
 
-    def _send_weights(self, seat: _Seat) -> None:
+    def _send_weights(self, seat: Seat) -> None:
         if self._published is not None:
             publication, version = self._published
+            seat.given = self._publications
             seat.ready = seat.actor.load.remote(publication.handle, version, publication.checksum)
             seat.since = time.monotonic()
 
-    def _await_ready(self, seats: Sequence[_Seat]) -> None:
+    def _await_ready(self, seats: Sequence[Seat]) -> None:
         """Wait until one of the workers is ready, or has taken too long."""
         left = min(seat.since for seat in seats) + self.supervision.starting - time.monotonic()
         finished, _ = ray.wait([seat.ready for seat in seats], num_returns=1, timeout=self._pulse.patience(left))
@@ -280,7 +290,7 @@ class RayPool:
                 what = f"a worker was not ready within {self.supervision.starting:g} s, and {ask_whereabouts([seat.actor])[0]}"
                 self._replace(seat, what, None)
 
-    def _confirm(self, seat: _Seat) -> None:
+    def _confirm(self, seat: Seat) -> None:
         """Note that a worker is ready, or replace it."""
         reference, seat.ready = seat.ready, None
         try:
@@ -296,13 +306,13 @@ class RayPool:
             seat.failures += ATTEMPTS if seat.first and getattr(error, "actor_init_failed", False) else 0
             self._try_another(seat, f"{explain_exit(error)}, being set up or given weights", error)
 
-    def _try_another(self, seat: _Seat, reason: str, cause: BaseException) -> None:
+    def _try_another(self, seat: Seat, reason: str, cause: BaseException) -> None:
         seat.failures += 1
         if seat.failures >= ATTEMPTS:
             _give_up(reason, cause)
         self._replace(seat, reason, cause)
 
-    def _replace(self, seat: _Seat, reason: str, cause: BaseException | None) -> None:
+    def _replace(self, seat: Seat, reason: str, cause: BaseException | None) -> None:
         """Put another worker in a worker's place, with the current weights.
 
         Raises:

@@ -143,6 +143,13 @@ def test_two_workers_draw_the_same_samples(one: Path) -> None:
     assert samples(one.parent, "two") == samples(one.parent, "one")
     left, right = (json.loads((one.parent / name / "summary.json").read_text()) for name in ("one", "two"))
     assert left["reinforced"] == right["reinforced"]
+    assert usage(one.parent / "two") == usage(one), "what that took, too, but for time"
+
+
+def usage(path: Path) -> list[tuple[float, ...]]:
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    names = ("rollout/steps", "rollout/occupancy", "rollout/padding")
+    return [tuple(row[name] for name in names) for row in rows if row["phase"] == "reinforce"]
 
 
 @pytest.mark.parametrize(

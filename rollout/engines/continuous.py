@@ -12,6 +12,7 @@ from rollout.codec import Codec
 from rollout.engines.draws import choose, uniforms
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import SamplingParams
+from rollout.usage import Usage
 
 PREFILL_TOKENS = 4096
 """Tokens of prompts, padding included, that one forward pass takes."""
@@ -91,9 +92,10 @@ class ContinuousBatch:
         self.logprobs = torch.zeros(count, params.max_tokens + 1, device=self.device)
         self.lengths = torch.zeros(count, dtype=torch.long, device=self.device)
         """Tokens (P·n,) that were drawn for each row."""
+        self.usage = Usage()
+        """Of steps, rows and keys."""
         self._left = [n] * len(starts)
         """Rows of each start that are not done."""
-        self._steps = 0
         self._next = 0
         self._held: tuple[int, Prefilled, int] | None = None
         """The start that the next row begins with, as far as it has been prefilled: its number, and where."""
@@ -104,7 +106,8 @@ class ContinuousBatch:
         while self._refill():
             batch = self._batch
             assert batch is not None
-            while not self._is_refill_due():
+            keys = int(self.slots.lengths[: self.slots.used].sum())
+            while not _is_refill_due(len(batch.living), living := int(batch.living.sum())):
                 self.slots.open()
                 count = self.slots.used
                 logits = self.model(
@@ -116,8 +119,10 @@ class ContinuousBatch:
                 ).logits[:, -1]
                 self.slots.close(batch.living)
                 self._draw(batch, logits)
-                self._steps += 1
-                if self.params.stop and self._steps % LOOK == 0:
+                # Each row reads its own keys and the one that comes next, which those that are done do not keep.
+                self.usage += Usage(1, 0, living, self.slots.rows, keys + living, self.slots.read)
+                keys += living
+                if self.params.stop and self.usage.steps % LOOK == 0:
                     self._end_at_texts(batch)
             yield from self._retire()
 
@@ -128,11 +133,6 @@ class ContinuousBatch:
             tokens = self.tokens[row, :drawn].cpu().numpy()
             if self.codec.find_end(self.starts[row // self.n].prefix, tokens, self.params.stop) is not None:
                 batch.living[place] = False
-
-    def _is_refill_due(self) -> bool:
-        assert self._batch is not None
-        idle = len(self._batch.living) - int(self._batch.living.sum())
-        return idle > 0 and (idle * IDLE >= len(self._batch.living))
 
     def _retire(self) -> list[int]:
         """Let rows that are done leave; the starts of which none is left."""
@@ -229,3 +229,8 @@ class ContinuousBatch:
         batch.living = batch.living & ~torch.isin(chosen, self.stops) & (batch.drawn < batch.budget)
         if self.heard is not None and not self.heard(int(chosen[0])):
             batch.living = torch.zeros_like(batch.living)
+
+
+def _is_refill_due(rows: int, living: int) -> bool:
+    idle = rows - living
+    return idle > 0 and idle * IDLE >= rows

@@ -5,6 +5,7 @@ distribution that is sampled. Each sample draws one uniform number a token from 
 cumulative distribution, so a chain does not depend on its neighbours in the batch.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.parcel import Parcel
 from rollout.types import Completion, SamplingParams
+from rollout.usage import Usage
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class HFEngine:
         if self.continuous:
             model.set_attn_implementation(IMPLEMENTATION)
         self._slots: Slots | None = None
+        self._usage = Usage()
 
     def generate(
         self,
@@ -69,10 +72,13 @@ class HFEngine:
         prefixes: Sequence[str] | None = None,
         notify: Notify | None = None,
     ) -> list[list[Completion]]:
-        notify = notify or (lambda place, completions: None)
+        begun = time.monotonic()
         starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
         seeds = [stream_seed(seed, place, sample) for place in range(len(prompts)) for sample in range(n)]
-        return self._complete(starts, n, params, seeds, notify=notify)
+        groups = self._complete(starts, n, params, seeds, notify=notify)
+        tokens = sum(len(completion.tokens) for group in groups for completion in group)
+        self._usage += Usage(tokens=tokens, generating=time.monotonic() - begun)
+        return groups
 
     def stream(
         self,
@@ -103,6 +109,10 @@ class HFEngine:
                     tensor.copy_(new)
         return checksum(untied(self.model.state_dict()))
 
+    def drain_usage(self) -> Usage:
+        usage, self._usage = self._usage, Usage()
+        return usage
+
     def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list[Start]:
         parts = zip(self.codec.prompts(prompts), self.codec.prefixes(prefixes), strict=True)
         starts = [Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
@@ -124,7 +134,8 @@ class HFEngine:
             return self._decode_continuously(starts, n, params, seeds, notify, heard)
         rows = [start for start in starts for _ in range(n)]
         parts = [slice(at, at + self.max_rows) for at in range(0, len(rows), self.max_rows)]
-        completions = [completion for part in parts for completion in self._decode(rows[part], params, seeds[part], heard)]
+        slots = min(self.max_rows, len(rows))
+        completions = [chain for part in parts for chain in self._decode(rows[part], params, seeds[part], slots, heard)]
         groups = [completions[place * n : (place + 1) * n] for place in range(len(starts))]
         if notify:
             for place, group in enumerate(groups):
@@ -157,6 +168,7 @@ class HFEngine:
             ]
             if notify:
                 notify(place, groups[place])
+        self._usage += batch.usage
         return groups
 
     def _slots_of(self, rows: int, columns: int) -> Slots:
@@ -165,14 +177,15 @@ class HFEngine:
         if slots is None or slots.capacity < rows or slots.columns < columns:
             self._slots = None  # before others are there
             slots = Slots(rows, columns, next(self.model.parameters()).device)
-        slots.clear(rows)
+        slots.clear(rows, columns)
         self._slots = slots
         return slots
 
     @torch.inference_mode()
     def _decode(
-        self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int], heard: Heard | None
+        self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int], slots: int, heard: Heard | None
     ) -> list[Completion]:
+        """Completions of so many rows side by side; `slots` would have been possible."""
         device = next(self.model.parameters()).device
         ids, mask = _pad_left([start.tokens for start in starts], self.codec.pad, device)
         budgets = torch.tensor([start.budget for start in starts], device=device)
@@ -181,19 +194,24 @@ class HFEngine:
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         done = torch.zeros(len(starts), dtype=torch.bool, device=device)
         tokens, logprobs, cache = [], [], None
+        living, keys = len(starts), sum(len(start.tokens) for start in starts)
         for step in range(params.max_tokens):
             output = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
                 logits_to_keep=1,
             )  # fmt: skip
             cache = output.past_key_values
+            if step:
+                keys += living
+                self._usage += Usage(1, 0, living, slots, keys, mask.numel())
             chosen, logprob = choose(output.logits[:, -1].float(), params, None if streams is None else streams[:, step])
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
             done = done | torch.isin(chosen, stops) | (budgets == step + 1)
             if params.stop and (step + 1) % LOOK == 0:
                 done |= self._ended_at_texts(starts, torch.stack(tokens, 1), done, params.stop)
-            if (heard is not None and not heard(int(chosen[0]))) or done.all():
+            living = int((~done).sum())
+            if (heard is not None and not heard(int(chosen[0]))) or not living:
                 break
             # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
             ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]

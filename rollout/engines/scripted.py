@@ -6,6 +6,7 @@ import numpy
 
 from rollout.engine import Notify, Weights, checksum
 from rollout.types import Completion, SamplingParams
+from rollout.usage import Usage
 
 
 class ScriptedEngine:
@@ -40,6 +41,9 @@ class ScriptedEngine:
     def load_weights(self, weights: Weights) -> int:
         self.loaded.append(checksum(weights))
         return self.loaded[-1]
+
+    def drain_usage(self) -> Usage:
+        return Usage()
 
     def _complete(self, prompt: str, prefix: str, sample: int, params: SamplingParams) -> Completion:
         budget = params.max_tokens - len(prefix)

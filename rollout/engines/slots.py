@@ -59,6 +59,8 @@ class Slots(Cache):
         self.capacity, self.columns = capacity, columns
         self.rows = capacity
         """Slots that may be used."""
+        self.longest = columns
+        """Tokens of the longest row that may come."""
         self.places = torch.arange(capacity, device=device)
         self.lengths = torch.zeros(capacity, dtype=torch.long, device=device)
         """Tokens of each slot's row; the next one's keys go there."""
@@ -70,9 +72,14 @@ class Slots(Cache):
         """(capacity, columns), added to attention's scores: 0 where a row has keys, else minus infinity."""
         super().__init__(layers=[])
 
-    def clear(self, rows: int) -> None:
-        """Empty all slots; so many may be used from now on."""
-        self.used, self.rows = 0, rows
+    @property
+    def read(self) -> int:
+        """Keys that attention reads in a step, in one head of one layer."""
+        return sum((end - first) * width for first, end, width in self.spans)
+
+    def clear(self, rows: int, longest: int) -> None:
+        """Empty all slots; so many may be used from now on, by rows of at most so many tokens."""
+        self.used, self.rows, self.longest = 0, rows, longest
 
     def admit(self, prefilled: Prefilled, which: torch.Tensor) -> slice:
         """Give slots behind those in use to rows that begin with the `which`-th prompts; returns the slots."""
@@ -117,7 +124,7 @@ class Slots(Cache):
         """Make room for the next token of each row."""
         assert self.bias is not None
         self.bias[self.places[: self.used], self.lengths[: self.used]] = 0
-        self.spans = [(first, end, min(width + 1, self.columns)) for first, end, width in self.spans]
+        self.spans = [(first, end, min(width + 1, self.longest)) for first, end, width in self.spans]
 
     def close(self, living: torch.Tensor) -> None:
         """Count the token that has come; rows that are not `living` (B,) stay as long as they are."""

@@ -23,7 +23,9 @@ from reft.errors import LostProcessError, RankError, RunError
 from reft.gang import RayGang
 from rewards.equal import Checker
 from rollout.actors import WATCH
+from rollout.engines.scripted import ScriptedEngine
 from rollout.host import WorkerHost
+from rollout.usage import Usage
 
 ANSWERS = (
     "6.0",
@@ -245,6 +247,7 @@ class Starter:
     """An engine's place: what a reward function may do to processes of its own."""
 
     version = 0
+    engine = ScriptedEngine(lambda prompt, sample: "")
 
     def work(self, shard: str) -> list[object]:
         if shard == "signal":
@@ -261,9 +264,8 @@ class Starter:
 def test_what_a_worker_starts_can_be_terminated_and_it_cannot(ray_cluster: None) -> None:
     """A scheduler's signal may come to all processes; without its workers the run could not end in time."""
     host = ray.remote(concurrency_groups=WATCH)(WorkerHost).options(num_cpus=0).remote(Starter)
-    assert ray.get(host.work.remote("start", 0), timeout=60) == [-signal.SIGTERM]
-    assert ray.get(host.work.remote("signal", 0), timeout=60) == ["lives"]
-    assert ray.get(host.work.remote("start", 0), timeout=60) == [-signal.SIGTERM]
+    for shard, result in (("start", -signal.SIGTERM), ("signal", "lives"), ("start", -signal.SIGTERM)):
+        assert ray.get(host.work.remote(shard, 0), timeout=60) == ([result], Usage())
     ray.kill(host)
 
 

@@ -12,8 +12,9 @@ from rewards.sandbox import Limits
 from rewards.scorer import Scorer
 from rewards.terms import RewardError, load_term
 from rollout.engines.scripted import ScriptedEngine
+from rollout.jobs import Supervision
 from rollout.pool import LocalPool, count_failures
-from rollout.ray_pool import RayPool, Supervision
+from rollout.ray_pool import RayPool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Worker, split
 

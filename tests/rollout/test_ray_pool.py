@@ -17,8 +17,9 @@ from rewards.scorer import Scorer
 from rewards.terms import RewardError, load_term
 from rollout.engine import Weights, checksum
 from rollout.engines.scripted import ScriptedEngine
+from rollout.jobs import Supervision
 from rollout.pool import LocalPool, Publication, RolloutError
-from rollout.ray_pool import RayPool, Supervision
+from rollout.ray_pool import RayPool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Shard, Worker
 
