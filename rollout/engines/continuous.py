@@ -9,6 +9,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from rollout.codec import Codec
+from rollout.engines.chains import Start
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import SamplingParams
@@ -19,15 +20,6 @@ LOOK = 8
 """Steps from one look for texts that end a chain to the next, since tokens must be made text for it."""
 IDLE = 8
 """A batch is filled up when one row of so many is done: what a change costs is shared, and few rows stand idle."""
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Where rows begin: the tokens of prompt and prefix, those of the prefix, and how many may follow."""
-
-    tokens: numpy.ndarray
-    prefix: numpy.ndarray
-    budget: int
 
 
 @dataclass

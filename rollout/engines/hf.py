@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec
 from rollout.engine import Weights, WeightsError, checksum, untied
-from rollout.engines.continuous import ContinuousBatch, Start
+from rollout.engines.chains import Start, make_completion, make_starts
+from rollout.engines.continuous import ContinuousBatch
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.types import Completion, SamplingParams
@@ -62,7 +63,7 @@ class HFEngine:
     def generate(
         self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str] | None = None
     ) -> list[list[Completion]]:
-        starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
+        starts = make_starts(self.codec, prompts, prefixes, params.max_tokens)
         if self.continuous:
             return self._decode_continuously(starts, n, params, seed)
         rows = [(place, sample) for place in range(len(prompts)) for sample in range(n)]
@@ -83,13 +84,6 @@ class HFEngine:
                 tensor.copy_(weights[name])
         return checksum(untied(self.model.state_dict()))
 
-    def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list[Start]:
-        parts = zip(self.codec.prompts(prompts), self.codec.prefixes(prefixes), strict=True)
-        starts = [Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
-        if any(start.budget < 1 for start in starts):
-            raise ValueError(f"a prefix has max_tokens={max_tokens} tokens or more, so nothing is left to be sampled")
-        return starts
-
     @torch.inference_mode()
     def _decode_continuously(
         self, starts: Sequence[Start], n: int, params: SamplingParams, seed: int
@@ -101,7 +95,7 @@ class HFEngine:
         tokens, logprobs, lengths = batch.tokens.cpu().numpy(), batch.logprobs.cpu().numpy(), batch.lengths.tolist()
         return [
             [
-                self._completion(start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]], params.stop)
+                make_completion(self.codec, start, tokens[row, : lengths[row]], logprobs[row, : lengths[row]], params.stop)
                 for row in range(place * n, (place + 1) * n)
             ]
             for place, start in enumerate(starts)
@@ -154,21 +148,9 @@ class HFEngine:
         lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, budgets).tolist()
         ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
         return [
-            self._completion(starts[row], ids[row, :length], values[row, :length], stop) for row, length in enumerate(lengths)
+            make_completion(self.codec, starts[row], ids[row, :length], values[row, :length], stop)
+            for row, length in enumerate(lengths)
         ]
-
-    def _completion(self, start: Start, tokens: numpy.ndarray, logprobs: numpy.ndarray, stop: Sequence[str]) -> Completion:
-        end = self.codec.find_end(start.prefix, tokens, stop)
-        tokens, logprobs = tokens[:end], logprobs[:end]
-        return Completion(
-            prompt_tokens=start.tokens,
-            tokens=tokens.copy(),
-            logprobs=logprobs.copy(),
-            text=self.codec.text_behind(start.prefix, tokens),
-            finish="stop" if end is not None or tokens[-1] in self.codec.stops else "length",
-            prefix=self.codec.text(start.prefix),
-            prefix_length=len(start.prefix),
-        )
 
 
 def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
