@@ -51,6 +51,8 @@ class VLLMEngineFactory:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
         # vLLM takes one thread where this is not set. OpenMP has long read it.
         os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
+        # Else several processes ask for a NUMA node each.
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
         # In this process, so that what stands side by side in a batch does not depend on when requests arrive.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         from vllm.engine.arg_utils import EngineArgs
@@ -85,8 +87,9 @@ class VLLMEngineFactory:
 class VLLMEngine:
     """Samples with vLLM.
 
-    A chain follows from its seed and from the logits, and these, in their last bits, from what stands beside it in the batch: one
-    call gives the same chains again, and another that has the same row in it may, in a rare draw, go another way.
+    A chain follows from its seed and from the logits, and these, in their last bits, may depend on what stands beside it in the
+    batch. So one call gives the same chains again, and another that has the same row in it may, in a rare draw, go another way;
+    on a CPU in float32 none was seen to.
 
     Args:
         engine: vLLM's, in this process.
@@ -106,8 +109,8 @@ class VLLMEngine:
         """As `Engine.generate`.
 
         Raises:
-            ValueError: also for what vLLM does otherwise than asked: a temperature below 0.01, `top_p` with `min_p`, and prompts
-                whose longest chains leave the model's context.
+            ValueError: also for what vLLM would do otherwise than asked: a temperature below 0.01, `top_p` with `min_p`, and
+                prompts whose longest chains leave the model's context.
         """
         if 0 < params.temperature < COLDEST:
             raise ValueError(f"temperature={params.temperature} is below vLLM's least, {COLDEST}; choose 0 or a higher one")
