@@ -26,31 +26,63 @@ class Piece:
     """Row of the whole that it begins with, where that does not follow from its size."""
 
 
+def find_strangers(model: Any, weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """Names of weights that are on one side only, in the model or among those that are sent to it."""
+    packing = _packing(model)
+    names = {name for path, kind, _, _ in _held(model) for name in _names(path, kind, packing)}
+    return sorted(names ^ weights.keys())
+
+
 def find_faults(model: Any, weights: Mapping[str, torch.Tensor], rank: int, ranks: int) -> list[str]:
-    """What is wrong with each weight that is not loaded as it was sent, this process being one of `ranks` that share them."""
-    loaded: dict[str, bool] = {}
-    for piece in pieces(model):
-        sent = weights.get(piece.name)
-        right = sent is not None and any(
-            torch.equal(piece.tensor.to(sent.dtype), share.to(piece.tensor.device))
-            for share in _shares(sent, piece, rank, ranks)
+    """Names of weights that are not loaded as they were sent, this process being one of `ranks` that share them."""
+    packing = _packing(model)
+    pieces = (piece for held in _held(model) for piece in _pieces(*held, packing))
+    wrong = {
+        piece.name: None
+        for piece in pieces
+        if not any(
+            torch.equal(piece.tensor.to(share.dtype), share.to(piece.tensor.device))
+            for share in _shares(weights[piece.name], piece, rank, ranks)
         )
-        loaded[piece.name] = loaded.get(piece.name, True) and right
-    odd = [f"{name} is on one side only" for name in sorted(loaded.keys() ^ weights.keys())]
-    return odd or [f"{name} is not what was sent" for name, right in loaded.items() if not right]
+    }
+    return list(wrong)
 
 
-def pieces(model: Any) -> Iterator[Piece]:
-    """All that a model computes with. A tied weight has its first name, and comes as often as it is held in another form."""
-    packing: Packing = getattr(model, "packed_modules_mapping", {})
+def _packing(model: Any) -> Packing:
+    return getattr(model, "packed_modules_mapping", {})  # a model that joins nothing may have none
+
+
+def _held(model: Any) -> Iterator[tuple[str, str, Any, torch.Tensor]]:
+    """Path, kind, module and value of all that a model computes with. What is tied has its first path, and comes as often as a
+    module has it in a form of its own."""
     paths: dict[int, str] = {}
     for own, module in model.named_modules():
         for kind, parameter in module.named_parameters(recurse=False):
             path = paths.setdefault(id(parameter), own)
-            if kind == "weight" and "cpu_linear" in vars(module):
-                yield from _split(path, kind, module, _unpacked(module, parameter), packing)
-            if parameter.numel() and path == own:
-                yield from _split(path, kind, module, parameter.data, packing)
+            if path == own or (kind == "weight" and "cpu_linear" in vars(module)):
+                yield path, kind, module, parameter
+
+
+def _names(path: str, kind: str, packing: Packing) -> list[str]:
+    """Those of `transformers` for a weight or bias: of each part where it is joined."""
+    parent, dot, last = path.rpartition(".")
+    parts = packing.get(last, [])
+    return [f"{parent}{dot}{part}.{kind}" for part in parts] if len(parts) > 1 else [f"{path}.{kind}"]
+
+
+def _pieces(path: str, kind: str, module: Any, parameter: torch.Tensor, packing: Packing) -> Iterator[Piece]:
+    """The parts of what a module holds, without what pads a vocabulary."""
+    forms = [parameter.data] if parameter.numel() else []
+    if kind == "weight" and "cpu_linear" in vars(module):
+        forms.append(_unpacked(module, parameter))
+    names = _names(path, kind, packing)
+    for form in forms:
+        if "shard_indices" in vars(module):
+            indices = module.shard_indices
+            yield Piece(names[0], form[: indices.num_org_elements], indices.org_vocab_start_index)
+        else:
+            parts = form.split(module.output_partition_sizes) if len(names) > 1 else [form]
+            yield from (Piece(name, part) for name, part in zip(names, parts, strict=True))
 
 
 def _unpacked(module: Any, parameter: torch.Tensor) -> torch.Tensor:
@@ -58,19 +90,6 @@ def _unpacked(module: Any, parameter: torch.Tensor) -> torch.Tensor:
     width = parameter.shape[1] if parameter.numel() else module.input_size_per_partition
     unpacked: torch.Tensor = module.cpu_linear(torch.eye(width, dtype=parameter.dtype), parameter, None).T
     return unpacked
-
-
-def _split(path: str, kind: str, module: Any, tensor: torch.Tensor, packing: Packing) -> Iterator[Piece]:
-    """The parts of a joined weight or bias; of any other, the whole, without what pads a vocabulary."""
-    parent, dot, last = path.rpartition(".")
-    if len(parts := packing.get(last, [])) > 1:
-        split = zip(parts, tensor.split(module.output_partition_sizes), strict=True)
-        yield from (Piece(f"{parent}{dot}{part}.{kind}", piece) for part, piece in split)
-    elif "shard_indices" in vars(module):
-        indices = module.shard_indices
-        yield Piece(f"{path}.{kind}", tensor[: indices.num_org_elements], indices.org_vocab_start_index)
-    else:
-        yield Piece(f"{path}.{kind}", tensor)
 
 
 def _shares(sent: torch.Tensor, piece: Piece, rank: int, ranks: int) -> Iterator[torch.Tensor]:

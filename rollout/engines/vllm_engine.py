@@ -17,7 +17,7 @@ from rollout.codec import Codec
 from rollout.engine import Weights, WeightsError, checksum
 from rollout.engines.chains import Start, make_completion, make_starts
 from rollout.engines.draws import stream_seed
-from rollout.engines.readback import find_faults
+from rollout.engines.readback import find_faults, find_strangers
 from rollout.types import Completion, SamplingParams
 
 LOOK = 8
@@ -201,12 +201,15 @@ class VLLMEngine:
 def _reload(worker: Any, weights: Weights) -> list[str]:
     """Load weights in one of vLLM's workers; returns what is wrong with what it then holds."""
     model = worker.get_model()
+    if strangers := find_strangers(model, weights):
+        return [f"{name} is on one side only" for name in strangers]
     worker.reload_weights(weights_iterator=iter(weights.items()))
     for module in model.modules():
         # vLLM reloads a tied weight in place, and not what an output layer on a CPU has packed of it.
         if "cpu_linear" in vars(module) and module.weight.numel():
             module.quant_method.process_weights_after_loading(module)
-    return find_faults(model, weights, worker.rank, worker.parallel_config.tensor_parallel_size)
+    faults = find_faults(model, weights, worker.rank, worker.parallel_config.tensor_parallel_size)
+    return [f"{name} is not loaded as it was sent" for name in faults]
 
 
 def _stop_tokens(model: str) -> list[int]:

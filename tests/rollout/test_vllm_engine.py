@@ -110,7 +110,7 @@ def test_weights_that_did_not_go_where_they_belong_are_found(engine, folder, mon
             return load((key, tensor + 1e-3 * (key == name)) for key, tensor in sent)
 
         monkeypatch.setattr(model, "load_weights", tamper, raising=False)
-        with pytest.raises(WeightsError, match=f"model: {name} is not what was sent$"):
+        with pytest.raises(WeightsError, match=f"model: {name} is not loaded as it was sent$"):
             engine.load_weights(weights)
     monkeypatch.undo()
     assert engine.load_weights(weights) == checksum(weights)
