@@ -1,9 +1,9 @@
 """What a config's values may be: ranges, and what must agree."""
 
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from reft.config import Config, ImitationConfig
@@ -136,7 +136,7 @@ def _check_engine(config: Config) -> None:
         if rollout.tensor_parallel > 1:
             raise ConfigError(f"rollout.tensor_parallel={rollout.tensor_parallel} is for rollout.engine=vllm; leave it out")
         return
-    if importlib.util.find_spec("vllm") is None:
+    if find_spec("vllm") is None:
         raise ConfigError(
             "rollout.engine=vllm needs vLLM, which is not installed; pip install 'reft-rl[vllm]', or choose rollout.engine=hf"
         )
@@ -178,7 +178,7 @@ def _check_rounds(config: Config) -> None:
 
 def _check_imports(names: Sequence[str]) -> None:
     for name in names:
-        if not name.isidentifier() or importlib.util.find_spec(name) is None:
+        if not name.isidentifier() or find_spec(name) is None:
             raise ConfigError(f"programs.imports: {name!r} is no module that is installed here; remove it")
 
 

@@ -123,6 +123,13 @@ class EngineContract:
                     assert left.finish == right.finish
                     numpy.testing.assert_allclose(left.logprobs, right.logprobs, atol=1e-5)
 
+    def test_one_call_is_the_same_again(self, engine) -> None:
+        """To the last bit."""
+        first, second = (engine.generate(PROMPTS, 16, SamplingParams(1.0, 40), seed=7) for _ in range(2))
+        for left, right in zip(chain.from_iterable(first), chain.from_iterable(second), strict=True):
+            assert left.tokens.tolist() == right.tokens.tolist()
+            assert left.logprobs.tolist() == right.logprobs.tolist()
+
     def test_seeds_decide(self, engine) -> None:
         def draw(seed: int) -> list[list[int]]:
             groups = engine.generate(PROMPTS, 4, SamplingParams(1.0, 12), seed)

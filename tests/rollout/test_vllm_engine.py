@@ -78,14 +78,6 @@ def test_samples_share_their_prompt(engine, monkeypatch) -> None:
         cached.clear()
 
 
-def test_one_call_is_the_same_to_the_last_bit(engine) -> None:
-    first, second = (engine.generate(PROMPTS, 16, SamplingParams(1.0, 40), seed=7) for _ in range(2))
-    for before, after in zip(first, second, strict=True):
-        for left, right in zip(before, after, strict=True):
-            assert left.tokens.tolist() == right.tokens.tolist()
-            assert left.logprobs.tolist() == right.logprobs.tolist()
-
-
 @pytest.mark.parametrize(
     ("params", "told"),
     [
@@ -114,6 +106,66 @@ def test_weights_that_did_not_go_where_they_belong_are_found(engine, folder, mon
             engine.load_weights(weights)
     monkeypatch.undo()
     assert engine.load_weights(weights) == checksum(weights)
+
+
+@pytest.mark.skipif(DEVICE == "cuda" and torch.cuda.device_count() < 2, reason="one GPU cannot share weights with another")
+def test_processes_share_the_weights(tmp_path) -> None:
+    """Each has half the heads of queries, and the one of keys; what they hold is read back from both."""
+    extra = {"num_key_value_heads": 1, "tie_word_embeddings": True}
+    folder = make_model(tmp_path / "llama", "llama", extra)
+    engine = VLLMEngineFactory(str(folder), device=DEVICE, memory=0.3, tensor_parallel=2)()
+    try:
+        contract = EngineContract()
+        contract.test_logprobs_are_the_learner_s(folder, engine, 1.0)
+        contract.test_one_call_is_the_same_again(engine)
+        contract.test_new_weights_are_sampled_from(folder, engine, tmp_path)
+        contract.test_weights_that_do_not_fit_are_refused(folder, engine)
+    finally:
+        engine.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(DEVICE == "cpu", reason="vLLM sleeps on GPUs only")
+def test_what_sleeps_holds_no_memory_and_draws_the_same(folder) -> None:
+    engine = VLLMEngineFactory(str(folder), device="cuda", memory=0.3, sleeps=True)()
+    try:
+        free, whole = torch.cuda.mem_get_info()
+        assert whole - free < 0.2 * whole
+        first, second = (engine.generate(PROMPTS, 4, SamplingParams(1.0, 12), seed=3) for _ in range(2))
+        weights = untied(AutoModelForCausalLM.from_pretrained(folder).state_dict())
+        assert engine.load_weights(weights) == checksum(weights)
+        third = engine.generate(PROMPTS, 4, SamplingParams(1.0, 12), seed=3)
+        chains = [[chain.tokens.tolist() for group in groups for chain in group] for groups in (first, second, third)]
+        assert chains[0] == chains[1] == chains[2]
+        free, whole = torch.cuda.mem_get_info()
+        assert whole - free < 0.2 * whole
+    finally:
+        engine.close()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(DEVICE == "cpu", reason="CUDA IPC needs a GPU")
+def test_another_process_s_weights_are_taken_on_the_gpu(folder, engine) -> None:
+    """By CUDA IPC, as a learner on the same GPU has them."""
+    context = torch.multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    learner = context.Process(target=share_weights, args=(str(folder), theirs))
+    learner.start()
+    try:
+        weights, sent = ours.recv()
+        assert all(tensor.is_cuda for tensor in weights.values())
+        assert engine.load_weights(weights) == sent
+    finally:
+        ours.send(None)
+        learner.join()
+
+
+def share_weights(folder: str, pipe) -> None:
+    """A learner's process: its weights lie on the GPU until they have been taken."""
+    state = untied(AutoModelForCausalLM.from_pretrained(folder).cuda().state_dict())
+    weights = {name: tensor + 1 for name, tensor in state.items()}
+    pipe.send((weights, checksum(weights)))
+    pipe.recv()
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="vLLM is built for the GPU here")
