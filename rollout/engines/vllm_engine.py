@@ -44,8 +44,6 @@ class VLLMEngineFactory:
     """Share of a GPU's memory that may be taken, 0 to 1."""
     sleeps: bool = False
     """Whether the GPU's memory is given back while nothing is sampled."""
-    eager: bool = False
-    """Whether nothing is compiled, nor recorded as CUDA graphs."""
 
     def __call__(self) -> "VLLMEngine":
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -72,7 +70,6 @@ class VLLMEngineFactory:
             "distributed_executor_backend": "mp" if self.tensor_parallel > 1 else "uni",
             "gpu_memory_utilization": self.memory,
             "enable_sleep_mode": self.sleeps,
-            "enforce_eager": self.eager,
             "enable_prefix_caching": True,
             "logprobs_mode": "processed_logprobs",
             "generation_config": "vllm",

@@ -108,6 +108,18 @@ def test_weights_that_did_not_go_where_they_belong_are_found(engine, folder, mon
     assert engine.load_weights(weights) == checksum(weights)
 
 
+def test_weights_of_bfloat16_are_read_back_as_well(tmp_path) -> None:
+    """vLLM repacks them in another way, and turns biases into float32."""
+    folder = make_model(tmp_path / "qwen2", *MODELS["qwen2"])
+    engine = VLLMEngineFactory(str(folder), "bfloat16", DEVICE, memory=0.3)()
+    try:
+        weights = untied(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).state_dict())
+        weights = {name: tensor + torch.rand(tensor.shape, dtype=tensor.dtype) for name, tensor in weights.items()}
+        assert engine.load_weights(weights) == checksum(weights)
+    finally:
+        engine.close()
+
+
 @pytest.mark.skipif(DEVICE == "cuda" and torch.cuda.device_count() < 2, reason="one GPU cannot share weights with another")
 def test_processes_share_the_weights(tmp_path) -> None:
     """Each has half the heads of queries, and the one of keys; what they hold is read back from both."""
