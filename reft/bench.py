@@ -4,6 +4,7 @@ All contenders sample in one process, in turn, run by run, so that whatever else
 told is the median of the ratios of such pairs.
 """
 
+import importlib.util
 import random
 import statistics
 import tempfile
@@ -20,7 +21,8 @@ from reft.config import ModelConfig
 from reft.machine import Machine, count_work, measure_machine
 from reft.model import load_tokenizer, make_fresh
 from reft.tokenizer import word_tokenizer
-from rollout.engines.hf import HFEngineFactory
+from rollout.engines.hf import HFEngine, HFEngineFactory
+from rollout.engines.vllm_engine import VLLMEngine, VLLMEngineFactory
 from rollout.types import SamplingParams
 
 SIZES = (32, 64, 128, 256, 512)
@@ -85,7 +87,15 @@ Contender = Callable[[int], Timing]
 
 def embedded(folder: Path, load: Workload, rows: int) -> Contender:
     """The embedded engine."""
-    engine = HFEngineFactory(str(folder), max_rows=rows)()
+    return _engine(HFEngineFactory(str(folder), max_rows=rows)(), load)
+
+
+def vllm(folder: Path, load: Workload, rows: int) -> Contender:
+    """The vLLM engine, on the CPU."""
+    return _engine(VLLMEngineFactory(str(folder), max_rows=rows)(), load)
+
+
+def _engine(engine: HFEngine | VLLMEngine, load: Workload) -> Contender:
     engine.codec.stops = tuple(load.ends)
     prompts = load.make_prompts()
 
@@ -95,6 +105,16 @@ def embedded(folder: Path, load: Workload, rows: int) -> Contender:
         return Timing([[len(chain.tokens) for chain in group] for group in groups], time.perf_counter() - begun)
 
     return sample
+
+
+def find_vllm(load: Workload) -> str | None:
+    """Why vLLM does not sample the workload beside the others; None where it does."""
+    if importlib.util.find_spec("vllm") is None:
+        return "vLLM is not installed"
+    if torch.cuda.is_available():
+        return "vLLM would take the GPU, and the others the CPU"
+    size = load.width // load.heads
+    return f"heads of {size} are none of vLLM's on a CPU; choose a multiple of 32" if size % 32 else None
 
 
 def generate(folder: Path, load: Workload, rows: int) -> Contender:
@@ -155,7 +175,13 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
         own, peer = embedded(folder, load, rows), generate(folder, load, size)
         model = AutoModelForCausalLM.from_pretrained(folder)
         own(0)
-        pairs, shares, machines = [], [], []
+        further = None
+        if lacking := find_vllm(load):
+            notify(f"vllm is left out: {lacking}")
+        else:
+            further = vllm(folder, load, rows)
+            further(0)
+        pairs, shares, machines, furthers = [], [], [], []
         for run in range(1, runs + 1):
             machines.append(measure_machine())
             pairs.append((own(run), peer(run)))
@@ -163,8 +189,15 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
             work = count_work(model, [load.prompt_tokens] * load.prompts, pairs[-1][0].lengths, beside)
             shares.append(work.least_seconds(machines[-1]) / pairs[-1][0].seconds)
             rates = [f"{timing.rate:,.0f}" for timing in pairs[-1]]
-            notify(f"run {run} of {runs}: {rates[0]} tokens/s, transformers.generate {rates[1]}, {shares[-1]:.0%} of the limit")
-    return {
+            told = ""
+            if further is not None:
+                furthers.append(further(run))
+                told = f", vllm {furthers[-1].rate:,.0f}"
+            notify(
+                f"run {run} of {runs}: {rates[0]} tokens/s, transformers.generate {rates[1]}{told}, "
+                f"{shares[-1]:.0%} of the limit"
+            )
+    content = {
         "workload": asdict(load),
         "weights": sum(weight.numel() for weight in model.parameters()),
         "threads": torch.get_num_threads(),
@@ -176,6 +209,10 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
         "ratio": _spread([own.rate / peer.rate for own, peer in pairs]),
         "share_of_limit": _spread(shares),
     }
+    if furthers:
+        content["vllm"] = _spread([timing.rate for timing in furthers])
+        content["ratio_to_vllm"] = _spread([own.rate / timing.rate for (own, _), timing in zip(pairs, furthers, strict=True)])
+    return content
 
 
 def format_comparison(content: dict[str, Any]) -> str:
@@ -189,6 +226,8 @@ def format_comparison(content: dict[str, Any]) -> str:
         ("embedded engine", "embedded", "{:,.0f} tokens/s"),
         (f"transformers.generate, {content['generate']['chains_a_call']} chains a call", "generate", "{:,.0f} tokens/s"),
         ("ratio", "ratio", "{:.2f} times"),
+        ("vLLM", "vllm", "{:,.0f} tokens/s"),
+        ("ratio to vLLM", "ratio_to_vllm", "{:.2f} times"),
         ("share of the machine's limit", "share_of_limit", "{:.2f}"),
     ]
     lines = [
@@ -200,6 +239,7 @@ def format_comparison(content: dict[str, Any]) -> str:
             f"{name:44} {form.format(content[key]['median']):>18}   "
             f"({form.format(content[key]['least'])} to {form.format(content[key]['most'])})"
             for name, key, form in rows
+            if key in content
         ),
         f"medians of {content['runs']} runs in pairs, least to most",
     ]

@@ -187,7 +187,7 @@ def doctor() -> int:
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
     print(f"GPUs          {', '.join(gpus) if gpus else 'none: learner and workers run on the CPU'}")
     extras = {
-        "vllm": ("vllm", "an engine for GPUs, once there is one: nothing uses it yet"),
+        "vllm": ("vllm", "the engine for GPUs: rollout.engine=vllm"),
         "gym": ("reasoning_gym", "reasoning-gym's problems: task.use=gym"),
         "test": ("pytest", "the tests: pip install 'reft-rl[test]'"),
     }

@@ -42,7 +42,7 @@ PLACE_KEYS = (
 
 SUM_KEYS = (
     "learner.ranks", "learner.zero", "learner.threads", "learner.cpus", "learner.gpus", "learner.micro_batch",
-    "rollout.threads", "warmup.micro_batch", "self_training.micro_batch",
+    "rollout.threads", "rollout.tensor_parallel", "rollout.gpu_memory", "warmup.micro_batch", "self_training.micro_batch",
 )  # fmt: skip
 """Settings that change in which order numbers are added up, and nothing else: they too may change when a run is resumed, which
 is then no longer bit by bit what it would have been."""

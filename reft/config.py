@@ -222,8 +222,14 @@ class LearnerConfig:
 class RolloutConfig:
     """Ray workers that sample and score."""
 
-    engine: Literal["hf"] = "hf"
-    """What samples: `hf` is torch on any Hugging Face causal LM."""
+    engine: Literal["hf", "vllm"] = "hf"
+    """What samples: `hf` is torch on any Hugging Face causal LM, `vllm` is vLLM (extra `vllm`), which is made for GPUs. Part of
+    the run's identity: each draws chains of its own from a seed."""
+    tensor_parallel: int = 1
+    """GPUs that share the weights of one worker, with engine=vllm; `gpus` is then as many."""
+    gpu_memory: float = 0.9
+    """Share of a GPU's memory that a worker with engine=vllm takes for weights and keys, above 0 to 1. Where `gpus` is below 1,
+    it is given back whenever nothing is sampled."""
     workers: int = 2
     """Worker processes. More workers change the speed, not the samples."""
     threads: int = 1

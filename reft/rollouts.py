@@ -22,8 +22,9 @@ from rewards.sandbox import Limits
 from rewards.scorer import Scorer
 from rewards.terms import RewardError, load_term
 from rollout.codec import Codec
-from rollout.engine import checksum, untied
+from rollout.engine import Engine, checksum, untied
 from rollout.engines.hf import HFEngineFactory
+from rollout.engines.vllm_engine import VLLMEngineFactory
 from rollout.jobs import Supervision
 from rollout.parcel import Parcel
 from rollout.pool import LocalPool, Publication
@@ -39,7 +40,7 @@ TRIAL_SECONDS = 60.0
 class WorkerSettings:
     """All that a rollout worker needs to know; it travels to the worker's process and is built there."""
 
-    engine: HFEngineFactory
+    engine: Callable[[], Engine]
     threads: int
     task: Task
     rewards: Mapping[str, RewardConfig]
@@ -57,7 +58,14 @@ def worker_settings(config: Config, model: str) -> WorkerSettings:
     """The settings of a worker that samples from the model in a folder or on the hub."""
     rollout = config.rollout
     device = "cuda" if rollout.gpus else "cpu"
-    engine = HFEngineFactory(model, config.model.dtype, device, rollout.max_rows)
+    engine: Callable[[], Engine]
+    if rollout.engine == "vllm":
+        sleeps = 0 < rollout.gpus < 1
+        engine = VLLMEngineFactory(
+            model, config.model.dtype, device, rollout.max_rows, rollout.tensor_parallel, rollout.gpu_memory, sleeps
+        )
+    else:
+        engine = HFEngineFactory(model, config.model.dtype, device, rollout.max_rows)
     return WorkerSettings(engine, rollout.threads, config.task, config.rewards, config.checker, config.programs)
 
 

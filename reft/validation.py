@@ -1,9 +1,9 @@
 """What a config's values may be: ranges, and what must agree."""
 
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import is_dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from reft.config import Config, ImitationConfig
@@ -30,7 +30,7 @@ AT_LEAST = {
     "learner.lr": 0, "learner.critic_lr": 0, "learner.warmup_steps": 0, "learner.critic_warmup": 0, "learner.weight_decay": 0,
     "learner.grad_clip": 0, "learner.restarts": 0,
     "rollout.workers": 1, "rollout.threads": 1, "rollout.cpus": 0, "rollout.gpus": 0,
-    "rollout.shard_size": 1, "rollout.max_rows": 1, "rollout.restarts": 0,
+    "rollout.shard_size": 1, "rollout.max_rows": 1, "rollout.restarts": 0, "rollout.tensor_parallel": 1,
     "rollout.reward_failures": 0,
     "checker.tolerance": 0, "checker.rounding": 0, "checker.memory_mb": 256, "checker.processes": 1,
     "programs.memory_mb": 128, "programs.processes": 1, "evaluate.limit": 1,
@@ -39,16 +39,19 @@ AT_LEAST = {
 }  # fmt: skip
 AT_MOST = {
     **{f"{section}.warmup_share": 1 for section in IMITATIONS},
-    "warmup.ready_at": 1, "learner.gpus": 1, "rollout.reward_failures": 1, "curriculum.share": 1,
+    "warmup.ready_at": 1, "learner.gpus": 1, "rollout.reward_failures": 1, "rollout.gpu_memory": 1, "curriculum.share": 1,
     "self_training.rationalize": 1, "self_training.least_distance": 1, "evaluate.top_p": 1, "evaluate.min_p": 1,
 }  # fmt: skip
 ABOVE = {
     "sampling.temperature": 0, "learner.eps": 0, "checker.seconds": 0, "programs.seconds": 0, "ray.deadline": 0,
-    "ray.heartbeat": 0, "rollout.restart_window": 0,
+    "ray.heartbeat": 0, "rollout.restart_window": 0, "rollout.gpu_memory": 0,
     "warmup.ready_at": 0, "train.sampler_gap": 0, "train.sampler_warning": 0,
     "self_training.epochs": 0, "self_training.temperature": 0, "self_training.least_distance": 0,
     "rerank.epochs": 0, "evaluate.temperature": 0, "evaluate.top_p": 0,
 }  # fmt: skip
+
+LEAST_TEMPERATURE = 0.01
+"""vLLM raises lower ones to it."""
 
 
 def validate(config: Config) -> None:
@@ -111,6 +114,7 @@ def _check_agreement(config: Config) -> None:
         raise ConfigError("rerank.packing=true is not to be had: a score belongs to a row; set it to false")
     _check_rounds(config)
     _check_critic(config)
+    _check_engine(config)
     if config.train.samples_per_prompt < config.algorithm.least_group:
         raise ConfigError(
             f"train.samples_per_prompt={config.train.samples_per_prompt} leaves nothing to compare a chain with; "
@@ -126,6 +130,36 @@ def _check_critic(config: Config) -> None:
     if not config.algorithm.has_critic and (warmup or config.model.critic == "separate"):
         told = f"learner.critic_warmup={warmup}" if warmup else "model.critic=separate"
         raise ConfigError(f"{told} is for an algorithm with a critic, and this one has none; leave it out")
+
+
+def _check_engine(config: Config) -> None:
+    """What vLLM needs, and what it cannot do."""
+    rollout = config.rollout
+    if rollout.engine != "vllm":
+        if rollout.tensor_parallel > 1:
+            raise ConfigError(f"rollout.tensor_parallel={rollout.tensor_parallel} is for rollout.engine=vllm; leave it out")
+        return
+    if find_spec("vllm") is None:
+        raise ConfigError(
+            "rollout.engine=vllm needs vLLM, which is not installed; pip install 'reft-rl[vllm]', or choose rollout.engine=hf"
+        )
+    if rollout.tensor_parallel > 1 and rollout.gpus not in (0, rollout.tensor_parallel):
+        raise ConfigError(
+            f"rollout.tensor_parallel={rollout.tensor_parallel} shares a worker's weights over as many GPUs; set "
+            f"rollout.gpus={rollout.tensor_parallel}"
+        )
+    for key, value in (
+        ("sampling.temperature", config.sampling.temperature),
+        ("self_training.temperature", config.self_training.temperature),
+        ("evaluate.temperature", config.evaluate.temperature),
+    ):
+        if value is not None and value < LEAST_TEMPERATURE:
+            raise ConfigError(f"{key}={value} is below what rollout.engine=vllm takes; choose {LEAST_TEMPERATURE} or more")
+    if config.evaluate.top_p < 1 and config.evaluate.min_p > 0:
+        raise ConfigError(
+            f"evaluate.min_p={config.evaluate.min_p:g} and evaluate.top_p={config.evaluate.top_p:g} are taken in another order "
+            "by rollout.engine=vllm; choose one of them"
+        )
 
 
 def _check_rounds(config: Config) -> None:
@@ -147,7 +181,7 @@ def _check_rounds(config: Config) -> None:
 
 def _check_imports(names: Sequence[str]) -> None:
     for name in names:
-        if not name.isidentifier() or importlib.util.find_spec(name) is None:
+        if not name.isidentifier() or find_spec(name) is None:
             raise ConfigError(f"programs.imports: {name!r} is no module that is installed here; remove it")
 
 

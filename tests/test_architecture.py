@@ -19,6 +19,7 @@ ROOMS = {
     "rapidfuzz": {"reft/selection.py"},
     "reasoning_gym": {"reft/tasks/gym.py"},
     "trl": {"reft/imitator.py"},
+    "vllm": {"rollout/engines/vllm_engine.py"},
     "datasets": {"reft/imitator.py", "reft/tasks/hub.py"},
     "rich": {"reft/grader.py", "reft/progress.py", "reft/summary.py", "reft/viewer.py"},
     "psutil": {"reft/memory.py", "reft/commands.py", "reft/cluster.py"},
@@ -91,8 +92,25 @@ def test_the_loop_fits_on_a_screen() -> None:
     assert train.end_lineno - train.lineno < 40
 
 
+def test_the_engines_import_no_vllm() -> None:
+    code = "import sys, rollout.engines.vllm_engine, reft.rollouts; print('vllm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys, reft.cli; reft.cli.build_parser(); print(sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for library in ("torch", "ray", "transformers", "deepspeed", "trl", "datasets", "sympy", "numpy", "omegaconf", "rich"):
+    for library in (
+        "torch",
+        "ray",
+        "transformers",
+        "deepspeed",
+        "trl",
+        "datasets",
+        "sympy",
+        "numpy",
+        "omegaconf",
+        "rich",
+        "vllm",
+    ):
         assert f"'{library}'" not in loaded

@@ -9,6 +9,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from rollout.codec import Codec
+from rollout.engines.chains import Start
 from rollout.engines.draws import choose, uniforms
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import SamplingParams
@@ -22,15 +23,6 @@ IDLE = 8
 """A batch is filled up when one row of so many is done: what a change costs is shared, and few rows stand idle."""
 Heard = Callable[[int], bool]
 """Told of each token of an only row as it is drawn, before the next one is; whether the row goes on."""
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Where rows begin: the tokens of prompt and prefix, those of the prefix, and how many may follow."""
-
-    tokens: numpy.ndarray
-    prefix: numpy.ndarray
-    budget: int
 
 
 @dataclass

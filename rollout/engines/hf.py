@@ -16,7 +16,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec, TextStream
 from rollout.engine import Notify, Weights, WeightsError, checksum, untied
-from rollout.engines.continuous import LOOK, ContinuousBatch, Heard, Start
+from rollout.engines.chains import Start, make_completion, make_starts
+from rollout.engines.continuous import LOOK, ContinuousBatch, Heard
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.parcel import Parcel
@@ -73,7 +74,7 @@ class HFEngine:
         notify: Notify | None = None,
     ) -> list[list[Completion]]:
         begun = time.monotonic()
-        starts = self._starts(prompts, prefixes or [""] * len(prompts), params.max_tokens)
+        starts = make_starts(self.codec, prompts, prefixes, params.max_tokens)
         seeds = [stream_seed(seed, place, sample) for place in range(len(prompts)) for sample in range(n)]
         groups = self._complete(starts, n, params, seeds, notify=notify)
         tokens = sum(len(completion.tokens) for group in groups for completion in group)
@@ -89,7 +90,7 @@ class HFEngine:
         prefix: str = "",
         sample: int = 0,
     ) -> Completion:
-        (start,) = self._starts([prompt], [prefix], params.max_tokens)
+        (start,) = make_starts(self.codec, [prompt], [prefix], params.max_tokens)
         text = TextStream(self.codec, start.prefix, params.stop, tell)
         ((completion,),) = self._complete([start], 1, params, [stream_seed(seed, 0, sample)], heard=text.add)
         text.end(completion.text)
@@ -112,13 +113,6 @@ class HFEngine:
     def drain_usage(self) -> Usage:
         usage, self._usage = self._usage, Usage()
         return usage
-
-    def _starts(self, prompts: Sequence[str], prefixes: Sequence[str], max_tokens: int) -> list[Start]:
-        parts = zip(self.codec.prompts(prompts), self.codec.prefixes(prefixes), strict=True)
-        starts = [Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
-        if any(start.budget < 1 for start in starts):
-            raise ValueError(f"a prefix has max_tokens={max_tokens} tokens or more, so nothing is left to be sampled")
-        return starts
 
     def _complete(
         self,
@@ -163,7 +157,7 @@ class HFEngine:
                 batch.tokens[own].cpu().numpy(), batch.logprobs[own].cpu().numpy(), batch.lengths[own].tolist(), strict=True
             )
             groups[place] = [
-                self._completion(starts[place], tokens[:length], logprobs[:length], params.stop)
+                make_completion(self.codec, starts[place], tokens[:length], logprobs[:length], params.stop)
                 for tokens, logprobs, length in parts
             ]
             if notify:
@@ -236,21 +230,9 @@ class HFEngine:
         lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, budgets).tolist()
         ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
         return [
-            self._completion(starts[row], ids[row, :length], values[row, :length], stop) for row, length in enumerate(lengths)
+            make_completion(self.codec, starts[row], ids[row, :length], values[row, :length], stop)
+            for row, length in enumerate(lengths)
         ]
-
-    def _completion(self, start: Start, tokens: numpy.ndarray, logprobs: numpy.ndarray, stop: Sequence[str]) -> Completion:
-        end = self.codec.find_end(start.prefix, tokens, stop)
-        tokens, logprobs = tokens[:end], logprobs[:end]
-        return Completion(
-            prompt_tokens=start.tokens,
-            tokens=tokens.copy(),
-            logprobs=logprobs.copy(),
-            text=self.codec.text_behind(start.prefix, tokens),
-            finish="stop" if end is not None or tokens[-1] in self.codec.stops else "length",
-            prefix=self.codec.text(start.prefix),
-            prefix_length=len(start.prefix),
-        )
 
 
 def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,8 @@
 """What the benchmark of sampling counts and says; how fast anything is, is no test."""
 
+import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from reft.bench import Workload, choose_size, compare_sampling, embedded, format_comparison, generate
+from reft.bench import Timing, Workload, choose_size, compare_sampling, embedded, find_vllm, format_comparison, generate, vllm
 from reft.cli import main
 from reft.machine import Machine, Work, count_work, measure_machine
 
@@ -64,6 +66,25 @@ def test_contenders_sample_the_same_kind_of_chains(make, tmp_path: Path) -> None
     assert make(tmp_path / "model", FIXED, 3)(1).lengths == [[9, 9], [9, 9]]
 
 
+def test_where_vllm_cannot_take_part_is_told() -> None:
+    told = find_vllm(LOAD)
+    there = importlib.util.find_spec("vllm") is not None and not torch.cuda.is_available()
+    assert told is not None
+    assert ("heads of 8 are none of vLLM's" in told) == there
+
+
+@pytest.mark.vllm
+@pytest.mark.filterwarnings("default")
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_vllm_samples_the_same_kind_of_chains(tmp_path: Path) -> None:
+    load = replace(LOAD, width=64, heads=2)
+    load.write_model(tmp_path / "model")
+    lengths = [length for group in vllm(tmp_path / "model", load, 16)(1).lengths for length in group]
+    assert len(lengths) == 60
+    assert max(lengths) <= 30
+    assert 5 < sum(lengths) / 60 < 12, "geometric, mean 8"
+
+
 def test_a_peer_has_its_best_size() -> None:
     rates = {32: 5.0, 64: 9.0, 128: 8.5, 256: 7.0, 512: 99.0}
     asked: list[int] = []
@@ -93,19 +114,25 @@ def test_what_is_told_is_what_was_measured(capsys: pytest.CaptureFixture[str], t
     assert content["ratio"]["least"] >= content["embedded"]["least"] / content["generate"]["most"]
 
 
-def test_the_ratio_is_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is slow now and then befalls both."""
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_ratio_is_of_pairs(monkeypatch: pytest.MonkeyPatch, beside: bool) -> None:
+    """A machine that is slow now and then befalls both, and vLLM where it is there."""
     slow = iter([1.0, 1.0, 1.0, 8.0, 8.0, 2.0, 2.0, 4.0, 4.0])  # seconds of: warming up, and three pairs
 
     def contender(folder: Path, load: Workload, rows: int):  # type: ignore[no-untyped-def]
-        from reft.bench import Timing
-
         return lambda seed: Timing([[9, 9], [9, 9]], next(slow))
 
     monkeypatch.setattr("reft.bench.embedded", contender)
     monkeypatch.setattr("reft.bench.generate", contender)
-    content = compare_sampling(FIXED, 4, 3, lambda line: None)
+    third = iter([1.0, 16.0, 4.0, 8.0])  # warming up, and beside the three pairs
+    monkeypatch.setattr("reft.bench.vllm", lambda *_: lambda seed: Timing([[9, 9], [9, 9]], next(third)))
+    monkeypatch.setattr("reft.bench.find_vllm", lambda load: None if beside else "it is not there")
+    told: list[str] = []
+    content = compare_sampling(FIXED, 4, 3, told.append)
     assert content["ratio"] == {"median": 1.0, "least": 1.0, "most": 1.0}
+    assert content.get("ratio_to_vllm") == ({"median": 2.0, "least": 2.0, "most": 2.0} if beside else None)
+    assert ("ratio to vLLM" in format_comparison(content)) == beside
+    assert ("vllm is left out: it is not there" in told) != beside
     assert content["embedded"]["median"] == 36 / 4
 
 

@@ -37,6 +37,9 @@ def test_file_and_overrides(tmp_path: Path) -> None:
         ("learner.lr=nan", r"learner.lr=nan is out of range"),
         ("learner.betas=[0.9,1.0]", r"learner.betas.*out of range"),
         ("learner.gpus=0.5", r"learner.gpus=0.5"),
+        ("rollout.engine=sglang", r"rollout.engine.*sglang"),
+        ("rollout.tensor_parallel=2", r"rollout.tensor_parallel=2 is for rollout.engine=vllm"),
+        ("rollout.gpu_memory=0", r"rollout.gpu_memory=0.0 is out of range"),
         ("sampling.temperature=0", r"sampling.temperature=0.0 is out of range; choose more than 0"),
         ("model.heads=7", r"model.width=128 is no multiple of model.heads=7"),
         ("warmup.schedule_epochs=1", r"warmup.schedule_epochs=1.0 is less"),
@@ -62,6 +65,50 @@ def test_wrong_settings(override: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told) as caught:
         compose("quickstart", [override])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([], None),
+        (["rollout.tensor_parallel=2"], None),
+        (["rollout.tensor_parallel=2", "rollout.gpus=2"], None),
+        (["rollout.tensor_parallel=2", "rollout.gpus=1"], "set rollout.gpus=2"),
+        (["sampling.temperature=0.005"], "sampling.temperature=0.005 is below what rollout.engine=vllm takes"),
+        (["self_training.temperature=0.009"], "self_training.temperature=0.009 is below"),
+        (["evaluate.top_p=0.9", "evaluate.min_p=0.1"], r"evaluate.min_p=0.1 and evaluate.top_p=0.9 .*; choose one"),
+    ],
+)
+def test_what_vllm_takes(monkeypatch: pytest.MonkeyPatch, overrides: list[str], told: str | None) -> None:
+    monkeypatch.setattr("reft.validation.find_spec", lambda name: name)
+    words = ["rollout.engine=vllm", *overrides]
+    if told is None:
+        assert compose("quickstart", words).config.rollout.engine == "vllm"
+    else:
+        with pytest.raises(ConfigError, match=told):
+            compose("quickstart", words)
+
+
+def test_vllm_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reft.validation.find_spec", lambda name: None if name == "vllm" else name)
+    with pytest.raises(ConfigError, match=r"rollout.engine=vllm needs vLLM.*pip install 'reft-rl\[vllm\]'"):
+        compose("quickstart", ["rollout.engine=vllm"])
+
+
+@pytest.mark.parametrize(("gpus", "sleeps"), [(0.0, False), (0.5, True), (1.0, False)])
+def test_workers_get_the_engine_that_is_named(monkeypatch: pytest.MonkeyPatch, gpus: float, sleeps: bool) -> None:
+    from reft.rollouts import worker_settings
+    from rollout.engines.hf import HFEngineFactory
+    from rollout.engines.vllm_engine import VLLMEngineFactory
+
+    monkeypatch.setattr("reft.validation.find_spec", lambda name: name)
+    words = [f"rollout.gpus={gpus}", "rollout.max_rows=7", "rollout.gpu_memory=0.5"]
+    device = "cuda" if gpus else "cpu"
+    named = worker_settings(compose("quickstart", [*words, "rollout.engine=vllm"]).config, "folder").engine
+    assert named == VLLMEngineFactory("folder", "float32", device, 7, 1, 0.5, sleeps)
+    assert worker_settings(compose("quickstart", words).config, "folder").engine == HFEngineFactory(
+        "folder", device=device, max_rows=7
+    )
 
 
 @pytest.mark.parametrize("deadline", ["0", "-1", "nan"])

@@ -11,13 +11,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from reft.config import ModelConfig
 from reft.model import PolicyModel, make_fresh
 from reft.tokenizer import word_tokenizer
-from rollout.engine import Engine, WeightsError, checksum, untied
+from rollout.engine import WeightsError, checksum, untied
 from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.types import SamplingParams
-
-WORDS = [*"abcdefgh", "?"]
-PROMPTS = ["a b ?", "c ?", "d e f g h ?"]
-
+from tests.rollout.engine_contract import CONTEXT, PROMPTS, WORDS, EngineContract
 
 # Short convolutions see as far back as four words, a window as far as five: padding in front of a prompt must be nothing to
 # them.
@@ -44,8 +41,8 @@ WAITING = {"mistral", "lfm2"}
 def folder(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / request.param
     architecture, extra = MODELS[request.param]
-    shape = ModelConfig(architecture=architecture, layers=2, width=16, heads=2, context=64, extra=extra)
-    make_fresh(shape, word_tokenizer(WORDS, 64), 1, path)
+    shape = ModelConfig(architecture=architecture, layers=2, width=16, heads=2, context=CONTEXT, extra=extra)
+    make_fresh(shape, word_tokenizer(WORDS, CONTEXT), 1, path)
     return path
 
 
@@ -54,20 +51,12 @@ def engine(folder) -> HFEngine:
     return HFEngineFactory(str(folder))()
 
 
-def test_is_an_engine(folder, engine) -> None:
-    assert isinstance(engine, Engine)
+class TestHFEngine(EngineContract):
+    pass
+
+
+def test_rows_come_and_go_where_they_can(folder, engine) -> None:
     assert engine.continuous == (folder.name not in WAITING)
-
-
-@pytest.mark.parametrize("temperature", [0.7, 1.0, 1.5])
-def test_logprobs_are_the_learner_s(folder, engine, temperature: float) -> None:
-    policy = PolicyModel(str(folder), torch.float32, "shared", "zero", temperature).eval()
-    groups = engine.generate(PROMPTS, 3, SamplingParams(temperature, 12), seed=5)
-    for completion in (completion for group in groups for completion in group):
-        tokens = numpy.concatenate([completion.prompt_tokens, completion.tokens])
-        policy_logprobs, *_ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
-        start = len(completion.prompt_tokens) - 1
-        torch.testing.assert_close(policy_logprobs[0, start:], torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.3])
@@ -86,56 +75,6 @@ def test_logprobs_of_bfloat16_are_float32_and_the_learner_s(folder, temperature:
     assert len(torch.cat(gaps)) > 200
     assert torch.cat(gaps).mean() < 0.005
     assert torch.cat(gaps).max() < 0.05
-
-
-PREFIXES = ["c d e f g h a b", "", "b"]
-
-
-def test_logprobs_behind_a_prefix_are_the_learner_s(folder, engine) -> None:
-    """Rows with and without a prefix side by side, against one forward pass over each row."""
-    policy = PolicyModel(str(folder), torch.float32, "shared", "zero", 1.0).eval()
-    groups = engine.generate(PROMPTS, 3, SamplingParams(1.0, 14), seed=5, prefixes=PREFIXES)
-    for prompt, prefix, group in zip(PROMPTS, PREFIXES, groups, strict=True):
-        for completion in group:
-            assert completion.prompt_tokens.tolist() == engine.codec.prompts([f"{prompt} {prefix}"])[0].tolist()
-            assert completion.prefix_length == len(prefix.split())
-            assert completion.prefix == engine.codec.text(engine.codec.prefixes([prefix])[0])
-            assert completion.chain == engine.codec.text(completion.chain_tokens)
-            assert completion.chain.startswith(completion.prefix)
-            tokens = numpy.concatenate([completion.prompt_tokens, completion.tokens])
-            logprobs, *_ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
-            start = len(completion.prompt_tokens) - 1
-            torch.testing.assert_close(logprobs[0, start:], torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
-
-
-def test_a_prefix_is_the_end_of_a_prompt(engine) -> None:
-    """The same chains as from prompts that end in the prefixes, each as long as the chain as a whole may be."""
-    given = engine.generate(PROMPTS, 3, SamplingParams(1.0, 14), seed=3, prefixes=PREFIXES)
-    joined = [f"{prompt} {prefix}" for prompt, prefix in zip(PROMPTS, PREFIXES, strict=True)]
-    plain = engine.generate(joined, 3, SamplingParams(1.0, 14), seed=3)
-    for prefix, group, other in zip(PREFIXES, given, plain, strict=True):
-        budget = 14 - len(prefix.split())
-        for left, right in zip(group, other, strict=True):
-            assert left.tokens.tolist() == right.tokens[:budget].tolist()
-            numpy.testing.assert_allclose(left.logprobs, right.logprobs[:budget], atol=1e-5)
-
-
-def test_a_chain_with_a_prefix_is_cut_at_its_longest_as_a_whole(engine) -> None:
-    """Also where padding looks like an end token and neighbours go on."""
-    engine.codec.pad = engine.codec.end
-    groups = engine.generate(["a ?", "a ?"], 32, SamplingParams(1.0, 9), seed=0, prefixes=["b c d e f", ""])
-    finishes = set()
-    for budget, group in zip((4, 9), groups, strict=True):
-        for completion in group:
-            ended = completion.tokens[-1] == engine.codec.end
-            assert completion.finish == ("stop" if ended else "length")
-            assert engine.codec.end not in completion.tokens[:-1]
-            assert len(completion.tokens) == len(completion.logprobs) <= budget
-            assert ended or len(completion.tokens) == budget
-            finishes.add((budget, completion.finish))
-    assert (4, "length") in finishes
-    with pytest.raises(ValueError, match="nothing is left to be sampled"):
-        engine.generate(["a ?"], 1, SamplingParams(1.0, 5), seed=0, prefixes=["b c d e f"])
 
 
 def test_a_prefix_reaches_no_position_that_the_model_has_not(folder, engine, monkeypatch) -> None:
@@ -172,33 +111,6 @@ def test_a_chain_does_not_depend_on_its_neighbours(engine) -> None:
             numpy.testing.assert_allclose(left.logprobs, right.logprobs, atol=1e-5)
 
 
-def test_seeds_decide(engine) -> None:
-    def draw(seed: int) -> list[list[int]]:
-        groups = engine.generate(PROMPTS, 4, SamplingParams(1.0, 12), seed)
-        return [completion.tokens.tolist() for group in groups for completion in group]
-
-    assert draw(1) == draw(1) != draw(2)
-    assert len({tuple(tokens) for tokens in draw(1)}) > 6, "samples of one prompt have streams of their own"
-
-
-def test_greedy_takes_the_most_likely(engine) -> None:
-    ((completion,),) = engine.generate(["a b ?"], 1, SamplingParams(0.0, 5), seed=0)
-    ids = torch.tensor(completion.prompt_tokens, dtype=torch.long)[None]
-    with torch.no_grad():
-        for token in completion.tokens:
-            assert int(engine.model(ids).logits[0, -1].argmax()) == token
-            ids = torch.cat([ids, torch.tensor([[int(token)]])], 1)
-
-
-def test_a_chain_ends_with_the_end_token_or_at_its_longest(engine) -> None:
-    for completion in engine.generate(["a ?"], 64, SamplingParams(1.0, 6), seed=0)[0]:
-        ended = completion.tokens[-1] == engine.codec.end
-        assert completion.finish == ("stop" if ended else "length")
-        assert engine.codec.end not in completion.tokens[:-1]
-        assert len(completion.tokens) == len(completion.logprobs) <= 6
-        assert ended or len(completion.tokens) == 6
-
-
 def test_weights_arrive_and_are_checked(folder, engine) -> None:
     other = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
     weights = untied(other.state_dict())
@@ -222,21 +134,3 @@ def test_checksum_sees_a_bit() -> None:
     weights["b"][1, 1] = 1 + 2**-23
     assert checksum(weights) != before
     assert checksum({"a": torch.zeros(4)}) != checksum({"a": torch.zeros(2, 2)})
-
-
-def test_a_text_ends_a_chain_and_is_its_last(engine) -> None:
-    """The chains are those without it, cut where it first stands."""
-    free = engine.generate(PROMPTS, 16, SamplingParams(1.0, 40), seed=5)
-    cut = engine.generate(PROMPTS, 16, SamplingParams(1.0, 40, stop=("h", "?")), seed=5)
-    ends = engine.codec.chains(["h ?"])[0][:2].tolist()
-    finishes = set()
-    for before, after in zip(chain.from_iterable(free), chain.from_iterable(cut), strict=True):
-        length = next((at + 1 for at, token in enumerate(before.tokens) if token in ends), len(before.tokens))
-        assert after.tokens.tolist() == before.tokens[:length].tolist()
-        assert len(after.logprobs) == length
-        numpy.testing.assert_allclose(after.logprobs, before.logprobs[:length], atol=1e-5)
-        ended = after.tokens[-1] in (*ends, engine.codec.end)
-        assert after.finish == ("stop" if ended else "length")
-        assert after.text == engine.codec.text(after.tokens)
-        finishes.add(int(after.tokens[-1]) if ended else None)
-    assert {*ends, engine.codec.end} <= finishes
