@@ -5,7 +5,6 @@ told is the median of the ratios of such pairs.
 """
 
 import importlib.util
-import random
 import statistics
 import tempfile
 import time
@@ -14,57 +13,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-from reft.config import ModelConfig
-from reft.machine import Machine, count_work, measure_machine
-from reft.model import load_tokenizer, make_fresh
-from reft.tokenizer import word_tokenizer
-from rollout.engines.hf import HFEngine, HFEngineFactory
+from reft.machine import Machine, await_device, count_work, measure_machine
+from reft.model import load_tokenizer
+from reft.workload import Load
+from rollout.codec import Codec
+from rollout.engines.hf import HFEngine, HFEngineFactory, pad_left
 from rollout.engines.vllm_engine import VLLMEngine, VLLMEngineFactory
 from rollout.types import SamplingParams
 
 SIZES = (32, 64, 128, 256, 512)
 """Batch sizes that a peer may choose from."""
-
-
-@dataclass(frozen=True)
-class Workload:
-    """Chains to be sampled from fresh weights, whose next token is about as likely to be any."""
-
-    layers: int
-    width: int
-    heads: int
-    prompts: int
-    samples: int
-    """Chains a prompt."""
-    prompt_tokens: int
-    mean: int | None
-    """Of chains' lengths, which are geometric as those of a policy are: one token in so many ends a chain. None lets all be as
-    long as the longest."""
-    longest: int
-    vocabulary: int
-
-    @property
-    def ends(self) -> list[int]:
-        """Tokens that end a chain."""
-        return [] if self.mean is None else list(range(1, 1 + max(1, round(self.vocabulary / self.mean))))
-
-    def write_model(self, folder: Path) -> None:
-        """Fresh weights of a Llama, and a tokenizer of as many words."""
-        context = self.prompt_tokens + self.longest
-        hidden = -(-self.width * 8 // 3 // 16) * 16
-        shape = ModelConfig("", "llama", self.layers, self.width, self.heads, context, {"intermediate_size": hidden})
-        make_fresh(shape, word_tokenizer(self.words, context), 0, folder)
-
-    @property
-    def words(self) -> list[str]:
-        return [f"w{number}" for number in range(self.vocabulary - 2)]
-
-    def make_prompts(self) -> list[str]:
-        draw = random.Random(0)
-        return [" ".join(draw.choices(self.words, k=self.prompt_tokens)) for _ in range(self.prompts)]
 
 
 @dataclass(frozen=True)
@@ -81,22 +43,33 @@ class Timing:
         return sum(map(sum, self.lengths)) / self.seconds
 
 
+@dataclass(frozen=True)
+class Arena:
+    """What all contenders are given: a model in a folder, what is asked of it, and what it runs on."""
+
+    folder: Path
+    load: Load
+    device: str = "cpu"
+    dtype: str = "float32"
+
+
 Contender = Callable[[int], Timing]
 """Samples a workload with a seed."""
 
 
-def embedded(folder: Path, load: Workload, rows: int) -> Contender:
+def embedded(arena: Arena, rows: int) -> Contender:
     """The embedded engine."""
-    return _engine(HFEngineFactory(str(folder), max_rows=rows)(), load)
+    return _engine(HFEngineFactory(str(arena.folder), arena.dtype, arena.device, rows)(), arena.load)
 
 
-def vllm(folder: Path, load: Workload, rows: int) -> Contender:
-    """The vLLM engine, on the CPU."""
-    return _engine(VLLMEngineFactory(str(folder), max_rows=rows)(), load)
+def vllm(arena: Arena, rows: int) -> Contender:
+    """The vLLM engine."""
+    return _engine(VLLMEngineFactory(str(arena.folder), arena.dtype, arena.device, rows)(), arena.load)
 
 
-def _engine(engine: HFEngine | VLLMEngine, load: Workload) -> Contender:
-    engine.codec.stops = tuple(load.ends)
+def _engine(engine: HFEngine | VLLMEngine, load: Load) -> Contender:
+    if load.ends is not None:
+        engine.codec.stops = tuple(load.ends)
     prompts = load.make_prompts()
 
     def sample(seed: int) -> Timing:
@@ -107,25 +80,29 @@ def _engine(engine: HFEngine | VLLMEngine, load: Workload) -> Contender:
     return sample
 
 
-def find_vllm(load: Workload) -> str | None:
+def find_vllm(arena: Arena) -> str | None:
     """Why vLLM does not sample the workload beside the others; None where it does."""
     if importlib.util.find_spec("vllm") is None:
         return "vLLM is not installed"
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and arena.device == "cpu":
         return "vLLM would take the GPU, and the others the CPU"
-    size = load.width // load.heads
-    return f"heads of {size} are none of vLLM's on a CPU; choose a multiple of 32" if size % 32 else None
+    config = AutoConfig.from_pretrained(arena.folder).get_text_config()
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    odd = arena.device == "cpu" and size % 32
+    return f"heads of {size} are none of vLLM's on a CPU; choose a multiple of 32" if odd else None
 
 
-def generate(folder: Path, load: Workload, rows: int) -> Contender:
+def generate(arena: Arena, rows: int) -> Contender:
     """`transformers.generate`, so many chains a call."""
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    load, folder = arena.load, arena.folder
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, arena.dtype)).eval().to(arena.device)
+    codec = Codec(load_tokenizer(str(folder)))
+    stops = list(codec.stops) if load.ends is None else list(load.ends)
     model.generation_config = GenerationConfig(
-        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=load.longest, pad_token_id=0,
-        eos_token_id=load.ends or None,
+        do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=load.longest,
+        pad_token_id=codec.pad, eos_token_id=stops or None,
     )  # fmt: skip
-    tokenizer = load_tokenizer(str(folder))
-    ends = torch.tensor(load.ends)
+    ends = torch.tensor(stops, device=arena.device)
 
     def sample(seed: int) -> Timing:
         torch.manual_seed(seed)
@@ -133,15 +110,34 @@ def generate(folder: Path, load: Workload, rows: int) -> Contender:
         lengths: list[int] = []
         texts = [prompt for prompt in load.make_prompts() for _ in range(load.samples)]
         for at in range(0, len(texts), rows):
-            inputs = tokenizer(texts[at : at + rows], return_tensors="pt")
+            ids, mask = pad_left(codec.prompts(texts[at : at + rows]), codec.pad, torch.device(arena.device))
             with torch.inference_mode():
-                chains = model.generate(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-            ended = torch.isin(chains[:, load.prompt_tokens :], ends)
+                chains = model.generate(input_ids=ids, attention_mask=mask)
+            ended = torch.isin(chains[:, ids.shape[1] :], ends)
             lengths += torch.where(ended.any(1), ended.int().argmax(1) + 1, ended.shape[1]).tolist()
+        await_device(arena.device)
         seconds = time.perf_counter() - begun
         return Timing([lengths[at : at + load.samples] for at in range(0, len(lengths), load.samples)], seconds)
 
     return sample
+
+
+@torch.inference_mode()
+def measure_gap(arena: Arena, rows: int) -> dict[str, float]:
+    """How far the embedded engine's log-probs are from those of one forward pass over each chain, as a learner makes it."""
+    engine = HFEngineFactory(str(arena.folder), arena.dtype, arena.device, rows)()
+    if arena.load.ends is not None:
+        engine.codec.stops = tuple(arena.load.ends)
+    groups = engine.generate(arena.load.make_prompts(), 1, SamplingParams(1.0, arena.load.longest), 0)
+    model = AutoModelForCausalLM.from_pretrained(arena.folder, dtype=getattr(torch, arena.dtype)).eval().to(arena.device)
+    gaps = []
+    for chain in (chain for group in groups for chain in group):
+        row = torch.from_numpy(numpy.concatenate([chain.prompt_tokens, chain.tokens])).long().to(arena.device)
+        logprobs = model(row[None]).logits[0, len(chain.prompt_tokens) - 1 : -1].float().log_softmax(-1)
+        known = logprobs.gather(1, row[len(chain.prompt_tokens) :, None])[:, 0].cpu()
+        gaps.append((known - torch.from_numpy(chain.logprobs)).abs())
+    gap = torch.cat(gaps)
+    return {"mean": float(gap.mean()), "max": float(gap.max()), "tokens": len(gap)}
 
 
 def choose_size(make: Callable[[int], Contender], chains: int, notify: Callable[[str], None]) -> int:
@@ -159,7 +155,9 @@ def choose_size(make: Callable[[int], Contender], chains: int, notify: Callable[
     return max(rates, key=lambda size: rates[size])
 
 
-def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str], None]) -> dict[str, Any]:
+def compare_sampling(
+    load: Load, rows: int, runs: int, notify: Callable[[str], None], device: str = "cpu", dtype: str = "float32"
+) -> dict[str, Any]:
     """The embedded engine beside its peer and the machine's limit.
 
     Args:
@@ -167,26 +165,29 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
         rows: chains that the embedded engine decodes at once (`rollout.max_rows`).
         runs: pairs.
         notify: told, in a line, how it gets on.
+        device, dtype: what all of them run on, and in.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "model"
-        load.write_model(folder)
-        size = choose_size(lambda size: generate(folder, load, size), load.prompts * load.samples, notify)
-        own, peer = embedded(folder, load, rows), generate(folder, load, size)
-        model = AutoModelForCausalLM.from_pretrained(folder)
+        folder = load.place_model(Path(temporary) / "model")
+        arena = Arena(folder, load, device, dtype)
+        prompts = [len(tokens) for tokens in Codec(load_tokenizer(str(folder))).prompts(load.make_prompts())]
+        chains = len(prompts) * load.samples
+        size = choose_size(lambda size: generate(arena, size), chains, notify)
+        own, peer = embedded(arena, rows), generate(arena, size)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
         own(0)
         further = None
-        if lacking := find_vllm(load):
+        if lacking := find_vllm(arena):
             notify(f"vllm is left out: {lacking}")
         else:
-            further = vllm(folder, load, rows)
+            further = vllm(arena, rows)
             further(0)
+        gap = measure_gap(arena, rows)
         pairs, shares, machines, furthers = [], [], [], []
         for run in range(1, runs + 1):
-            machines.append(measure_machine())
+            machines.append(measure_machine(device, getattr(torch, dtype)))
             pairs.append((own(run), peer(run)))
-            beside = min(rows, load.prompts * load.samples)
-            work = count_work(model, [load.prompt_tokens] * load.prompts, pairs[-1][0].lengths, beside)
+            work = count_work(model, prompts, pairs[-1][0].lengths, min(rows, chains))
             shares.append(work.least_seconds(machines[-1]) / pairs[-1][0].seconds)
             rates = [f"{timing.rate:,.0f}" for timing in pairs[-1]]
             told = ""
@@ -198,7 +199,9 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
                 f"{shares[-1]:.0%} of the limit"
             )
     content = {
-        "workload": asdict(load),
+        "workload": {"description": load.describe(), **asdict(load)},  # type: ignore[call-overload]
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "dtype": dtype,
         "weights": sum(weight.numel() for weight in model.parameters()),
         "threads": torch.get_num_threads(),
         "rows": rows,
@@ -208,6 +211,7 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
         "generate": {"chains_a_call": size, **_spread([peer.rate for _, peer in pairs])},
         "ratio": _spread([own.rate / peer.rate for own, peer in pairs]),
         "share_of_limit": _spread(shares),
+        "gap": gap,
     }
     if furthers:
         content["vllm"] = _spread([timing.rate for timing in furthers])
@@ -217,11 +221,7 @@ def compare_sampling(load: Workload, rows: int, runs: int, notify: Callable[[str
 
 def format_comparison(content: dict[str, Any]) -> str:
     """The comparison as a table."""
-    load = content["workload"]
-    lengths = f"all of {load['longest']} tokens" if load["mean"] is None else (
-        f"geometric, mean {load['mean']}, {load['longest']} at most"
-    )  # fmt: skip
-    machine = content["machine"]
+    machine, gap = content["machine"], content["gap"]
     rows = [
         ("embedded engine", "embedded", "{:,.0f} tokens/s"),
         (f"transformers.generate, {content['generate']['chains_a_call']} chains a call", "generate", "{:,.0f} tokens/s"),
@@ -231,8 +231,8 @@ def format_comparison(content: dict[str, Any]) -> str:
         ("share of the machine's limit", "share_of_limit", "{:.2f}"),
     ]
     lines = [
-        f"{load['prompts']} prompts of {load['prompt_tokens']} tokens × {load['samples']} chains, {lengths}",
-        f"Llama, {load['layers']} layers × {load['width']}, {content['weights']:,} weights; {content['threads']} threads",
+        content["workload"]["description"],
+        f"{content['weights']:,} weights in {content['dtype']} on {content['device']}; {content['threads']} threads",
         f"the machine: {machine['flops'] / 1e9:,.0f} GFLOP/s in products, {machine['bytes'] / 1e9:,.1f} GB/s in copies",
         "",
         *(
@@ -242,6 +242,7 @@ def format_comparison(content: dict[str, Any]) -> str:
             if key in content
         ),
         f"medians of {content['runs']} runs in pairs, least to most",
+        f"log-probs beside one pass: {gap['mean']:.1e} apart on average, {gap['max']:.1e} at most, {gap['tokens']:,} tokens",
     ]
     return "\n".join(lines)
 

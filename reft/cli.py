@@ -94,6 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
             for option, default, text in BENCH:
                 command.add_argument(f"--{option}", type=int, default=default, help=f"{text} ({default})")
             command.add_argument("--fixed", action="store_true", help="let all chains be as long as the longest")
+            command.add_argument("--checkpoint", metavar="PATH", help="sample from this run's, for its test problems")
+            command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what samples (cpu)")
+            command.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights (float32)")
             command.add_argument("--json", metavar="FILE", help="write what was measured to this file, too")
         if name == "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
@@ -169,7 +172,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
         case "bench":
             names = [option.replace("-", "_") for option, *_ in BENCH]
-            return commands.bench({name: getattr(options, name) for name in names}, options.fixed, options.json)
+            numbers = {name: getattr(options, name) for name in names}
+            return commands.bench(numbers, options.fixed, options.checkpoint, options.device, options.dtype, options.json)
         case "grade":
             return commands.grade(options.pairs, options.out, options.mode, options.workers)
         case _:

@@ -144,8 +144,8 @@ def grade(pairs: str, out: str | None, mode: Mode, workers: int) -> int:
     return grade_file(pairs, out, mode, workers, Display())
 
 
-def bench(numbers: dict[str, int], fixed: bool, out: str | None) -> int:
-    """Measure how fast chains are sampled, and print the table."""
+def bench(numbers: dict[str, int], fixed: bool, checkpoint: str | None, device: str, dtype: str, out: str | None) -> int:
+    """Measure how fast chains are sampled, from fresh weights or a checkpoint's, and print the table."""
     for name, value in numbers.items():
         if value < (name != "threads"):
             raise ConfigError(f"--{name.replace('_', '-')} {value} is out of range; choose 1 or more")
@@ -153,18 +153,28 @@ def bench(numbers: dict[str, int], fixed: bool, out: str | None) -> int:
         raise ConfigError(f"--width {numbers['width']} is no multiple of --heads {numbers['heads']}")
     if numbers["vocabulary"] < 4:
         raise ConfigError(f"--vocabulary {numbers['vocabulary']} is out of range; choose 4 or more")
+    settings = None if checkpoint is None else read_settings(_run_of(Path(checkpoint)))
     _quiet()
 
     import torch
 
-    from reft.bench import Workload, compare_sampling, format_comparison
+    from reft.bench import compare_sampling, format_comparison
     from reft.files import write_atomically
+    from reft.workload import CheckpointWorkload, Load, Workload
 
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda needs a GPU, and torch finds none; leave it out")
     rows, runs, threads = (numbers.pop(name) for name in ("rows", "runs", "threads"))
     if threads:
         torch.set_num_threads(threads)
-    load = Workload(**(numbers | ({"mean": None} if fixed else {})))  # type: ignore[arg-type]  # None is for "mean" alone
-    content = compare_sampling(load, rows, runs, Display().note)
+    load: Load
+    if settings is None:
+        load = Workload(**(numbers | ({"mean": None} if fixed else {})))  # type: ignore[arg-type]  # None is for "mean" alone
+    else:
+        problems = settings.config.task.splits().test[: numbers["prompts"]]
+        prompts = tuple(problem.prompt for problem in problems)
+        load = CheckpointWorkload(str(checkpoint), prompts, numbers["samples"], settings.config.sampling.max_tokens)
+    content = compare_sampling(load, rows, runs, Display().note, device, dtype)
     print(format_comparison(content))
     if out is not None:
         write_atomically(Path(out), json.dumps(content, indent=2) + "\n")

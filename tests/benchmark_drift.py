@@ -12,8 +12,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from reft.batch import collate
-from reft.bench import Workload
 from reft.model import PolicyModel
+from reft.workload import Workload
 from rewards.equal import NO_ANSWER
 from rollout.engines.hf import HFEngineFactory
 from rollout.types import Problem, Sample, SamplingParams
@@ -42,7 +42,7 @@ def main() -> None:
 
 def write_model(folder: Path, factor: float) -> None:
     """The workload's model with its matrices times `factor`."""
-    LOAD.write_model(folder)
+    LOAD.place_model(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     with torch.no_grad():
         for weight in model.parameters():

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from reft.bench import Workload
 from reft.cluster import cluster
 from reft.config import LearnerConfig, ModelConfig, RayConfig
 from reft.gang import RayGang
 from reft.learner.driver import Learner
 from reft.learner.rank import Rank, RankSettings
+from reft.workload import Workload
 from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rollout.engines.hf import HFEngineFactory
@@ -33,7 +33,7 @@ def main() -> None:
     load = Workload(layers, width, width // 64, 1, 1, 16, None, 16, 10_000)
     with tempfile.TemporaryDirectory() as name, cluster(RayConfig(), 2, 0):
         folder = Path(name) / "model"
-        load.write_model(folder)
+        load.place_model(folder)
         settings = RankSettings(str(folder), str(folder), ModelConfig(), LearnerConfig(), ALGORITHM, 1.0, 0, deepspeed=False)
         gang = RayGang(1, 0.5, 0, 300, 60, "learner")
         gang.build(partial(Rank, settings=settings))

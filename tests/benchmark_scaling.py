@@ -20,10 +20,11 @@ import matplotlib
 import torch
 from transformers import AutoModelForCausalLM
 
-from reft.bench import Workload, embedded
+from reft.bench import Arena, embedded
 from reft.cluster import cluster
 from reft.config import RayConfig
 from reft.machine import Machine, count_work, measure_machine
+from reft.workload import Workload
 from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rollout.engine import checksum, untied
@@ -52,7 +53,7 @@ def main() -> None:
     machine = measure_machine()
     with tempfile.TemporaryDirectory() as name:
         parts = {label: weigh(load, Path(name) / str(at), machine) for at, (label, load) in enumerate(LOADS.items())}
-        contenders = [embedded(Path(name) / str(at), load, ROWS) for at, load in enumerate(LOADS.values())]
+        contenders = [embedded(Arena(Path(name) / str(at), load), ROWS) for at, load in enumerate(LOADS.values())]
         for contender in contenders:
             contender(0)
         taken = [[contender(run).seconds for contender in contenders] for run in range(1, options.runs + 1)]
@@ -83,7 +84,7 @@ def spread(values: list[float]) -> str:
 
 def weigh(load: Workload, folder: Path, machine: Machine) -> tuple[float, float]:
     """Write the model; the least seconds that its chains take on the machine, and attention's share of them."""
-    load.write_model(folder)
+    load.place_model(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     lengths = [[load.longest] * load.samples] * load.prompts
     work = count_work(model, [load.prompt_tokens] * load.prompts, lengths, ROWS)

@@ -181,7 +181,7 @@ class HFEngine:
     ) -> list[Completion]:
         """Completions of so many rows side by side; `slots` would have been possible."""
         device = next(self.model.parameters()).device
-        ids, mask = _pad_left([start.tokens for start in starts], self.codec.pad, device)
+        ids, mask = pad_left([start.tokens for start in starts], self.codec.pad, device)
         budgets = torch.tensor([start.budget for start in starts], device=device)
         streams = uniforms(seeds, params.max_tokens).to(device) if params.temperature > 0 else None
         stops = torch.tensor(self.codec.stops, device=device)
@@ -235,7 +235,7 @@ class HFEngine:
         ]
 
 
-def _pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and attention mask, int64 (B, T), the prompts flush right."""
     longest = max(len(prompt) for prompt in prompts)
     ids = torch.full((len(prompts), longest), pad, dtype=torch.long)

@@ -4,15 +4,30 @@ import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 
-from reft.bench import Timing, Workload, choose_size, compare_sampling, embedded, find_vllm, format_comparison, generate, vllm
+from reft.bench import (
+    Arena,
+    Timing,
+    choose_size,
+    compare_sampling,
+    embedded,
+    find_vllm,
+    format_comparison,
+    generate,
+    measure_gap,
+    vllm,
+)
 from reft.cli import main
 from reft.machine import Machine, Work, count_work, measure_machine
+from reft.workload import CheckpointWorkload, Workload
+from rollout.engines.hf import HFEngine
+from rollout.types import Completion
 
 LOAD = Workload(layers=2, width=32, heads=4, prompts=3, samples=20, prompt_tokens=5, mean=8, longest=30, vocabulary=40)
 FIXED = Workload(layers=2, width=32, heads=4, prompts=2, samples=2, prompt_tokens=5, mean=None, longest=9, vocabulary=40)
@@ -21,7 +36,7 @@ FIXED = Workload(layers=2, width=32, heads=4, prompts=2, samples=2, prompt_token
 @pytest.fixture(scope="module", params=[{}, {"tie_word_embeddings": True, "num_key_value_heads": 2}], ids=["plain", "tied"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.mktemp("model")
-    LOAD.write_model(folder)
+    LOAD.place_model(folder)
     config = json.loads((folder / "config.json").read_text()) | request.param
     (folder / "config.json").write_text(json.dumps(config))
     return AutoModelForCausalLM.from_pretrained(folder, ignore_mismatched_sizes=True)
@@ -58,16 +73,43 @@ def test_the_machine_does_something() -> None:
 
 @pytest.mark.parametrize("make", [embedded, generate])
 def test_contenders_sample_the_same_kind_of_chains(make, tmp_path: Path) -> None:
-    LOAD.write_model(tmp_path / "model")
-    lengths = [length for group in make(tmp_path / "model", LOAD, 16)(1).lengths for length in group]
+    LOAD.place_model(tmp_path / "model")
+    lengths = [length for group in make(Arena(tmp_path / "model", LOAD), 16)(1).lengths for length in group]
     assert len(lengths) == 60
     assert max(lengths) <= 30
     assert 5 < sum(lengths) / 60 < 12, "geometric, mean 8"
-    assert make(tmp_path / "model", FIXED, 3)(1).lengths == [[9, 9], [9, 9]]
+    assert make(Arena(tmp_path / "model", FIXED), 3)(1).lengths == [[9, 9], [9, 9]]
 
 
-def test_where_vllm_cannot_take_part_is_told() -> None:
-    told = find_vllm(LOAD)
+@pytest.mark.parametrize("make", [embedded, generate])
+def test_a_checkpoint_ends_its_chains_itself(make, tiny_model: Path) -> None:
+    """Prompts of several lengths side by side; a fresh model takes each of its tokens about as often, the end token too."""
+    load = CheckpointWorkload(str(tiny_model), ("a 5 b 3 > 4 ?", "a", "b 7 ?"), samples=40, longest=20)
+    (lengths, *others) = make(Arena(load.place_model(tiny_model.parent), load), 48)(1).lengths
+    assert [len(group) for group in (lengths, *others)] == [40, 40, 40]
+    assert min(min(group) for group in (lengths, *others)) < 6
+    assert max(max(group) for group in (lengths, *others)) <= 20
+    assert load.describe() == f"3 prompts × 40 chains of {tiny_model}, 20 tokens at most"
+
+
+def test_log_probs_are_held_against_a_forward_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arena = Arena(LOAD.place_model(tmp_path / "model"), LOAD)
+    assert measure_gap(arena, 16)["max"] < 1e-5
+    draw = HFEngine.generate
+
+    def shift(self: HFEngine, *arguments: Any) -> list[list[Completion]]:
+        return [[replace(chain, logprobs=chain.logprobs - 0.01) for chain in group] for group in draw(self, *arguments)]
+
+    monkeypatch.setattr(HFEngine, "generate", shift)
+    gap = measure_gap(arena, 16)
+    assert gap["mean"] == pytest.approx(0.01, rel=1e-3)
+    assert gap["max"] == pytest.approx(0.01, rel=1e-3)
+    assert gap["tokens"] > 3
+
+
+def test_where_vllm_cannot_take_part_is_told(tmp_path: Path) -> None:
+    LOAD.place_model(tmp_path / "model")
+    told = find_vllm(Arena(tmp_path / "model", LOAD))
     there = importlib.util.find_spec("vllm") is not None and not torch.cuda.is_available()
     assert told is not None
     assert ("heads of 8 are none of vLLM's" in told) == there
@@ -78,8 +120,8 @@ def test_where_vllm_cannot_take_part_is_told() -> None:
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 def test_vllm_samples_the_same_kind_of_chains(tmp_path: Path) -> None:
     load = replace(LOAD, width=64, heads=2)
-    load.write_model(tmp_path / "model")
-    lengths = [length for group in vllm(tmp_path / "model", load, 16)(1).lengths for length in group]
+    load.place_model(tmp_path / "model")
+    lengths = [length for group in vllm(Arena(tmp_path / "model", load), 16)(1).lengths for length in group]
     assert len(lengths) == 60
     assert max(lengths) <= 30
     assert 5 < sum(lengths) / 60 < 12, "geometric, mean 8"
@@ -119,14 +161,14 @@ def test_the_ratio_is_of_pairs(monkeypatch: pytest.MonkeyPatch, beside: bool) ->
     """A machine that is slow now and then befalls both, and vLLM where it is there."""
     slow = iter([1.0, 1.0, 1.0, 8.0, 8.0, 2.0, 2.0, 4.0, 4.0])  # seconds of: warming up, and three pairs
 
-    def contender(folder: Path, load: Workload, rows: int):  # type: ignore[no-untyped-def]
+    def contender(arena: Arena, rows: int):  # type: ignore[no-untyped-def]
         return lambda seed: Timing([[9, 9], [9, 9]], next(slow))
 
     monkeypatch.setattr("reft.bench.embedded", contender)
     monkeypatch.setattr("reft.bench.generate", contender)
     third = iter([1.0, 16.0, 4.0, 8.0])  # warming up, and beside the three pairs
     monkeypatch.setattr("reft.bench.vllm", lambda *_: lambda seed: Timing([[9, 9], [9, 9]], next(third)))
-    monkeypatch.setattr("reft.bench.find_vllm", lambda load: None if beside else "it is not there")
+    monkeypatch.setattr("reft.bench.find_vllm", lambda arena: None if beside else "it is not there")
     told: list[str] = []
     content = compare_sampling(FIXED, 4, 3, told.append)
     assert content["ratio"] == {"median": 1.0, "least": 1.0, "most": 1.0}
