@@ -187,7 +187,7 @@ class LearnerConfig:
     cpus: float = 1.0
     """CPUs that Ray reserves for a rank. Ranks and rollout workers take turns, so their sum may exceed the cores."""
     gpus: float = 0.0
-    """GPUs of a rank, 0 or 1."""
+    """GPUs of a rank, 0 or 1; of an only rank also a fraction, which leaves the rest of that GPU to rollout workers."""
     zero: Literal[0, 1, 2, 3] = 0
     """DeepSpeed ZeRO stage: what is divided over ranks, in imitation as in reinforcement (1 optimizer state, 2 also gradients,
     3 also parameters)."""

@@ -98,8 +98,11 @@ def _check_agreement(config: Config) -> None:
         raise ConfigError(
             f"algorithm.minibatches={config.algorithm.minibatches} is more than the {chains} chains of a step; lower it"
         )
-    if config.learner.gpus not in (0, 1):
-        raise ConfigError(f"learner.gpus={config.learner.gpus} is not whole; a rank has one GPU or none")
+    if config.learner.gpus not in (0, 1) and config.learner.ranks > 1:
+        raise ConfigError(
+            f"learner.gpus={config.learner.gpus} is not whole; each of several ranks has one GPU or none, and one rank alone "
+            "may share its own"
+        )
     if config.self_training.rounds and config.train.steps:
         raise ConfigError(
             f"self_training.rounds={config.self_training.rounds} and train.steps={config.train.steps} are two ways to go on "

@@ -36,7 +36,7 @@ def test_file_and_overrides(tmp_path: Path) -> None:
         ("learner.zero=4", r"learner.zero.*4"),
         ("learner.lr=nan", r"learner.lr=nan is out of range"),
         ("learner.betas=[0.9,1.0]", r"learner.betas.*out of range"),
-        ("learner.gpus=0.5", r"learner.gpus=0.5"),
+        ("learner.gpus=1.5", r"learner.gpus=1.5 is out of range"),
         ("rollout.engine=sglang", r"rollout.engine.*sglang"),
         ("rollout.tensor_parallel=2", r"rollout.tensor_parallel=2 is for rollout.engine=vllm"),
         ("rollout.gpu_memory=0", r"rollout.gpu_memory=0.0 is out of range"),
@@ -221,3 +221,9 @@ def test_annotated_defaults_are_a_valid_config(tmp_path: Path) -> None:
 )
 def test_what_is_watched_as_a_judge(use: str, agreement: bool | None, judges: bool) -> None:
     assert RewardConfig(use, agreement=agreement).is_judge == judges
+
+
+def test_an_only_rank_may_share_its_gpu() -> None:
+    assert compose("quickstart", ["learner.ranks=1", "learner.gpus=0.5"]).config.learner.gpus == 0.5
+    with pytest.raises(ConfigError, match=r"learner.gpus=0.5 is not whole; .* one rank alone may share"):
+        compose("quickstart", ["learner.ranks=2", "learner.gpus=0.5"])
