@@ -9,6 +9,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from reft.errors import RunError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 MANIFEST = "manifest.json"
@@ -32,6 +35,21 @@ def _is_full(path: Path) -> bool:
     there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
     usage = shutil.disk_usage(there)
     return usage.total > 0 and usage.free < SCRAPS  # file systems of the kernel have no size at all
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file that `write_atomically` wrote.
+
+    Raises:
+        RunError: if it is no longer that.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}; put a copy in its place, or begin a run elsewhere") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: it holds no object; put a copy in its place, or begin a run elsewhere")
+    return content
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 from reft.compose import SUM_KEYS, Composed, compose_settings
 from reft.environment import environment
 from reft.errors import RunError
-from reft.files import build_folder, find_damage, is_leftover, remove_folder, remove_leftovers, write_atomically
+from reft.files import build_folder, find_damage, is_leftover, read_json, remove_folder, remove_leftovers, write_atomically
 from rollout.types import Sample
 
 WARMUP, FRESH = "warmup", "fresh"
@@ -279,7 +279,7 @@ class RunDirectory:
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         path = self.path / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
     def save_state(self) -> None:
         self.write_json("state.json", asdict(self.state))

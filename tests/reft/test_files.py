@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from reft.files import MANIFEST, build_folder, find_damage, full_disk_named, remove_folder, remove_leftovers, write_atomically
+from reft.errors import RunError
+from reft.files import (
+    MANIFEST,
+    build_folder,
+    find_damage,
+    full_disk_named,
+    read_json,
+    remove_folder,
+    remove_leftovers,
+    write_atomically,
+)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +26,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
             write_atomically(target, "new")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"tokens": 3', b"[1, 2]", b"\xff\xfe"])
+def test_a_file_that_somebody_has_damaged_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "state.json"
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"state.json is damaged: .*; put a copy in its place"):
+        read_json(file)
+    write_atomically(file, '{"tokens": 3}\n')
+    assert read_json(file) == {"tokens": 3}
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
