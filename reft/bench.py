@@ -25,6 +25,8 @@ from rollout.engines.hf import HFEngine, HFEngineFactory, pad_left
 from rollout.engines.vllm_engine import VLLMEngine, VLLMEngineFactory
 from rollout.types import SamplingParams
 
+SHARE = 0.4
+"""Of a GPU's memory for vLLM, beside the others."""
 SIZES = (32, 64, 128, 256, 512)
 """Batch sizes that a peer may choose from."""
 
@@ -64,7 +66,7 @@ def embedded(arena: Arena, rows: int) -> Contender:
 
 def vllm(arena: Arena, rows: int) -> Contender:
     """The vLLM engine."""
-    return _engine(VLLMEngineFactory(str(arena.folder), arena.dtype, arena.device, rows)(), arena.load)
+    return _engine(VLLMEngineFactory(str(arena.folder), arena.dtype, arena.device, rows, memory=SHARE)(), arena.load)
 
 
 def _engine(engine: HFEngine | VLLMEngine, load: Load) -> Contender:
@@ -155,6 +157,19 @@ def choose_size(make: Callable[[int], Contender], chains: int, notify: Callable[
     return max(rates, key=lambda size: rates[size])
 
 
+def _try_vllm(arena: Arena, rows: int, notify: Callable[[str], None]) -> Contender | None:
+    lacking = find_vllm(arena)
+    if lacking is None:
+        try:
+            contender = vllm(arena, rows)
+            contender(0)
+            return contender
+        except Exception as error:  # it is somebody else's, and the others need not wait for it to be mended
+            lacking = f"it raised {error!r}"
+    notify(f"vllm is left out: {lacking}")
+    return None
+
+
 def compare_sampling(
     load: Load, rows: int, runs: int, notify: Callable[[str], None], device: str = "cpu", dtype: str = "float32"
 ) -> dict[str, Any]:
@@ -176,12 +191,7 @@ def compare_sampling(
         own, peer = embedded(arena, rows), generate(arena, size)
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
         own(0)
-        further = None
-        if lacking := find_vllm(arena):
-            notify(f"vllm is left out: {lacking}")
-        else:
-            further = vllm(arena, rows)
-            further(0)
+        further = _try_vllm(arena, rows, notify)
         gap = measure_gap(arena, rows)
         pairs, shares, machines, furthers = [], [], [], []
         for run in range(1, runs + 1):

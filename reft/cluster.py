@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ steps of a small model took twelve times as long. To sleep at once costs a quart
 """
 SHUTDOWN_SECONDS = 60.0
 """For Ray to end, which takes it some seconds."""
+SHARED_MEMORY = "/dev/shm"
 CONNECT_SECONDS = 5.0
 """A cluster that is up answers a connection in milliseconds."""
 
@@ -156,9 +158,11 @@ def _asked_once() -> Iterator[None]:
 
 def _store_bytes() -> int:
     """Object store for weights and batches: a fifth of the memory, 8 GiB at most, taken as it is used. Two versions of the
-    weights lie in it, the one that workers hold and the next."""
+    weights lie in it, the one that workers hold and the next. Where a container has less shared memory, so does the store: Ray
+    would put a larger one on a disk."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(total // 5, 1 << 33)
+    shared = shutil.disk_usage(SHARED_MEMORY).free if os.path.isdir(SHARED_MEMORY) else 0
+    return max(min(total // 5, 1 << 33, shared * 9 // 10), 1 << 27)
 
 
 def _reach(address: str) -> None:

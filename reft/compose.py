@@ -36,7 +36,7 @@ TRUNCATING = {"sampling.top_k", "sampling.top_p", "sampling.min_p"}
 PLACE_KEYS = (
     "run", "ray", "rollout.workers", "rollout.cpus", "rollout.restarts", "rollout.restart_window",
     "rollout.reward_failures",
-    "learner.restarts", "train.samples_logged", "warmup.force",
+    "learner.restarts", "train.samples_logged", "train.sampler_warning", "train.sampler_gap", "warmup.force",
 )  # fmt: skip
 """Settings of where and how fast a run happens, not of what it computes: they may change when it is resumed."""
 

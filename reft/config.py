@@ -229,7 +229,7 @@ class RolloutConfig:
     """GPUs that share the weights of one worker, with engine=vllm; `gpus` is then as many."""
     gpu_memory: float = 0.9
     """Share of a GPU's memory that a worker with engine=vllm takes for weights and keys, above 0 to 1. Where `gpus` is below 1,
-    it is given back whenever nothing is sampled."""
+    no more than that, and it is given back whenever nothing is sampled; the learner keeps what it has."""
     workers: int = 2
     """Worker processes. More workers change the speed, not the samples."""
     threads: int = 1

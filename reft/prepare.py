@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def prepare(composed: Composed) -> Prepared:
     """
     config = composed.config
     _check_devices(config)
+    _check_engine(config)
     model_config = None if config.model.path is None else check_model(config.model.path)
     splits = config.task.splits()
     for name, problems in vars(splits).items():
@@ -120,6 +122,14 @@ def _texts(demonstrations: Sequence[Demonstration], splits: Splits) -> list[str]
     """What a tokenizer may learn from: training text only."""
     chains = [demonstration.chain for demonstration in demonstrations]
     return [*(problem.prompt for problem in splits.train), *chains]
+
+
+def _check_engine(config: Config) -> None:
+    """vLLM must be there where it is to sample; on a cluster, too, as it is where the program runs."""
+    if config.rollout.engine == "vllm" and find_spec("vllm") is None:
+        raise ConfigError(
+            "rollout.engine=vllm needs vLLM, which is not installed; pip install 'reft-rl[vllm]', or choose rollout.engine=hf"
+        )
 
 
 def _check_devices(config: Config) -> None:

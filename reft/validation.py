@@ -142,9 +142,10 @@ def _check_engine(config: Config) -> None:
         if rollout.tensor_parallel > 1:
             raise ConfigError(f"rollout.tensor_parallel={rollout.tensor_parallel} is for rollout.engine=vllm; leave it out")
         return
-    if find_spec("vllm") is None:
+    if 0 < rollout.gpus < 1 and rollout.gpu_memory > rollout.gpus:
         raise ConfigError(
-            "rollout.engine=vllm needs vLLM, which is not installed; pip install 'reft-rl[vllm]', or choose rollout.engine=hf"
+            f"rollout.gpu_memory={rollout.gpu_memory:g} is more than a worker's rollout.gpus={rollout.gpus:g} of the GPU, "
+            f"where the learner or other workers keep theirs; set rollout.gpu_memory={rollout.gpus:g} or less"
         )
     if rollout.tensor_parallel > 1 and rollout.gpus not in (0, rollout.tensor_parallel):
         raise ConfigError(

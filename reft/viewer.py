@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -29,7 +30,8 @@ def show(config: Config, checkpoint: Path, problems: int, samples: int, prompt: 
     else:
         chosen = [Problem(prompt, prompt, "", {})]
         try_prompts(str(checkpoint), chosen)
-    pool = local_pool(config, str(checkpoint))
+    # Whatever engine the run has, this one can be watched.
+    pool = local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint))
     try:
         for problem in chosen:
             console.print(problem.prompt, style="bold")

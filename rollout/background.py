@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from rollout.engine import Listener
 from rollout.types import Completion
 
-PATIENCE = 2.0
-"""Seconds that a person who wants to stop waits for the engine."""
 _END = object()
 
 
@@ -17,15 +16,15 @@ class Abandoned(Exception):
     """Nobody waits any more for what is sampled."""
 
 
-class Background:
+class Background(Listener):
     """A context that gives prompts' places and completions as an engine has them.
 
     It samples in a thread beside, and whoever takes the completions works in the thread that he has been called in: there a
-    person's Ctrl-C arrives, and there is what the functions he calls expect. Left early, it lets the engine end at the next
-    prompt that is done, and waits for that, since an engine does one thing at a time.
+    person's Ctrl-C arrives, and there is what the functions he calls expect. Left early, it lets the engine end at its next
+    step, and waits for that: an engine does one thing at a time, and a program does not end well around torch at work.
 
     Args:
-        generate: calls the engine, with the `notify` that it is given.
+        generate: calls the engine, with the `listener` that it is given.
     """
 
     def __init__(self, generate: Callable[..., Any]) -> None:
@@ -33,7 +32,7 @@ class Background:
         self._done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._abandoned = False
         self._error: BaseException | None = None
-        # It must not keep a program from its end.
+        # A second Ctrl-C, while it is waited for, is the end.
         self._thread = threading.Thread(target=self._run, name="sampling", daemon=True)
 
     def __enter__(self) -> "Background":
@@ -42,7 +41,7 @@ class Background:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._abandoned = True
-        self._thread.join(PATIENCE if isinstance(error, KeyboardInterrupt) else None)
+        self._thread.join()
 
     def __iter__(self) -> Iterator[tuple[int, list[Completion]]]:
         """
@@ -57,12 +56,14 @@ class Background:
 
     def _run(self) -> None:
         try:
-            self._generate(notify=self._notify)
+            self._generate(listener=self)
         except BaseException as error:  # it is raised where somebody waits
             self._error = error
         self._done.put(_END)
 
-    def _notify(self, place: int, completions: list[Completion]) -> None:
+    def take(self, place: int, completions: list[Completion]) -> None:
+        self._done.put((place, completions))
+
+    def check(self) -> None:
         if self._abandoned:
             raise Abandoned
-        self._done.put((place, completions))

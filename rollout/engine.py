@@ -11,8 +11,19 @@ from rollout.usage import Usage
 
 Weights = Mapping[str, torch.Tensor]
 """Parameter names of the `transformers` model to tensors; tied tensors appear once."""
-Notify = Callable[[int, list[Completion]], None]
-"""Called with a prompt's place and its completions."""
+
+
+class Listener:
+    """Who follows a call of an engine; what its methods raise ends the call. This one does not listen."""
+
+    def take(self, place: int, completions: list[Completion]) -> None:
+        """Called with each prompt's completions, when the engine has them or later, in no order."""
+
+    def check(self) -> None:
+        """Called at every step."""
+
+
+NOBODY = Listener()
 
 
 class WeightsError(Exception):
@@ -30,11 +41,10 @@ class Engine(Protocol):
         params: SamplingParams,
         seed: int,
         prefixes: Sequence[str] | None = None,
-        notify: Notify | None = None,
+        listener: Listener = NOBODY,
     ) -> list[list[Completion]]:
         """`n` completions for each of P prompts, as a list of P lists. Each goes on from its prompt's prefix where there are
-        P `prefixes`; the empty one is none. `notify` is called with each prompt's, when the engine has them or later; what it
-        raises ends the call.
+        P `prefixes`; the empty one is none. The `listener` follows the call.
 
         Every sample has its own random stream, a function of `seed` and its place alone: the same call gives the same
         chains on any machine of a kind.

@@ -214,8 +214,8 @@ class RayPool:
         try:
             ray.get(reference)
         except ray.exceptions.RayTaskError as error:
-            if not isinstance(cause := cause_of(error), FINAL):  # the other has shown that there was nothing to mend
-                self._replace(seat, f"a worker raised {cause!r}, {OVERTAKEN}", cause)
+            cause = cause_of(error)
+            self._replace(seat, f"a worker raised {cause!r}, {OVERTAKEN}", cause)
         except ray.exceptions.RayError as error:
             self._replace(seat, f"{explain_exit(error)}, {OVERTAKEN}", error)
         if seat.given < self._publications:

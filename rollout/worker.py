@@ -1,7 +1,7 @@
 """What one rollout worker does: sample a shard of problems, read the answers, score the chains."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,6 +72,7 @@ class Worker:
         prompts = [problem.prompt for problem in shard.problems]
         prefixes = [problem.prefix for problem in shard.problems]
         size = -(-len(shard.problems) // PIECES)
+        columns = {name for problem in shard.problems for name in problem.columns}
         groups: dict[int, list[Completion]] = {}
         samples: dict[int, list[Sample]] = {}
         with Background(partial(self.engine.generate, prompts, shard.n, shard.params, shard.seed, prefixes)) as sampled:
@@ -81,18 +82,21 @@ class Worker:
                 piece = range(first, min(first + size, len(prompts)))
                 if all(other in groups for other in piece):
                     pairs = [(shard.problems[at], chain) for at in piece for chain in groups[at]]
-                    samples[first] = self.score(pairs, shard.confined)
+                    samples[first] = self.score(pairs, shard.confined, columns)
         return [sample for first in sorted(samples) for sample in samples[first]]
 
-    def score(self, pairs: Sequence[tuple[Problem, Completion]], confined: bool = False) -> list[Sample]:
-        """Completions of problems as samples."""
+    def score(
+        self, pairs: Sequence[tuple[Problem, Completion]], confined: bool = False, columns: Iterable[str] = ()
+    ) -> list[Sample]:
+        """Completions of problems as samples. Reward functions get these `columns` also where no problem has them."""
+        missing = dict.fromkeys(columns)
         scores = self.scorer.score(
             prompts=[problem.prompt for problem, _ in pairs],
             completions=[completion.chain for _, completion in pairs],
             completion_ids=[completion.chain_tokens.tolist() for _, completion in pairs],
             found=[self.reader(problem, completion.chain) for problem, completion in pairs],
             answers=[problem.answer for problem, _ in pairs],
-            columns=[problem.columns for problem, _ in pairs],
+            columns=[{**missing, **problem.columns} for problem, _ in pairs],
             confined=confined,
         )
         version = self.version

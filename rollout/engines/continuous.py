@@ -9,6 +9,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from rollout.codec import Codec
+from rollout.engine import NOBODY, Listener
 from rollout.engines.chains import Start
 from rollout.engines.draws import choose, uniforms
 from rollout.engines.slots import Prefilled, Slots
@@ -60,6 +61,7 @@ class ContinuousBatch:
         seeds: of the rows' streams.
         codec: knows what ends a chain.
         slots: where the rows' keys go.
+        listener: asked at every step whether to go on.
         heard: told of each token, where there is one row.
     """
 
@@ -72,10 +74,11 @@ class ContinuousBatch:
         seeds: Sequence[int],
         codec: Codec,
         slots: Slots,
+        listener: Listener = NOBODY,
         heard: Heard | None = None,
     ) -> None:
         self.model, self.starts, self.n, self.params, self.seeds, self.slots = model, starts, n, params, seeds, slots
-        self.codec, self.heard = codec, heard
+        self.codec, self.listener, self.heard = codec, listener, heard
         self.device = slots.lengths.device
         self.stops = torch.tensor(codec.stops, device=self.device)
         count = len(starts) * n
@@ -100,6 +103,7 @@ class ContinuousBatch:
             assert batch is not None
             keys = int(self.slots.lengths[: self.slots.used].sum())
             while not _is_refill_due(len(batch.living), living := int(batch.living.sum())):
+                self.listener.check()
                 self.slots.open()
                 count = self.slots.used
                 logits = self.model(

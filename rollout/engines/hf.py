@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec, TextStream
-from rollout.engine import Notify, Weights, WeightsError, checksum, untied
+from rollout.engine import NOBODY, Listener, Weights, WeightsError, checksum, untied
 from rollout.engines.chains import Start, make_completion, make_starts
 from rollout.engines.continuous import LOOK, ContinuousBatch, Heard
 from rollout.engines.draws import choose, stream_seed, uniforms
@@ -63,6 +63,8 @@ class HFEngine:
             model.set_attn_implementation(IMPLEMENTATION)
         self._slots: Slots | None = None
         self._usage = Usage()
+        self._borrows = False
+        """Whether weights may be in memory that is not the model's own."""
 
     def generate(
         self,
@@ -71,12 +73,12 @@ class HFEngine:
         params: SamplingParams,
         seed: int,
         prefixes: Sequence[str] | None = None,
-        notify: Notify | None = None,
+        listener: Listener = NOBODY,
     ) -> list[list[Completion]]:
         begun = time.monotonic()
         starts = make_starts(self.codec, prompts, prefixes, params.max_tokens)
         seeds = [stream_seed(seed, place, sample) for place in range(len(prompts)) for sample in range(n)]
-        groups = self._complete(starts, n, params, seeds, notify=notify)
+        groups = self._complete(starts, n, params, seeds, listener)
         tokens = sum(len(completion.tokens) for group in groups for completion in group)
         self._usage += Usage(tokens=tokens, generating=time.monotonic() - begun)
         return groups
@@ -106,6 +108,9 @@ class HFEngine:
                 new = weights[name]
                 if isinstance(weights, Parcel) and weights.shared and (new.dtype, new.device) == (tensor.dtype, tensor.device):
                     tensor.data = new
+                    self._borrows = True
+                elif self._borrows:  # others read that memory, too
+                    tensor.data = torch.empty_like(tensor).copy_(new)
                 else:
                     tensor.copy_(new)
         return checksum(untied(self.model.state_dict()))
@@ -120,21 +125,22 @@ class HFEngine:
         n: int,
         params: SamplingParams,
         seeds: Sequence[int],
-        notify: Notify | None = None,
+        listener: Listener = NOBODY,
         heard: Heard | None = None,
     ) -> list[list[Completion]]:
-        """`n` completions of each start. `notify` is told of each start's, `heard` of the tokens of an only one."""
+        """`n` completions of each start. `heard` is told of the tokens of an only one."""
         if self.continuous:
-            return self._decode_continuously(starts, n, params, seeds, notify, heard)
+            return self._decode_continuously(starts, n, params, seeds, listener, heard)
         rows = [start for start in starts for _ in range(n)]
-        parts = [slice(at, at + self.max_rows) for at in range(0, len(rows), self.max_rows)]
-        slots = min(self.max_rows, len(rows))
-        completions = [chain for part in parts for chain in self._decode(rows[part], params, seeds[part], slots, heard)]
-        groups = [completions[place * n : (place + 1) * n] for place in range(len(starts))]
-        if notify:
-            for place, group in enumerate(groups):
-                notify(place, group)
-        return groups
+        completions: list[Completion] = []
+        groups: list[list[Completion]] = []
+        for at in range(0, len(rows), self.max_rows):
+            part = slice(at, at + self.max_rows)
+            completions += self._decode(rows[part], params, seeds[part], min(self.max_rows, len(rows)), listener, heard)
+            for place in range(len(groups), len(completions) // n):
+                groups.append(completions[place * n : (place + 1) * n])
+                listener.take(place, groups[place])
+        return groups or [[] for _ in starts]
 
     @torch.inference_mode()
     def _decode_continuously(
@@ -143,13 +149,13 @@ class HFEngine:
         n: int,
         params: SamplingParams,
         seeds: Sequence[int],
-        notify: Notify | None,
+        listener: Listener,
         heard: Heard | None,
     ) -> list[list[Completion]]:
         rows = max(min(self.max_rows, len(starts) * n), 1)
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
         slots = self._slots_of(rows, columns)
-        batch = ContinuousBatch(self.model, starts, n, params, seeds, self.codec, slots, heard)
+        batch = ContinuousBatch(self.model, starts, n, params, seeds, self.codec, slots, listener, heard)
         groups: list[list[Completion]] = [[] for _ in starts]
         for place in batch.run():
             own = slice(place * n, (place + 1) * n)
@@ -160,8 +166,7 @@ class HFEngine:
                 make_completion(self.codec, starts[place], tokens[:length], logprobs[:length], params.stop)
                 for tokens, logprobs, length in parts
             ]
-            if notify:
-                notify(place, groups[place])
+            listener.take(place, groups[place])
         self._usage += batch.usage
         return groups
 
@@ -177,7 +182,13 @@ class HFEngine:
 
     @torch.inference_mode()
     def _decode(
-        self, starts: Sequence[Start], params: SamplingParams, seeds: Sequence[int], slots: int, heard: Heard | None
+        self,
+        starts: Sequence[Start],
+        params: SamplingParams,
+        seeds: Sequence[int],
+        slots: int,
+        listener: Listener,
+        heard: Heard | None,
     ) -> list[Completion]:
         """Completions of so many rows side by side; `slots` would have been possible."""
         device = next(self.model.parameters()).device
@@ -190,6 +201,7 @@ class HFEngine:
         tokens, logprobs, cache = [], [], None
         living, keys = len(starts), sum(len(start.tokens) for start in starts)
         for step in range(params.max_tokens):
+            listener.check()
             output = self.model(
                 input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
                 logits_to_keep=1,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy
 
-from rollout.engine import Notify, Weights, checksum
+from rollout.engine import NOBODY, Listener, Weights, checksum
 from rollout.types import Completion, SamplingParams
 from rollout.usage import Usage
 
@@ -28,14 +28,13 @@ class ScriptedEngine:
         params: SamplingParams,
         seed: int,
         prefixes: Sequence[str] | None = None,
-        notify: Notify | None = None,
+        listener: Listener = NOBODY,
     ) -> list[list[Completion]]:
         pairs = zip(prompts, prefixes or [""] * len(prompts), strict=True)
         groups = []
         for place, (prompt, prefix) in enumerate(pairs):
             groups.append([self._complete(prompt, prefix, sample, params) for sample in range(n)])
-            if notify:
-                notify(place, groups[-1])
+            listener.take(place, groups[-1])
         return groups
 
     def load_weights(self, weights: Weights) -> int:

@@ -4,9 +4,10 @@ vLLM runs in this process, and is imported when an engine is made. It draws as t
 number: the chains of a seed are others than the embedded engine's.
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from rollout.codec import Codec
-from rollout.engine import Notify, Weights, WeightsError, checksum
+from rollout.engine import NOBODY, Listener, Weights, WeightsError, checksum
 from rollout.engines.chains import Start, make_completion, make_starts
 from rollout.engines.draws import stream_seed
 from rollout.engines.readback import find_faults, find_strangers
@@ -99,6 +100,7 @@ class VLLMEngine:
     def __init__(self, engine: Any, codec: Codec, sleeps: bool = False) -> None:
         self.engine, self.codec, self.sleeps = engine, codec, sleeps
         self._usage = Usage()
+        self._calls = 0
         self.longest: int = engine.model_config.max_model_len
         """Positions of the model."""
         self._rest()
@@ -110,7 +112,7 @@ class VLLMEngine:
         params: SamplingParams,
         seed: int,
         prefixes: Sequence[str] | None = None,
-        notify: Notify | None = None,
+        listener: Listener = NOBODY,
     ) -> list[list[Completion]]:
         """As `Engine.generate`.
 
@@ -126,21 +128,24 @@ class VLLMEngine:
         if (most := max((len(start.tokens) + start.budget for start in starts), default=0)) > self.longest:
             raise ValueError(f"a prompt and its longest chain have {most} tokens, and the model {self.longest} positions")
         begun = time.monotonic()
-        self._wake()
-        # What a call before has left there would change how sums are grouped, and so their last bits.
-        self.engine.reset_prefix_cache()
-        rows = [start for start in starts for _ in range(n)]
-        seeds = [stream_seed(seed, place, sample) for place in range(len(starts)) for sample in range(n)]
-        chains: dict[int, Completion] = {}
-        groups: list[list[Completion]] = [[] for _ in starts]
-        for row, output in self._run(rows, seeds, params):
-            chains[row] = self._completion(rows[row], output, params.stop)
-            own = range(row - row % n, row - row % n + n)
-            if all(other in chains for other in own):
-                groups[row // n] = [chains[other] for other in own]
-                if notify:
-                    notify(row // n, groups[row // n])
-        self._rest()
+        try:
+            self._wake()
+            # What a call before has left there would change how sums are grouped, and so their last bits.
+            self.engine.reset_prefix_cache()
+            rows = [start for start in starts for _ in range(n)]
+            seeds = [stream_seed(seed, place, sample) for place in range(len(starts)) for sample in range(n)]
+            chains: dict[int, Completion] = {}
+            groups: list[list[Completion]] = [[] for _ in starts]
+            # Closed when it is left: what nobody wants any more must be out of vLLM before another call.
+            with contextlib.closing(self._run(rows, seeds, params, listener)) as sampled:
+                for row, output in sampled:
+                    chains[row] = self._completion(rows[row], output, params.stop)
+                    own = range(row - row % n, row - row % n + n)
+                    if all(other in chains for other in own):
+                        groups[row // n] = [chains[other] for other in own]
+                        listener.take(row // n, groups[row // n])
+        finally:
+            self._rest()
         self._usage += Usage(tokens=sum(len(chain.tokens) for chain in chains.values()), generating=time.monotonic() - begun)
         return groups
 
@@ -163,11 +168,14 @@ class VLLMEngine:
         """End vLLM's processes and give back what it holds."""
         self.engine.engine_core.shutdown()
 
-    def _run(self, rows: Sequence[Start], seeds: Sequence[int], params: SamplingParams) -> Iterator[tuple[int, Any]]:
+    def _run(
+        self, rows: Sequence[Start], seeds: Sequence[int], params: SamplingParams, listener: Listener
+    ) -> Generator[tuple[int, Any]]:
         """Each row's number and vLLM's output for it, as it is done."""
         from vllm.sampling_params import RequestOutputKind
         from vllm.sampling_params import SamplingParams as VLLMParams
 
+        self._calls += 1
         kind = RequestOutputKind.CUMULATIVE if params.stop else RequestOutputKind.FINAL_ONLY
         for place, (start, seed) in enumerate(zip(rows, seeds, strict=True)):
             asked = VLLMParams(
@@ -185,12 +193,13 @@ class VLLMEngine:
                 output_kind=kind,
             )
             prompt = {"prompt_token_ids": start.tokens.tolist()}
-            self.engine.add_request(str(place), prompt, asked)
+            self.engine.add_request(f"{self._calls}/{place}", prompt, asked)
         left = set(range(len(rows)))
         try:
             while left:
+                listener.check()
                 for output in self.engine.step():
-                    place = int(output.request_id)
+                    place = int(output.request_id.partition("/")[2])
                     if place not in left:
                         continue  # it was ended with this step on its way
                     ended = not output.finished and self._has_ended(rows[place], output.outputs[0], params.stop)
@@ -200,7 +209,7 @@ class VLLMEngine:
                         left.remove(place)
                         yield place, output.outputs[0]
         finally:
-            self.engine.abort_request([str(place) for place in left])  # where nobody wants the rest
+            self.engine.abort_request([f"{self._calls}/{place}" for place in left])  # where nobody wants the rest
 
     def _has_ended(self, start: Start, output: Any, stop: Sequence[str]) -> bool:
         """Whether a row's text holds what ends it. It may have done so some tokens before: they are cut off behind all."""

@@ -8,6 +8,7 @@ import pytest
 from reft import config as sections
 from reft.compose import Draft, annotated_defaults, compose, field_docstrings, find_config, shipped_configs
 from reft.errors import ConfigError
+from reft.prepare import prepare
 from reft.reward_config import RewardConfig
 from reft.tasks.signed_sum import SignedSum
 from reft.validation import ABOVE, AT_LEAST, AT_MOST
@@ -74,13 +75,14 @@ def test_wrong_settings(override: str, told: str) -> None:
         (["rollout.tensor_parallel=2"], None),
         (["rollout.tensor_parallel=2", "rollout.gpus=2"], None),
         (["rollout.tensor_parallel=2", "rollout.gpus=1"], "set rollout.gpus=2"),
+        (["rollout.gpus=0.5", "rollout.gpu_memory=0.5"], None),
+        (["rollout.gpus=0.5"], "rollout.gpu_memory=0.9 is more than .*; set rollout.gpu_memory=0.5 or less"),
         (["sampling.temperature=0.005"], "sampling.temperature=0.005 is below what rollout.engine=vllm takes"),
         (["self_training.temperature=0.009"], "self_training.temperature=0.009 is below"),
         (["evaluate.top_p=0.9", "evaluate.min_p=0.1"], r"evaluate.min_p=0.1 and evaluate.top_p=0.9 .*; choose one"),
     ],
 )
-def test_what_vllm_takes(monkeypatch: pytest.MonkeyPatch, overrides: list[str], told: str | None) -> None:
-    monkeypatch.setattr("reft.validation.find_spec", lambda name: name)
+def test_what_vllm_takes(overrides: list[str], told: str | None) -> None:
     words = ["rollout.engine=vllm", *overrides]
     if told is None:
         assert compose("quickstart", words).config.rollout.engine == "vllm"
@@ -90,18 +92,25 @@ def test_what_vllm_takes(monkeypatch: pytest.MonkeyPatch, overrides: list[str], 
 
 
 def test_vllm_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reft.validation.find_spec", lambda name: None if name == "vllm" else name)
+    """Where it is to sample, and not before: what a run with it has left can be read without."""
+    monkeypatch.setattr("reft.prepare.find_spec", lambda name: None if name == "vllm" else name)
+    composed = compose("quickstart", ["rollout.engine=vllm"])
     with pytest.raises(ConfigError, match=r"rollout.engine=vllm needs vLLM.*pip install 'reft-rl\[vllm\]'"):
-        compose("quickstart", ["rollout.engine=vllm"])
+        prepare(composed)
+
+
+def test_what_is_watched_and_not_computed_is_no_other_run() -> None:
+    plain = compose("quickstart", [])
+    assert compose("quickstart", ["train.sampler_gap=0.02", "train.sampler_warning=0.1"]).hash() == plain.hash()
+    assert compose("quickstart", ["train.steps=51"]).hash() != plain.hash()
 
 
 @pytest.mark.parametrize(("gpus", "sleeps"), [(0.0, False), (0.5, True), (1.0, False)])
-def test_workers_get_the_engine_that_is_named(monkeypatch: pytest.MonkeyPatch, gpus: float, sleeps: bool) -> None:
+def test_workers_get_the_engine_that_is_named(gpus: float, sleeps: bool) -> None:
     from reft.rollouts import worker_settings
     from rollout.engines.hf import HFEngineFactory
     from rollout.engines.vllm_engine import VLLMEngineFactory
 
-    monkeypatch.setattr("reft.validation.find_spec", lambda name: name)
     words = [f"rollout.gpus={gpus}", "rollout.max_rows=7", "rollout.gpu_memory=0.5"]
     device = "cuda" if gpus else "cpu"
     named = worker_settings(compose("quickstart", [*words, "rollout.engine=vllm"]).config, "folder").engine

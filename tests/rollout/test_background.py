@@ -1,7 +1,10 @@
 """Sampling beside scoring: in time, in order, and with each other's errors."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +12,7 @@ import pytest
 from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rewards.terms import RewardTerm
-from rollout.background import Background
-from rollout.engine import Notify
+from rollout.engine import Listener
 from rollout.engines.scripted import ScriptedEngine
 from rollout.types import Completion, Problem, SamplingParams
 from rollout.worker import Shard, Worker
@@ -28,20 +30,21 @@ class Ordered(ScriptedEngine):
         self.told: list[int] = []
 
     def generate(  # type: ignore[override]
-        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str], notify: Notify
+        self, prompts: Sequence[str], n: int, params: SamplingParams, seed: int, prefixes: Sequence[str], listener: Listener
     ) -> list[list[Completion]]:
         groups = super().generate(prompts, n, params, seed, prefixes)
         for place in self.order:
             self.before(place)
             self.told.append(place)
-            notify(place, groups[place])
+            listener.check()
+            listener.take(place, groups[place])
         return groups
 
 
-def work(engine: ScriptedEngine, reward: Callable[..., Any], n: int = 2) -> list[Any]:
+def work(engine: ScriptedEngine, reward: Callable[..., Any], n: int = 2, problems: Sequence[Problem] = PROBLEMS) -> list[Any]:
     scorer = Scorer([RewardTerm("mine", reward, 1.0)], Checker())
     worker = Worker(engine, scorer, lambda problem, text: text.partition("#### ")[2])
-    return worker.work(Shard(PROBLEMS, n, SamplingParams(1.0, 40), 0))
+    return worker.work(Shard(problems, n, SamplingParams(1.0, 40), 0))
 
 
 @pytest.mark.parametrize("order", [range(10), range(9, -1, -1), [3, 0, 9, 8, 1, 2, 7, 4, 6, 5]], ids=["up", "down", "mixed"])
@@ -96,10 +99,53 @@ def test_an_error_of_a_function_ends_the_sampling() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "sampling"], "it is free for other work"
 
 
-def test_a_person_is_not_kept_waiting() -> None:
-    free = threading.Event()
-    background = Background(lambda notify: free.wait(WAIT))
-    with pytest.raises(KeyboardInterrupt), background:
-        raise KeyboardInterrupt
-    assert not free.is_set()
-    free.set()
+SCRIPT = """
+import os, signal, sys, threading
+from rewards.equal import Checker
+from rewards.scorer import Scorer
+from rollout.engines.hf import HFEngineFactory
+from rollout.pool import LocalPool
+from rollout.types import Problem, SamplingParams
+from rollout.worker import Worker
+
+engine = HFEngineFactory(sys.argv[1])()
+engine.codec.stops = ()
+forward, steps = engine.model.forward, 0
+
+def counted(*arguments, **named):
+    global steps
+    steps += 1
+    if steps == 5:
+        os.kill(os.getpid(), signal.SIGINT)
+    return forward(*arguments, **named)
+
+engine.model.forward = counted
+pool = LocalPool(Worker(engine, Scorer([], Checker()), lambda problem, text: None))
+try:
+    pool.sample([Problem("p", "a 5 b 3 > 4 ?", "")], 8, SamplingParams(1.0, 60), 0)
+except KeyboardInterrupt:
+    print(steps < 40, [thread.name for thread in threading.enumerate()])
+    sys.exit(130)
+"""
+
+
+def test_a_person_s_stop_ends_the_engine_at_its_next_step(tiny_model: Path) -> None:
+    """A thread left in torch would abort the program at its end."""
+    command = [sys.executable, "-c", SCRIPT, str(tiny_model)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130, done.stderr[-2000:]
+    assert done.stdout.strip() == "True ['MainThread']"
+
+
+def test_functions_get_the_columns_of_the_whole_shard() -> None:
+    """Also in a piece of which no problem has them."""
+    seen: list[list[object]] = []
+
+    def reward(completions: list[str], tests: list[object], **columns: Any) -> list[float]:
+        seen.append(tests)
+        return [1.0] * len(completions)
+
+    one = [Problem("0", "0 =", "0", {"tests": "first"}), *PROBLEMS[1:]]
+    samples = work(Ordered(range(10)), reward, n=1, problems=one)
+    assert [sample.failures for sample in samples] == [{}] * 10
+    assert sorted(map(str, seen)) == sorted(map(str, [["first", None, None], [None] * 3, [None] * 3, [None]]))

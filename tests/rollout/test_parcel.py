@@ -58,6 +58,9 @@ def test_an_engine_keeps_shared_memory_and_copies_other(tiny_model: Path, tied: 
     assert engine.load_weights(parcel) == checksum(weights)
     kept = untied(engine.model.state_dict())
     assert {name: tensor.data_ptr() for name, tensor in kept.items()} == {name: parcel[name].data_ptr() for name in weights}
+    others = {name: tensor + 1 for name, tensor in weights.items()}
+    assert engine.load_weights(others) == checksum(others)
+    assert checksum(parcel) == checksum(weights), "what others read as well is not written to"
 
 
 def test_an_engine_of_another_precision_copies(tiny_model: Path) -> None:
