@@ -238,6 +238,7 @@ def test_a_warm_up_that_is_not_ready_stops_the_run(folder: Path) -> None:
     assert forced.returncode == 0, forced.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_chains_end_at_texts_in_training_and_in_evaluation(folder: Path) -> None:
     done = run(folder, "run", "small.yaml", "run.dir=ended", "rollout.workers=1", "sampling.stop=[ok,x]", "train.steps=2")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -192,7 +192,9 @@ def test_chains_that_are_all_right_or_all_wrong_teach_nothing(
     made.folder, made.warmup, made.display = Path("nowhere"), Path("warm"), Display()
     made.prepared = SimpleNamespace(splits=SimpleNamespace(train=["p", "q", "r"]))  # type: ignore[assignment]
     made.config = SimpleNamespace(  # type: ignore[assignment]
-        rerank=RerankConfig(samples_per_prompt=3, prompts=2), seed=0, sampling=SimpleNamespace(temperature=1.0, max_tokens=5)
+        rerank=RerankConfig(samples_per_prompt=3, prompts=2),
+        seed=0,
+        sampling=SimpleNamespace(temperature=1.0, max_tokens=5, stop=[]),
     )
     with pytest.raises(RunError, match=rf"{share} of {0 if outcome == 'undecided' else 6} different chains .* nothing to tell"):
         made.sample(Told())  # type: ignore[arg-type]

@@ -117,6 +117,9 @@ class Pool:
 
     def publish(self, *_: Any, **__: Any) -> None: ...
 
+    def drain_usage(self) -> dict[str, float]:
+        return {}
+
 
 def asked(work: Any) -> SamplingParams:
     with pytest.raises(Asked) as raised:

@@ -28,6 +28,7 @@ from reft.train import Stream, check_sampler, draw, train
 from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rewards.terms import RewardTerm, load_term
+from rollout.engine import Listener
 from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.pool import LocalPool, Pool
 from rollout.types import Completion, Problem, Sample, SamplingParams
@@ -129,7 +130,7 @@ LEARN: dict[str, Algorithm] = {
 }
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("algorithm", LEARN.values(), ids=LEARN)
 def test_learns(tmp_path: Path, seed: int, algorithm: Algorithm) -> None:
     steps = 100 if algorithm == ReFT() else 60  # the published one makes half as many optimizer steps
@@ -175,9 +176,12 @@ def test_every_step_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_sampler_that_is_another_policy_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = HFEngine.generate
 
-    def shift(self: Any, *arguments: Any) -> list[list[Completion]]:
+    def shift(self: Any, *arguments: Any, listener: Listener) -> list[list[Completion]]:
         groups = draw(self, *arguments)
-        return [[replace(chain, logprobs=chain.logprobs - 0.01) for chain in group] for group in groups]
+        groups = [[replace(chain, logprobs=chain.logprobs - 0.01) for chain in group] for group in groups]
+        for place, group in enumerate(groups):
+            listener.take(place, group)
+        return groups
 
     monkeypatch.setattr(HFEngine, "generate", shift)
     term = [load_term("correct", "correct", 1.0, {})]

@@ -124,7 +124,7 @@ pool = LocalPool(Worker(engine, Scorer([], Checker()), lambda problem, text: Non
 try:
     pool.sample([Problem("p", "a 5 b 3 > 4 ?", "")], 8, SamplingParams(1.0, 60), 0)
 except KeyboardInterrupt:
-    print(steps < 40, [thread.name for thread in threading.enumerate()])
+    print(steps < 40, "sampling" in [thread.name for thread in threading.enumerate()])
     sys.exit(130)
 """
 
@@ -134,7 +134,7 @@ def test_a_person_s_stop_ends_the_engine_at_its_next_step(tiny_model: Path) -> N
     command = [sys.executable, "-c", SCRIPT, str(tiny_model)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 130, done.stderr[-2000:]
-    assert done.stdout.strip() == "True ['MainThread']"
+    assert done.stdout.strip() == "True False"
 
 
 def test_functions_get_the_columns_of_the_whole_shard() -> None:

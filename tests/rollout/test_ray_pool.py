@@ -179,7 +179,7 @@ def test_a_worker_that_fails_is_replaced_and_no_sample_differs(bench, expected, 
 @pytest.mark.parametrize(
     ("fault", "at", "workers"),
     [
-        (freeze, "4", 2),
+        pytest.param(freeze, "4", 2, marks=pytest.mark.slow),
         (freeze, "0", 1),
         pytest.param(match, "4", 1, marks=pytest.mark.slow),
         pytest.param(freeze, "load", 2, marks=pytest.mark.slow),

@@ -165,6 +165,7 @@ def test_a_slow_shard_is_done_by_another_and_its_worker_comes_back(bench) -> Non
     assert one.told == [], "slow is no fault"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fate", "words"),
     [
@@ -197,6 +198,7 @@ def test_a_slow_worker_that_is_lost_costs_no_shard(bench, fate: str, words: str)
     assert one.draw() == expected(8)
 
 
+@pytest.mark.slow
 def test_who_overtakes_may_be_lost(bench) -> None:  # type: ignore[no-untyped-def]
     """The shard is with the slow one still, so it need not be done again for that; the next one does it."""
     one = bench("slow", "die")
@@ -205,6 +207,7 @@ def test_who_overtakes_may_be_lost(bench) -> None:  # type: ignore[no-untyped-de
     assert len(one.told) == 1
 
 
+@pytest.mark.slow
 def test_who_is_overtaken_may_be_lost_meanwhile(bench) -> None:  # type: ignore[no-untyped-def]
     one = bench("slow", "kill")
     assert one.draw() == expected(7)
