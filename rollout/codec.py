@@ -12,6 +12,8 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
+from rollout.engine import Listener
+
 BYTE = re.compile("<0x[0-9A-F]{2}>")
 """A token that stands for a byte, in vocabularies that otherwise have characters."""
 UNKNOWN = "\ufffd"
@@ -87,7 +89,7 @@ class Codec:
         return bool(ids) and ids[-1] == self.end and not text.endswith(self.tokenizer.eos_token)
 
 
-class TextStream:
+class TextStream(Listener):
     """Tells the text of a chain while its tokens come, in pieces that join to it.
 
     Args:
@@ -104,7 +106,7 @@ class TextStream:
         if beginning := codec.text(prefix):
             tell(beginning)
 
-    def add(self, token: int) -> bool:
+    def hear(self, token: int) -> bool:
         """Take the next token; whether the chain goes on behind it, as far as `stop` is concerned."""
         self.tokens.append(token)
         self.end(self.codec.settled_text(self.prefix, self.tokens))

@@ -1,6 +1,7 @@
 """The narrow seam for inference: whatever can generate and load weights is an engine."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -22,12 +23,37 @@ class Listener:
     def check(self) -> None:
         """Called at every step."""
 
+    def hear(self, token: int) -> bool:
+        """Called with each token, before the next is drawn, where one row alone is sampled; whether it goes on."""
+        return True
+
 
 NOBODY = Listener()
 
 
 class WeightsError(Exception):
     """Published weights do not fit the engine's model, or did not arrive as they were sent."""
+
+
+@dataclass(frozen=True)
+class EngineFactory:
+    """Builds an engine where it will run."""
+
+    model: str
+    """Folder or hub id."""
+    dtype: str = "float32"
+    device: str = "cpu"
+    max_rows: int = 256
+    """Chains decoded at once."""
+
+    def __call__(self) -> "Engine":
+        raise NotImplementedError
+
+
+def list_stops(config: Any) -> list[int]:
+    """Ids that end a chain by a config of `transformers`, which has none, one or several."""
+    stops = None if config is None else config.eos_token_id
+    return [] if stops is None else [stops] if isinstance(stops, int) else list(stops)
 
 
 @runtime_checkable

@@ -1,6 +1,6 @@
 """Continuous batching: rows that are done leave the batch, and those that wait take their places."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -22,8 +22,6 @@ LOOK = 8
 """Steps from one look for texts that end a chain to the next, since tokens must be made text for it."""
 IDLE = 8
 """A batch is filled up when one row of so many is done: what a change costs is shared, and few rows stand idle."""
-Heard = Callable[[int], bool]
-"""Told of each token of an only row as it is drawn, before the next one is; whether the row goes on."""
 
 
 @dataclass
@@ -62,7 +60,6 @@ class ContinuousBatch:
         codec: knows what ends a chain.
         slots: where the rows' keys go.
         listener: asked at every step whether to go on.
-        heard: told of each token, where there is one row.
     """
 
     def __init__(
@@ -75,10 +72,9 @@ class ContinuousBatch:
         codec: Codec,
         slots: Slots,
         listener: Listener = NOBODY,
-        heard: Heard | None = None,
     ) -> None:
         self.model, self.starts, self.n, self.params, self.seeds, self.slots = model, starts, n, params, seeds, slots
-        self.codec, self.listener, self.heard = codec, listener, heard
+        self.codec, self.listener = codec, listener
         self.device = slots.lengths.device
         self.stops = torch.tensor(codec.stops, device=self.device)
         count = len(starts) * n
@@ -223,7 +219,7 @@ class ContinuousBatch:
         batch.token = chosen
         batch.drawn = batch.drawn + batch.living
         batch.living = batch.living & ~torch.isin(chosen, self.stops) & (batch.drawn < batch.budget)
-        if self.heard is not None and not self.heard(int(chosen[0])):
+        if len(self.lengths) == 1 and not self.listener.hear(int(chosen[0])):
             batch.living = torch.zeros_like(batch.living)
 
 

@@ -1,6 +1,7 @@
 """The embedded engine: any Hugging Face causal LM, sampled with plain torch on CPU or GPU.
 
-Prompts are padded on the left and decoded in step with a key/value cache. Log-probs are taken in float32 from the
+Rows are decoded side by side, and each place that is done is taken by the next (`continuous`); of models whose rows cannot be
+kept in slots, prompts are padded on the left and rows wait for the longest of theirs. Log-probs are taken in float32 from the
 distribution that is sampled. Each sample draws one uniform number a token from a stream of its own and inverts the
 cumulative distribution, so a chain does not depend on its neighbours in the batch.
 """
@@ -15,9 +16,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from rollout.codec import Codec, TextStream
-from rollout.engine import NOBODY, Listener, Weights, WeightsError, checksum, untied
+from rollout.engine import NOBODY, EngineFactory, Listener, Weights, WeightsError, checksum, list_stops, untied
 from rollout.engines.chains import Start, make_completion, make_starts
-from rollout.engines.continuous import LOOK, ContinuousBatch, Heard
+from rollout.engines.continuous import LOOK, ContinuousBatch
 from rollout.engines.draws import choose, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.parcel import Parcel
@@ -26,15 +27,8 @@ from rollout.usage import Usage
 
 
 @dataclass(frozen=True)
-class HFEngineFactory:
-    """Builds an `HFEngine` where it will run."""
-
-    model: str
-    """Folder or hub id."""
-    dtype: str = "float32"
-    device: str = "cpu"
-    max_rows: int = 256
-    """Chains decoded at once."""
+class HFEngineFactory(EngineFactory):
+    """Builds an `HFEngine`."""
 
     def __call__(self) -> "HFEngine":
         model = AutoModelForCausalLM.from_pretrained(self.model, dtype=getattr(torch, self.dtype), trust_remote_code=False)
@@ -54,8 +48,7 @@ class HFEngine:
 
     def __init__(self, model: Any, tokenizer: Any, max_rows: int = 256) -> None:
         self.model = model.eval()
-        stops = model.generation_config.eos_token_id if model.generation_config is not None else None
-        self.codec = Codec(tokenizer, [] if stops is None else [stops] if isinstance(stops, int) else stops)
+        self.codec = Codec(tokenizer, list_stops(model.generation_config))
         self.max_rows = max_rows
         self.continuous = fits(model)
         """Whether rows come and go; the others of models that keep more than keys and values wait for the longest of theirs."""
@@ -94,7 +87,7 @@ class HFEngine:
     ) -> Completion:
         (start,) = make_starts(self.codec, [prompt], [prefix], params.max_tokens)
         text = TextStream(self.codec, start.prefix, params.stop, tell)
-        ((completion,),) = self._complete([start], 1, params, [stream_seed(seed, 0, sample)], heard=text.add)
+        ((completion,),) = self._complete([start], 1, params, [stream_seed(seed, 0, sample)], text)
         text.end(completion.text)
         return completion
 
@@ -125,18 +118,17 @@ class HFEngine:
         n: int,
         params: SamplingParams,
         seeds: Sequence[int],
-        listener: Listener = NOBODY,
-        heard: Heard | None = None,
+        listener: Listener,
     ) -> list[list[Completion]]:
-        """`n` completions of each start. `heard` is told of the tokens of an only one."""
+        """`n` completions of each start."""
         if self.continuous:
-            return self._decode_continuously(starts, n, params, seeds, listener, heard)
+            return self._decode_continuously(starts, n, params, seeds, listener)
         rows = [start for start in starts for _ in range(n)]
         completions: list[Completion] = []
         groups: list[list[Completion]] = []
         for at in range(0, len(rows), self.max_rows):
             part = slice(at, at + self.max_rows)
-            completions += self._decode(rows[part], params, seeds[part], min(self.max_rows, len(rows)), listener, heard)
+            completions += self._decode(rows[part], params, seeds[part], min(self.max_rows, len(rows)), listener)
             for place in range(len(groups), len(completions) // n):
                 groups.append(completions[place * n : (place + 1) * n])
                 listener.take(place, groups[place])
@@ -150,12 +142,11 @@ class HFEngine:
         params: SamplingParams,
         seeds: Sequence[int],
         listener: Listener,
-        heard: Heard | None,
     ) -> list[list[Completion]]:
         rows = max(min(self.max_rows, len(starts) * n), 1)
         columns = max((len(start.tokens) + start.budget for start in starts), default=1)
         slots = self._slots_of(rows, columns)
-        batch = ContinuousBatch(self.model, starts, n, params, seeds, self.codec, slots, listener, heard)
+        batch = ContinuousBatch(self.model, starts, n, params, seeds, self.codec, slots, listener)
         groups: list[list[Completion]] = [[] for _ in starts]
         for place in batch.run():
             own = slice(place * n, (place + 1) * n)
@@ -188,7 +179,6 @@ class HFEngine:
         seeds: Sequence[int],
         slots: int,
         listener: Listener,
-        heard: Heard | None,
     ) -> list[Completion]:
         """Completions of so many rows side by side; `slots` would have been possible."""
         device = next(self.model.parameters()).device
@@ -217,7 +207,7 @@ class HFEngine:
             if params.stop and (step + 1) % LOOK == 0:
                 done |= self._ended_at_texts(starts, torch.stack(tokens, 1), done, params.stop)
             living = int((~done).sum())
-            if (heard is not None and not heard(int(chosen[0]))) or not living:
+            if not living or (len(starts) == 1 and not listener.hear(int(chosen[0]))):
                 break
             # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
             ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]

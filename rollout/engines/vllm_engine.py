@@ -16,7 +16,7 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from rollout.codec import Codec
-from rollout.engine import NOBODY, Listener, Weights, WeightsError, checksum
+from rollout.engine import NOBODY, EngineFactory, Listener, Weights, WeightsError, checksum, list_stops
 from rollout.engines.chains import Start, make_completion, make_starts
 from rollout.engines.draws import stream_seed
 from rollout.engines.readback import find_faults, find_strangers
@@ -32,15 +32,9 @@ CPU_CACHE = 1 << 30
 
 
 @dataclass(frozen=True)
-class VLLMEngineFactory:
-    """Builds a `VLLMEngine` where it will run."""
+class VLLMEngineFactory(EngineFactory):
+    """Builds a `VLLMEngine`."""
 
-    model: str
-    """Folder or hub id."""
-    dtype: str = "float32"
-    device: str = "cpu"
-    max_rows: int = 256
-    """Chains decoded at once."""
     tensor_parallel: int = 1
     """Devices that share the weights; vLLM starts a process for each where there are several."""
     memory: float = 0.9
@@ -63,7 +57,13 @@ class VLLMEngineFactory:
 
         if current_platform.device_type != self.device:
             raise ValueError(f"this build of vLLM is for {current_platform.device_type!r}, and the worker has {self.device!r}")
-        cpu = {"kv_cache_memory_bytes": CPU_CACHE, "block_size": 32, "enforce_eager": True} if self.device == "cpu" else {}
+        cpu = {
+            "kv_cache_memory_bytes": CPU_CACHE,
+            "block_size": 32,
+            "enforce_eager": True,
+            # vLLM puts back the generator of a row whose prompt it cuts in two, and torch's on a CPU cannot be.
+            "enable_chunked_prefill": False,
+        }
         arguments: dict[str, Any] = {
             "model": self.model,
             "skip_tokenizer_init": True,
@@ -78,7 +78,7 @@ class VLLMEngineFactory:
             "generation_config": "vllm",
             "disable_log_stats": True,
         }
-        config = EngineArgs(**(arguments | cpu)).create_engine_config()
+        config = EngineArgs(**(arguments | (cpu if self.device == "cpu" else {}))).create_engine_config()
         engine = LLMEngine(config, Executor.get_class(config), log_stats=False, multiprocess_mode=False)
         tokenizer = AutoTokenizer.from_pretrained(self.model, trust_remote_code=False)
         return VLLMEngine(engine, Codec(tokenizer, _stop_tokens(self.model)), self.sleeps)
@@ -249,8 +249,6 @@ def _reload(worker: Any, weights: Weights) -> list[str]:
 def _stop_tokens(model: str) -> list[int]:
     """Ids that end a chain by the model's generation config, or by its config."""
     try:
-        config = GenerationConfig.from_pretrained(model)
+        return list_stops(GenerationConfig.from_pretrained(model))
     except OSError:  # there is none
-        config = AutoConfig.from_pretrained(model, trust_remote_code=False)
-    stops = config.eos_token_id
-    return [] if stops is None else [stops] if isinstance(stops, int) else stops
+        return list_stops(AutoConfig.from_pretrained(model, trust_remote_code=False))

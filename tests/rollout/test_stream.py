@@ -64,7 +64,7 @@ def tell(codec: Codec, tokens: Any, prefix: str = "") -> list[tuple[int, str]]:
         codec, given, (), lambda piece: pieces.append((len(stream.tokens) if pieces or not prefix else 0, piece))
     )
     for token in tokens:
-        assert stream.add(int(token))
+        assert stream.hear(int(token))
     stream.end(codec.text_behind(given, numpy.asarray(tokens)))
     return pieces
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def engine(folder, loaded) -> VLLMEngine:
 
 class TestVLLMEngine(EngineContract):
     pass
+
+
+def test_more_prompt_tokens_than_a_step_takes_are_put_in_over_several(engine) -> None:
+    """2,048 of them are one; each row keeps its own stream of random numbers all the same."""
+    prompts = [" ".join(random.Random(number).choices("abcdefgh", k=40)) for number in range(64)]
+    groups = engine.generate(prompts, 2, SamplingParams(1.0, 12), seed=3)
+    few = engine.generate(prompts[:8], 2, SamplingParams(1.0, 12), seed=3)
+    chains, alone = ([[chain.tokens.tolist() for chain in group] for group in drawn] for drawn in (groups, few))
+    assert len(chains) == 64
+    assert chains[:8] == alone
 
 
 def test_samples_share_their_prompt(engine, monkeypatch) -> None:
