@@ -144,6 +144,19 @@ def test_going_on_forgets_the_samples_of_steps_that_come_again(run: RunDirectory
     assert sorted(path.stem for path in run.path.glob("samples/*.jsonl")) == ["step_000001", "step_000002"]
 
 
+def test_a_sampler_that_parts_from_the_learner_is_told_and_again_when_it_is_twice_as_far(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gaps = [0.004, 0.0051, 0.0099, 0.0103, 0.02]
+    journal = RunJournal(run, Display(), TrainConfig(steps=5, samples_logged=0), 1, evaluation)
+    for step in journal.steps(len(gaps)):
+        with journal.timed("sample"):
+            pass
+        journal.record(step + 1, METRICS | {"sampler/probability_gap_mean": gaps[step]}, [])
+    told = [line.split()[2].rstrip(":") for line in capsys.readouterr().err.splitlines() if line.startswith("warning: step")]
+    assert told == ["2", "4"]
+
+
 def test_a_judge_that_parts_from_the_checker_is_told(run: RunDirectory, capsys: pytest.CaptureFixture[str]) -> None:
     journal = RunJournal(run, Display(), TrainConfig(samples_logged=0), 1, evaluation, judges=["wise"])
 
