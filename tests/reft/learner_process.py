@@ -59,6 +59,7 @@ def main() -> None:
         weights = {name: value.detach().clone() for name, value in rank.model.state_dict().items()}
         if rank.rank == 0:
             torch.save({"history": history, "grads": grads, "weights": weights}, Path(target) / "result.pt")
+    learner.close()  # threads that a process group leaves may end the process by SIGABRT
 
 
 if __name__ == "__main__":
