@@ -45,8 +45,8 @@ BENCH = (
     ("samples", 16, "chains a prompt"),
     ("mean", 60, "mean of chains' lengths, which are geometric, as a policy's are about"),
     ("longest", 256, "tokens of the longest chain"),
-    ("vocabulary", 60, "tokens that there are"),
-    ("rows", 256, "chains that are decoded at once, as rollout.max_rows"),
+    ("vocabulary", 960, "tokens that there are"),
+    ("rows", 512, "chains that are decoded at once, as rollout.max_rows"),
     ("runs", 5, "pairs of runs, of which the median is told"),
     ("threads", 0, "threads of torch, 0 for its own choice"),
 )
