@@ -1,7 +1,7 @@
 """Evaluation of a policy with workers of a run's kind: its chains one by one, and what many of them make together."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from reft.cluster import cluster
 from reft.config import Config
 from reft.evaluate import Report, evaluate
 from reft.files import write_atomically
+from reft.flops import Cost
 from reft.prepare import Prepared
 from reft.progress import Display
 from reft.reranking import Reranking
@@ -80,7 +81,7 @@ def evaluate_checkpoint(
         finally:
             pool.close()
         scores = reranking.scores(drawn) if reranking is not None else None
-    content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
+    content = plain_reports(reports, prepared.cost)
     name = f"{checkpoint.name}-{split}"
     if vote:
         name += f"-vote{vote}"
@@ -94,6 +95,15 @@ def evaluate_checkpoint(
     rows = [row(sample) for _, samples in reports.values() for sample in samples]
     rows += [row(sample) | ({} if scores is None else {"score": scores[place]}) for place, sample in enumerate(drawn)]
     write_lines(file.with_suffix(".jsonl"), rows)
+    return content
+
+
+def plain_reports(reports: Mapping[str, tuple[Report, Sequence[Sample]]], cost: Cost) -> dict[str, Any]:
+    """Reports as they are written, with the operations of a query: of a prompt and one chain for it."""
+    content: dict[str, Any] = {}
+    for mode, (report, samples) in reports.items():
+        shapes = ((len(sample.completion.prompt_tokens), len(sample.completion.tokens)) for sample in samples)
+        content[mode] = report.plain() | {"flops_per_query": sum(cost.query(*shape) for shape in shapes) / len(samples)}
     return content
 
 

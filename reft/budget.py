@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reft.meter import FORWARD, LEARN
+from reft.flops import LEARN, Cost, Work, work_of_text
 from reft.run import WARMUP, RunState
 
 Row = Mapping[str, Any]
@@ -31,16 +31,18 @@ class Prices:
     """The share of sampled chains that are right, and so imitated, in [0, 1]."""
 
 
-def operations(rows: Sequence[Row], warm: RunState, weights: int, shown: float) -> Prices:
-    """Prices in floating-point operations, from the metrics of reinforcement, the warm-up's counters, the number of weights and
+def operations(rows: Sequence[Row], warm: RunState, model: Cost, shown: float) -> Prices:
+    """Prices in floating-point operations, from the metrics of reinforcement, the warm-up's counters, what the model costs and
     how many demonstrations the warm-up went over, repeats counted."""
     chains = _total(rows, "samples/count")
+    sampled = Work(_total(rows, "samples/computed_tokens"), _total(rows, "samples/computed_pairs"))
     length = (_total(rows, "samples/tokens") + _total(rows, "samples/prompt_tokens")) / chains
+    whole = model.forward(work_of_text(round(length)))
     return Prices(
-        sample=FORWARD * weights * length,
-        imitate=LEARN * weights * length,
-        update=LEARN * weights * length,
-        demonstration=LEARN * weights * warm.tokens_imitated[WARMUP] / shown,
+        sample=model.forward(sampled) / chains,
+        imitate=LEARN * whole,
+        update=LEARN * whole,
+        demonstration=warm.flops[WARMUP] / shown,
         right=_right(rows),
     )
 

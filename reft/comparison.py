@@ -21,7 +21,6 @@ from reft.config import ImitationConfig
 from reft.errors import ConfigError, RunError
 from reft.meter import Spending, loop_spending, rounds_spending
 from reft.methods import METHODS, Budget, Inputs
-from reft.model import parameter_count
 from reft.prepare import Prepared, prepare
 from reft.progress import Display
 from reft.run import FRESH, WARMUP, RunDirectory, check_directory
@@ -139,13 +138,8 @@ def _run_method(prepared: Prepared, method: str, chains: int, directory: Path, f
             return None
     outcome = next(summary[name] for name in RESULTS if name in summary)
     with RunDirectory(path, own) as run:
-        weights = parameter_count(prepared.model_config)
         rounds, steps = run.rows(PHASE), run.rows("reinforce")
-        if steps:
-            separate = own.config.algorithm.has_critic and own.config.model.critic == "separate"
-            spending = loop_spending(steps, run.state, weights, own.config.algorithm.epochs, weights if separate else 0)
-        else:
-            spending = rounds_spending(rounds, run.state, weights, chains)
+        spending = loop_spending(steps, run.state) if steps else rounds_spending(rounds, run.state, chains)
         return Result(
             method=method,
             accuracy={mode: outcome[mode] for mode in ("greedy", "sampled")},
@@ -221,5 +215,5 @@ def _prices(prepared: Prepared, warm: Path, reinforced: Path, budget: Budget) ->
     with RunDirectory(reinforced, prepared.composed) as run:
         rows = run.rows("reinforce")
     if budget == "flops":
-        return operations(rows, state, parameter_count(prepared.model_config), shown)
+        return operations(rows, state, prepared.cost, shown)
     return durations(rows, state, config.algorithm.epochs, shown)

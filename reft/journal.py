@@ -8,8 +8,9 @@ from typing import TypeVar
 from reft.config import TrainConfig
 from reft.interrupt import StopRequest
 from reft.learner.driver import Learner
+from reft.meter import Meter
 from reft.progress import Bar, Display
-from reft.run import RunDirectory, step_name
+from reft.run import WARMUP, RunDirectory, step_name
 from rollout.pool import Pool
 from rollout.types import Sample
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 Evaluation = Callable[[Pool], Mapping[str, float]]
 """Evaluates the pool's policy on a split; must give `SPLIT/greedy`, `SPLIT/sampled` and `SPLIT/tokens_per_chain`."""
 
+NO_METER = Meter()
 FAILURES_LOGGED = 8
 """Chains of a step, behind those that are written anyway, for which a reward function failed."""
 LEAST_AGREEMENT = 0.8
@@ -41,6 +43,7 @@ class RunJournal:
         settings: how often.
         keep_last: checkpoints kept.
         keep_best: checkpoints kept besides, for their accuracy.
+        meter: counts operations.
         evaluation: of the current policy.
         split: on which it is; its accuracy picks the best checkpoint.
         judges: names of rewards that are judgements; how far they agree with the checker is recorded, and watched.
@@ -56,12 +59,13 @@ class RunJournal:
         split: str = "dev",
         judges: Sequence[str] = (),
         keep_best: int = 1,
+        meter: Meter = NO_METER,
     ) -> None:
         self.run, self.display, self.settings = run, display, settings
         self.keep_last, self.keep_best = keep_last, keep_best
         self._values: dict[int, float] = {}
         self.evaluation, self.split = evaluation, split
-        self.judges = judges
+        self.judges, self.meter = judges, meter
         self.stopped_at: int | None = None
         """The step behind which somebody asked to stop; None if the loop ran to its end."""
         self._times: dict[str, float] = {}
@@ -111,10 +115,18 @@ class RunJournal:
         rows = self.run.rows("reinforce")
         state = self.run.state
         state.tokens_sampled = int(sum(row["samples/tokens"] for row in rows))
+        state.flops["reinforce"] = 0.0
         state.best_step, state.best_value = None, -1.0
         self._values = {}
         for row in rows:
+            self._count(self.meter.read(row))
             self._compare(int(row["step"]), row)
+
+    def _count(self, spent: Mapping[str, float]) -> float:
+        """Add a step's operations to those of the loop; all of training so far."""
+        state = self.run.state
+        state.flops["reinforce"] = state.flops.get("reinforce", 0.0) + sum(spent.values())
+        return state.flops.get(WARMUP, 0.0) + state.flops["reinforce"]
 
     def _compare(self, step: int, metrics: Mapping[str, float]) -> None:
         """Note a step's accuracy, and whether it is the best so far, or as good."""
@@ -144,7 +156,9 @@ class RunJournal:
         speed = {"samples/tokens_per_second": metrics["samples/tokens"] / max(self._times["sample"], 1e-9)}
         self._times = {}
         self.run.state.tokens_sampled += int(metrics["samples/tokens"])
-        self.run.log("reinforce", step, {**metrics, **times, **speed, **self._agreements(samples)})
+        spent = self.meter.read(metrics)
+        compute = {**spent, "compute/flops": self._count(spent)}
+        self.run.log("reinforce", step, {**metrics, **times, **speed, **compute, **self._agreements(samples)})
         self._warn(step, metrics.get("sampler/probability_gap_mean", 0.0))
         logged = self.settings.samples_logged
         failed = [sample for sample in samples[logged:] if sample.failures]

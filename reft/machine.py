@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from reft.flops import count_multiplied, count_pair, work_of_chain, work_of_text
+
 SIDE = 1024
 """Of the square matrices that are multiplied."""
 COPIED = 1 << 26
@@ -60,25 +62,21 @@ def count_work(model: Any, prompts: list[int], lengths: list[list[int]], rows: i
     A prompt is computed once, however many chains it has; the last token of a chain is not put into the model."""
     config = model.config.get_text_config()
     embedding = model.get_input_embeddings().weight
-    multiplied = sum(weight.numel() for weight in model.parameters() if weight.dim() == 2 and weight is not embedding)
-    if model.get_output_embeddings().weight is embedding:
-        multiplied += embedding.numel()  # it is the last product, too
+    multiplied = count_multiplied(model)
     heads = config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     shared = getattr(config, "num_key_value_heads", None) or heads
-    decoded = seen = 0
+    decoded = work_of_text(0)
     for prompt, group in zip(prompts, lengths, strict=True):
         for length in group:
-            decoded += length - 1
-            seen += sum(range(prompt + 1, prompt + length))
-    computed = sum(prompts) + decoded
-    square = sum(prompt * (prompt + 1) // 2 for prompt in prompts)
+            decoded += work_of_chain(prompt, length)
+    whole = sum(map(work_of_text, prompts), decoded)
     bytes_each = embedding.element_size()
     return Work(
-        matrix_flops=2.0 * multiplied * computed,
-        attention_flops=4.0 * config.num_hidden_layers * heads * size * (seen + square),
-        weight_bytes=bytes_each * multiplied * (1 + decoded / rows),
-        cache_bytes=2.0 * bytes_each * config.num_hidden_layers * shared * size * seen,
+        matrix_flops=2.0 * multiplied * whole.tokens,
+        attention_flops=count_pair(config) * whole.pairs,
+        weight_bytes=bytes_each * multiplied * (1 + decoded.tokens / rows),
+        cache_bytes=2.0 * bytes_each * config.num_hidden_layers * shared * size * decoded.pairs,
     )
 
 

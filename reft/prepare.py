@@ -13,6 +13,7 @@ from reft.compose import Composed
 from reft.config import Config
 from reft.curriculum import Cuttable, find_cuttable
 from reft.errors import ConfigError, DataError, RunError
+from reft.flops import Cost
 from reft.model import check_model, fresh_config, load_tokenizer, make_fresh
 from reft.rollouts import try_policy, try_rewards
 from reft.tasks import Demonstration, Splits
@@ -45,6 +46,11 @@ class Prepared:
     @property
     def config(self) -> Config:
         return self.composed.config
+
+    @property
+    def cost(self) -> Cost:
+        """Of the policy, in operations."""
+        return Cost.of(self.model_config)
 
     @property
     def codec(self) -> Codec:

@@ -43,6 +43,8 @@ class RunState:
     """By reinforcement, or by rounds of self-training."""
     tokens_imitated: dict[str, int] = field(default_factory=dict)
     """Tokens that imitation went over, prompts and repetitions included, by the checkpoint that it made."""
+    flops: dict[str, float] = field(default_factory=dict)
+    """Operations: of imitation by its checkpoint, of "reinforce", of sampling in "self_training"."""
     best_step: int | None = None
     best_value: float = -1.0
     """Step and dev accuracy (mean of greedy and sampled) of the best checkpoint so far."""
@@ -52,8 +54,7 @@ class RunState:
     learner_restarts: int = 0
     """How often the learner's processes were started again, since one was lost."""
     steps_repeated: int = 0
-    """Steps of reinforcement that were done, and are done again, since they were not saved when the run ended or lost its
-    learner."""
+    """Steps of reinforcement that were done again, since they were not saved when the run ended or lost its learner."""
 
 
 def default_directory(composed: Composed) -> Path:

@@ -23,6 +23,7 @@ from dataclasses import replace
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
 from reft.files import remove_folder
+from reft.flops import Work, work_of_sampling
 from reft.journal import selection_note
 from reft.rationalization import check_hints, check_stored, is_marked, marks_of, without_hints
 from reft.rollouts import sampling_params
@@ -84,10 +85,19 @@ def _do_round(session: Session, settings: SelfTrainingConfig, number: int) -> No
     with run.phase("evaluate"):
         metrics = session.select(session.pool())
     faults = session.pool().drain_faults()
-    run.log(PHASE, number, {**(run.read_json(f"rounds/{name}.json") or {}), **metrics, **faults})
+    counts = run.read_json(f"rounds/{name}.json") or {}
+    flops = _count(session, [*run.rows(PHASE), counts])
+    run.log(PHASE, number, {**counts, **metrics, **faults, "compute/flops": flops})
     run.state.tokens_sampled = int(sum(row.get("round/tokens", 0) for row in run.rows(PHASE)))
     session.display.note(selection_note(f"round {number:3d}", session.config.evaluate.select_on, metrics))
     prune(session, number)
+
+
+def _count(session: Session, rows: Sequence[Mapping[str, float]]) -> float:
+    """Note the operations of sampling in these rounds; all of training so far."""
+    work = Work(*(sum(row.get(f"round/computed_{what}", 0) for row in rows) for what in ("tokens", "pairs")))
+    session.run.state.flops[PHASE] = session.prepared.cost.forward(work)
+    return sum(session.run.state.flops.values())
 
 
 def prune(session: Session, number: int) -> None:
@@ -195,6 +205,7 @@ def _counts(
 ) -> dict[str, float]:
     solved = {sample.problem.id for sample in samples if right_and_whole(sample)}
     stored = [*kept, *rationalized]
+    sampling = work_of_sampling(sample.completion for sample in [*samples, *hinted])
     return {
         "round/problems": len(problems),
         "round/samples": len(samples),
@@ -208,6 +219,8 @@ def _counts(
         "round/kept_tokens": sum(len(sample.completion.tokens) for sample in stored) / max(len(stored), 1),
         "round/tokens": sum(len(sample.completion.tokens) for sample in [*samples, *hinted]),
         "round/prompt_tokens": sum(len(sample.completion.prompt_tokens) for sample in [*samples, *hinted]),
+        "round/computed_tokens": sampling.tokens,
+        "round/computed_pairs": sampling.pairs,
     }
 
 

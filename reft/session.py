@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reft.assessment import evaluate_policy, sampled_params
+from reft.assessment import evaluate_policy, plain_reports, sampled_params
 from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
 from reft.files import find_damage, is_sealed, move_folder, seal_folder, write_atomically
+from reft.flops import work_of_text
 from reft.gang import RayGang
 from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
@@ -99,7 +100,7 @@ class Session:
     def report(self, file: str, problems: Sequence[Problem], name: str) -> None:
         """Evaluate the published policy and write `eval/FILE.json`, with every chain beside it."""
         reports = evaluate_policy(self.config, self.pool(), problems, name, self.display)
-        content: dict[str, Any] = {mode: report.plain() for mode, (report, _) in reports.items()}
+        content = plain_reports(reports, self.prepared.cost)
         samples = [sample for _, samples in reports.values() for sample in samples]
         self.run.write_rows(self.run.path / "eval" / f"{file}.jsonl", samples)
         self.run.write_json(f"eval/{file}.json", content)
@@ -193,6 +194,8 @@ def imitate(
         if not complete:
             raise stop.interruption()
         run.state.tokens_imitated[name] = round(shape.passes * len(corpus.tokens))
+        work = sum(map(work_of_text, corpus.lengths.tolist()), work_of_text(0))
+        run.state.flops[name] = session.prepared.cost.learn(work * shape.passes)
         run.save_state()  # a checkpoint that is there has its counters
         seal_folder(target)
         move_folder(target, run.checkpoint(name))

@@ -16,6 +16,7 @@ from reft.journal import RunJournal
 from reft.learner.driver import Learner, UpdateShape
 from reft.learner.rank import Rank, RankSettings
 from reft.memory import MemoryMeter
+from reft.meter import NOTHING, Meter
 from reft.prepare import Prepared, plain
 from reft.progress import Display
 from reft.run import FRESH, WARMUP, RunDirectory, round_name, step_name
@@ -162,6 +163,11 @@ def reinforce(session: Session) -> bool:
         config.evaluate.select_on,
         judges,
         config.run.keep_best,
+        Meter(
+            session.prepared.cost,
+            session.prepared.cost if config.algorithm.has_critic and config.model.critic == "separate" else NOTHING,
+            config.algorithm.epochs,
+        ),
     )
     if saved and saved[-1] >= config.train.steps:
         journal.recount()  # whoever wrote the last checkpoint may have been killed before it told what it counted

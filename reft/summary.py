@@ -37,6 +37,7 @@ def summarise_run(run: RunDirectory, composed: Composed) -> dict[str, Any]:
         "best_step": run.state.best_step,
         "steps": composed.config.train.steps or composed.config.self_training.rounds,
         "tokens_sampled": run.state.tokens_sampled,
+        "training_flops": sum(run.state.flops.values()),
         "seconds": {**seconds, "total": sum(seconds.values())},
         "peak_memory_bytes": run.state.peak_memory_bytes,
         "faults": {name: getattr(run.state, name) for name in FAULTS},
@@ -68,8 +69,9 @@ def print_summary(content: dict[str, Any]) -> None:
     seconds = content["seconds"]
     phases = ", ".join(f"{phase.replace('_', '-')} {seconds[phase]:.0f} s" for phase in PHASES if phase in seconds)
     console.print(f"wall time {seconds['total']:.0f} s: {phases}")
+    flops = f", {content['training_flops']:.2g} FLOPs of training" if "training_flops" in content else ""
     console.print(
-        f"{content['tokens_sampled']:,} tokens sampled for training; "
+        f"{content['tokens_sampled']:,} tokens sampled for training{flops}; "
         f"peak memory of all processes {content['peak_memory_bytes'] / 2**30:.1f} GiB"
     )
     if outlived := [f"{count} × {FAULTS[name]}" for name, count in content.get("faults", {}).items() if count]:

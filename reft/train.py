@@ -11,6 +11,7 @@ from reft.algorithms import Algorithm
 from reft.batch import collate
 from reft.config import SamplingConfig, TrainConfig
 from reft.errors import RunError
+from reft.flops import work_of_sampling, work_of_text
 from reft.learner.driver import Learner
 from reft.rollouts import sampling_params
 from reft.tasks import Task
@@ -177,6 +178,8 @@ def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> 
     sampled = sum(len(sample.completion.tokens) for sample in samples)
     lengths = torch.tensor([float(len(sample.completion.chain_tokens)) for sample in samples])
     outcomes = [sample.verdict.outcome for sample in samples]
+    sampling = work_of_sampling(sample.completion for sample in samples)
+    learning = sum((work_of_text(_row_tokens(sample)) for sample in kept), work_of_text(0))
     metrics: dict[str, Any] = {
         "reward/mean": float(rewards.mean()),
         "reward/std": float(rewards.std(correction=0)),
@@ -188,7 +191,10 @@ def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> 
         "samples/kept": float(len(kept)),
         "samples/tokens": float(sampled),
         "samples/prompt_tokens": float(sum(len(sample.completion.prompt_tokens) for sample in samples)),
-        "samples/learnt_tokens": float(sum(_row_tokens(sample) for sample in kept)),
+        "samples/computed_tokens": float(sampling.tokens),
+        "samples/computed_pairs": float(sampling.pairs),
+        "samples/learnt_tokens": float(learning.tokens),
+        "samples/learnt_pairs": float(learning.pairs),
         "chain/tokens_mean": float(lengths.mean()),
         "chain/tokens_max": float(lengths.max()),
         "chain/truncated": sum(sample.completion.finish == "length" for sample in samples) / count,

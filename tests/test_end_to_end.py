@@ -84,6 +84,10 @@ def test_the_table_and_the_summary(one: Path) -> None:
     assert seconds["total"] == pytest.approx(sum(value for name, value in seconds.items() if name != "total"))
     assert 10**8 < summary["peak_memory_bytes"] < 6 * 2**30
     assert summary["tokens_sampled"] > 0
+    rows = [json.loads(line) for line in (one / "metrics.jsonl").read_text().splitlines()]
+    spent = sum(row[f"compute/{part}"] for row in rows for part in ("sample", "score", "update") if f"compute/{part}" in row)
+    assert 0 < spent < summary["training_flops"] == rows[-1]["compute/flops"], "the warm-up's are in it"
+    assert summary["reinforced"]["flops_per_query"] > 1e4
     assert summary["seed"] == 0
     assert len(summary["config_hash"]) == 12
 

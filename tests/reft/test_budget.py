@@ -3,27 +3,31 @@
 import pytest
 
 from reft.budget import BILLS, Prices, cost, durations, operations
+from reft.flops import Cost
 from reft.methods import METHODS
 from reft.run import RunState
 
 ROWS = [
     {"samples/count": 4.0, "samples/kept": 4.0, "samples/tokens": 20.0, "samples/prompt_tokens": 12.0,
+     "samples/computed_tokens": 18.0, "samples/computed_pairs": 40.0,
      "answer/correct": 0.25, "time/sample": 2.0, "time/update": 6.0},
     {"samples/count": 12.0, "samples/kept": 8.0, "samples/tokens": 100.0, "samples/prompt_tokens": 28.0,
+     "samples/computed_tokens": 94.0, "samples/computed_pairs": 200.0,
      "answer/correct": 0.75, "time/sample": 6.0, "time/update": 12.0},
 ]  # fmt: skip
-WARM = RunState(seconds={"warmup": 30.0}, tokens_imitated={"warmup": 600})
+WARM = RunState(seconds={"warmup": 30.0}, tokens_imitated={"warmup": 600}, flops={"warmup": 9000.0})
 PRICES = Prices(sample=1.0, imitate=10.0, update=100.0, demonstration=1000.0, right=0.5)
 
 
 def test_operations_are_those_of_the_mean_chain() -> None:
-    prices = operations(ROWS, WARM, weights=7, shown=60)
-    length = (120 + 40) / 16
+    prices = operations(ROWS, WARM, Cost(token=7, pair=2), shown=60)
+    length = (120 + 40) // 16
+    learnt = 3 * (7 * length + 2 * 55)
     assert prices == Prices(
-        sample=2 * 7 * length,
-        imitate=6 * 7 * length,
-        update=6 * 7 * length,
-        demonstration=6 * 7 * 600 / 60,
+        sample=(7 * 112 + 2 * 240) / 16,
+        imitate=learnt,
+        update=learnt,
+        demonstration=9000 / 60,
         right=(1 + 9) / 16,
     )
 

@@ -11,7 +11,9 @@ import pytest
 
 from reft.compose import compose
 from reft.config import TrainConfig
+from reft.flops import Cost
 from reft.journal import RunJournal
+from reft.meter import Meter
 from reft.progress import Display
 from reft.run import RunDirectory
 from rewards.equal import Verdict
@@ -19,7 +21,10 @@ from rollout.types import Sample
 from tests.reft.test_batch import sample
 
 SCORES = [0.2, 0.6, 0.4, 0.6, 0.1]
-METRICS = {"samples/tokens": 100.0, "reward/mean": 0.5, "answer/correct": 0.5, "chain/tokens_mean": 9.0}
+METRICS = {
+    "samples/tokens": 100.0, "samples/computed_tokens": 120.0, "samples/computed_pairs": 900.0, "samples/learnt_tokens": 80.0,
+    "samples/learnt_pairs": 500.0, "reward/mean": 0.5, "answer/correct": 0.5, "chain/tokens_mean": 9.0,
+}  # fmt: skip
 
 
 class Policy:
@@ -38,7 +43,7 @@ def play(
     run: RunDirectory, policy: Policy, scores: Iterator[float], steps: int, fails_at: int | None = None, keep_best: int = 1
 ) -> RunJournal:
     settings = TrainConfig(steps=5, eval_every=1, save_every=2, samples_logged=0)
-    journal = RunJournal(run, Display(), settings, 1, evaluation, keep_best=keep_best)
+    journal = RunJournal(run, Display(), settings, 1, evaluation, keep_best=keep_best, meter=Meter(Cost(2, 1), epochs=1))
     for step in journal.steps(steps):
         with journal.timed("sample"):
             pass
@@ -134,6 +139,15 @@ def test_going_on_counts_what_is_done_again_once(run: RunDirectory) -> None:
     assert [row["step"] for row in run.rows("reinforce")] == [1, 2, 3, 4, 5]
     assert run.state.tokens_sampled == 500
     assert (run.state.best_step, run.state.best_value) == (2, pytest.approx(0.5)), "0.9 was never saved"
+
+
+def test_operations_add_up_to_those_of_a_run_that_was_never_stopped(run: RunDirectory) -> None:
+    run.state.flops["warmup"] = 7.0
+    play(run, Policy(), iter([0.2, 0.5, 0.9]), 3, fails_at=3)
+    play(run, Policy(), iter([0.4, 0.3, 0.1]), 5)
+    step = (2 * 120 + 900) + 3 * (2 * 80 + 500)
+    assert [row["compute/flops"] for row in run.rows("reinforce")] == [7 + step * count for count in (1, 2, 3, 4, 5)]
+    assert run.state.flops == {"warmup": 7.0, "reinforce": 5.0 * step}
 
 
 def test_going_on_forgets_the_samples_of_steps_that_come_again(run: RunDirectory) -> None:
