@@ -47,11 +47,13 @@ class SamplingParams:
 
     stop: tuple[str, ...] = ()
     """Texts that end a chain, as the end token does; the one that ends it is its last."""
+    min_tokens: int = 0
+    """Tokens, a prefix apart, before which a token that ends the chain is not drawn; the others share its probability."""
 
     @property
     def truncated(self) -> bool:
         """Whether some tokens are never drawn, so that the log-probs are not those of the policy."""
-        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0
+        return self.top_k > 0 or self.top_p < 1 or self.min_p > 0 or self.min_tokens > 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from rewards.program import Program
+from rollout.search.forcing import Form
 from rollout.types import Problem
 
 SplitName = Literal["train", "dev", "test"]
@@ -78,6 +79,15 @@ class HintedTask(Protocol):
 
     def hinted(self, problem: Problem) -> Hint:
         """The problem's prompt with a hint. Raises `ConfigError` where the settings have none."""
+        ...
+
+
+@runtime_checkable
+class SearchTask(Protocol):
+    """A task whose chains make attempts one after the other, which can be ended and made to go on from outside."""
+
+    def form(self) -> Form:
+        """How they show them."""
         ...
 
 

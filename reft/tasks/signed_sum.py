@@ -19,6 +19,7 @@ from typing import Literal
 
 from reft.errors import ConfigError
 from reft.tasks import Demonstration, Hint, SplitName, Splits, Trace, split_of
+from rollout.search.forcing import Form
 from rollout.types import Problem
 
 VERDICTS = ("x", "ok")
@@ -78,6 +79,10 @@ class SignedSum:
             raise ConfigError("task.hint_share=0 shows nobody what a hint is, nor is its word known then; raise it")
         text = f"{HINT} b {self._solutions(problem)[0][0]}"
         return Hint(f"{problem.prompt.removesuffix('?')}{text} ?", text)
+
+    def form(self) -> Form:
+        """An attempt is a try; its verdict ends it."""
+        return Form(endings=tuple(f" {verdict}" for verdict in VERDICTS), satisfied=(" ok",))
 
     def words(self) -> list[str]:
         largest = 9 * self.operands

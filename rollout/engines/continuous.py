@@ -11,7 +11,7 @@ from transformers.cache_utils import DynamicCache
 from rollout.codec import Codec
 from rollout.engine import NOBODY, Listener
 from rollout.engines.chains import Start
-from rollout.engines.draws import choose, uniforms
+from rollout.engines.draws import choose, forbid_end, uniforms
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import SamplingParams
 from rollout.usage import Usage
@@ -212,6 +212,8 @@ class ContinuousBatch:
         """Draw each row's next token from logits (B, V)."""
         greedy = self.params.temperature == 0
         uniform = None if greedy else batch.uniform.gather(1, batch.drawn.clamp(max=batch.uniform.shape[1] - 1)[:, None])[:, 0]
+        if self.params.min_tokens:
+            logits = forbid_end(logits, self.stops, batch.drawn < self.params.min_tokens)
         chosen, logprob = choose(logits.float(), self.params, uniform)
         # What a row that is done draws comes behind its end, where nobody looks.
         self.tokens[batch.row, batch.drawn] = chosen.int()

@@ -35,6 +35,13 @@ def choose(logits: torch.Tensor, params: SamplingParams, uniform: torch.Tensor |
     return chosen, distribution.gather(-1, chosen[:, None]).squeeze(-1)
 
 
+def forbid_end(logits: torch.Tensor, stops: torch.Tensor, early: torch.Tensor | bool) -> torch.Tensor:
+    """Logits (B, V) with minus infinity for tokens that end a chain (S,), in rows (B,) for which it is too `early`."""
+    ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device).index_fill(0, stops, True)
+    rows = torch.as_tensor(early, device=logits.device).reshape(-1, 1)
+    return logits.masked_fill(rows & ends, -torch.inf)
+
+
 def truncate(logits: torch.Tensor, params: SamplingParams) -> torch.Tensor:
     """Logits (B, V) with minus infinity for what is not to be drawn; the likeliest token always is."""
     if params.top_k > 0:

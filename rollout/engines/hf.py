@@ -19,7 +19,7 @@ from rollout.codec import Codec, TextStream
 from rollout.engine import NOBODY, EngineFactory, Listener, Weights, WeightsError, checksum, list_stops, untied
 from rollout.engines.chains import Start, make_completion, make_starts
 from rollout.engines.continuous import LOOK, ContinuousBatch
-from rollout.engines.draws import choose, stream_seed, uniforms
+from rollout.engines.draws import choose, forbid_end, stream_seed, uniforms
 from rollout.engines.slots import IMPLEMENTATION, Slots, fits
 from rollout.parcel import Parcel
 from rollout.types import Completion, SamplingParams
@@ -200,7 +200,8 @@ class HFEngine:
             if step:
                 keys += living
                 self._usage += Usage(1, 0, living, slots, keys, mask.numel())
-            chosen, logprob = choose(output.logits[:, -1].float(), params, None if streams is None else streams[:, step])
+            logits = forbid_end(output.logits[:, -1].float(), stops, step < params.min_tokens)
+            chosen, logprob = choose(logits, params, None if streams is None else streams[:, step])
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
             done = done | torch.isin(chosen, stops) | (budgets == step + 1)

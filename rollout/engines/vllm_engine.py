@@ -185,6 +185,7 @@ class VLLMEngine:
                 min_p=params.min_p,
                 seed=seed,
                 max_tokens=start.budget,
+                min_tokens=min(params.min_tokens, start.budget),
                 ignore_eos=True,
                 stop_token_ids=list(self.codec.stops),
                 logprobs=0,

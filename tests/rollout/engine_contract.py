@@ -71,6 +71,22 @@ class EngineContract:
             torch.testing.assert_close(known, torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
         assert cut, "nothing was left out"
 
+    def test_no_chain_ends_before_its_least_length(self, folder, engine) -> None:
+        """What could not be drawn is left out of the distribution; what comes later is as the model has it."""
+        model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        params = SamplingParams(1.0, 12, min_tokens=4)
+        lengths = []
+        for completion in chain.from_iterable(engine.generate(PROMPTS, 24, params, seed=5, prefixes=PREFIXES)):
+            tokens = torch.tensor(numpy.concatenate([completion.prompt_tokens, completion.tokens]), dtype=torch.long)
+            with torch.no_grad():
+                logits = model(tokens[None]).logits[0, len(completion.prompt_tokens) - 1 : -1]
+            logits[:4, list(engine.codec.stops)] = -torch.inf
+            known = logits.log_softmax(-1).gather(1, tokens[len(completion.prompt_tokens) :, None])[:, 0]
+            torch.testing.assert_close(known, torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
+            lengths.append((len(completion.tokens), completion.finish))
+        assert all(length >= 4 for length, _ in lengths)
+        assert any(finish == "stop" for _, finish in lengths), "ends are drawn behind that"
+
     def test_a_prefix_is_the_end_of_a_prompt(self, engine) -> None:
         """The same chains as from prompts that end in the prefixes, each as long as the chain as a whole may be."""
         given = engine.generate(PROMPTS, 3, SamplingParams(1.0, 14), seed=3, prefixes=PREFIXES)
