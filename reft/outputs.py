@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 
 from reft.errors import DataError
+from reft.progress import Display
 from reft.scores import answer_kinds, many, picked
 from reft.statistics import mean_over_clusters, mean_over_problems, proportion
 from reft.tasks.jsonl import load_records
@@ -268,7 +269,7 @@ def rows(models: Mapping[str, Sequence[Graded]]) -> Iterator[dict[str, Any]]:
 
 
 def score_files(
-    paths: Sequence[str], mode: Mode, checker: Checker, seed: int, tell: Callable[[int, int], None]
+    paths: Sequence[str], mode: Mode, checker: Checker, seed: int, display: Display
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What saved outputs come to, and a line a problem.
 
@@ -276,7 +277,8 @@ def score_files(
         DataError: if a file cannot be read, or is of no known form.
     """
     layout, outputs = read_outputs(paths)
-    models = grade_outputs(outputs, mode, checker, lambda done: tell(done, len(outputs)))
+    with display.bar("grade", len(outputs), "response") as bar:
+        models = grade_outputs(outputs, mode, checker, bar.update)
     content = {
         "outputs": list(paths),
         "form": layout,

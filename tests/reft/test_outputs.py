@@ -9,6 +9,7 @@ import pytest
 
 from reft.errors import DataError
 from reft.outputs import score_files
+from reft.progress import Display
 from rewards.equal import Checker
 
 
@@ -20,7 +21,7 @@ def checker() -> Iterator[Checker]:
 
 
 def scored(checker: Checker, *paths: Path) -> dict[str, dict[str, Any]]:
-    content, rows = score_files(list(map(str, paths)), "lenient", checker, 0, lambda done, total: None)
+    content, rows = score_files(list(map(str, paths)), "lenient", checker, 0, Display())
     assert len(rows) == sum(report["problems"] for report in content["models"].values())
     return dict(content["models"])
 
