@@ -83,7 +83,8 @@ def fitting(exam: Exam, checkpoint: str, max_tokens: int) -> tuple[Exam, list[st
             "model's; put the one that the weights were trained with beside them"
         )
     codec, context = Codec(tokenizer), int(model.max_position_embeddings)
-    fits, too_long = [], []
+    fits: list[Problem] = []
+    too_long: list[Problem] = []
     for problem in exam.problems:
         try:
             (tokens,) = codec.prompts([problem.prompt])

@@ -89,8 +89,9 @@ def many(groups: Sequence[Group], checker: Checker, seed: int) -> dict[str, dict
     found: dict[str, dict[str, Any]] = {"pass@k": {}, "maj@k": {}}
     for k in powers(n):
         passed = [pass_at_k(size, right, k) for size, right in rights]
-        seeds = (derive_seed(seed, "maj", k, place) for place in range(len(groups)))
-        voted = [majority_at_k(*group, k, own) for *group, own in zip(groups, kinds, seeds, strict=True)]
+        voted = [
+            majority_at_k(group, kinds[place], k, derive_seed(seed, "maj", k, place)) for place, group in enumerate(groups)
+        ]
         found["pass@k"][str(k)] = asdict(mean_over_problems(passed))
         found["maj@k"][str(k)] = asdict(mean_over_problems(voted))
     return found

@@ -18,13 +18,14 @@ import numpy
 
 from reft.assessment import greedy_params, sampled_params
 from reft.cluster import cluster
-from reft.config import Config, RewardConfig
+from reft.config import Config
 from reft.errors import RunError
 from reft.evaluate import report
 from reft.exams import Exam, Panel, fitting
 from reft.files import MANIFEST, is_sealed, write_atomically
 from reft.paired import compare
 from reft.progress import Display
+from reft.reward_config import RewardConfig
 from reft.rollouts import make_checker, ray_pool
 from reft.run import write_lines
 from reft.scores import many, plain, rates
@@ -254,7 +255,11 @@ def compare_reports(first: Mapping[str, Any], second: Mapping[str, Any], seed: i
     both = [problem for problem in shares[0] if problem in shares[1]]
     if not both:
         raise RunError(f"{first['checkpoint']} and {second['checkpoint']} have no problem of {first['benchmark']} in common")
-    found = {mode: asdict(compare(*([column[problem][mode] for problem in both] for column in shares), seed)) for mode in MODES}
+    one, other = shares
+    found = {
+        mode: asdict(compare([one[problem][mode] for problem in both], [other[problem][mode] for problem in both], seed))
+        for mode in MODES
+    }
     digest = hashlib.blake2b(str(Path(second["checkpoint"]).absolute()).encode(), digest_size=3).hexdigest()
     file = Path(first["file"])
     file = file.with_name(f"{file.stem}-against-{Path(second['checkpoint']).name}-{digest}.json")

@@ -86,4 +86,5 @@ def pass_at_k(n: int, right: int, k: int) -> float:
     """
     if not 1 <= k <= n or not 0 <= right <= n:
         raise ValueError(f"pass@{k} needs 1 to {n} of {n} samples, of which {right} are right")
-    return 1.0 - math.comb(n - right, k) / math.comb(n, k)
+    ways = math.comb(n, k)
+    return (ways - math.comb(n - right, k)) / ways
