@@ -3,13 +3,14 @@
 Everything is a function of groups, the samples of one problem each, in the order in which they were drawn.
 """
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from math import comb
 from statistics import fmean
 from typing import Any
+
+import numpy
 
 from reft.statistics import Estimate, mean_over_clusters, mean_over_problems, pass_at_k, ratio_over_problems
 from reft.tasks import Trace
@@ -55,19 +56,28 @@ def picked(kinds: Sequence[int | None], weights: Sequence[float] | None = None) 
     return firsts[max(votes, key=lambda kind: votes[kind])] if votes else None
 
 
-def majority_at_k(group: Group, kinds: Sequence[int | None], k: int, seed: int) -> float:
-    """Share of the subsets of `k` samples, in the order drawn, whose majority is right: all of them, or `SUBSETS` at random."""
+def majority_at_k(group: Group, kinds: Sequence[int | None], ks: Sequence[int], seed: int) -> list[float]:
+    """For each k, the share of the subsets of `k` samples, in the order drawn, whose majority is right: all subsets, or
+    `SUBSETS` at random where there are more."""
     n = len(group)
-    if comb(n, k) <= SUBSETS:
-        chosen = list(combinations(range(n), k))
-    else:
-        generator = random.Random(seed)
-        chosen = [tuple(sorted(generator.sample(range(n), k))) for _ in range(SUBSETS)]
-    right = 0
-    for places in chosen:
-        winner = picked([kinds[place] for place in places])
-        right += winner is not None and group[places[winner]].verdict.correct
-    return right / len(chosen)
+    own = numpy.array([-1 if kind is None else kind for kind in kinds])
+    right = numpy.array([sample.verdict.correct for sample in group])
+    names = numpy.unique(own[own >= 0])
+    if not len(names) or not right.any():
+        return [0.0] * len(ks)
+    drawn = numpy.random.default_rng(seed).random((SUBSETS, n)).argsort(axis=1)
+    found = []
+    for k in ks:
+        whole = comb(n, k) <= SUBSETS
+        places = numpy.array(list(combinations(range(n), k))) if whole else numpy.sort(drawn[:, :k], axis=1)
+        votes = own[places][None] == names[:, None, None]  # (kinds, subsets, k)
+        counts, firsts = votes.sum(axis=2), votes.argmax(axis=2)
+        # Most votes, and of as many the one that came first; without any vote, nothing is picked.
+        winner = (counts * (k + 1) - firsts).argmax(axis=0)
+        at = numpy.arange(len(places))
+        picks = places[at, firsts[winner, at]]
+        found.append(float((right[picks] & (counts[winner, at] > 0)).mean()))
+    return found
 
 
 def powers(n: int) -> list[int]:
@@ -85,15 +95,15 @@ def many(groups: Sequence[Group], checker: Checker, seed: int) -> dict[str, dict
         raise ValueError("an estimate needs at least one observation")
     n = min(map(len, groups))
     rights = [(len(group), sum(sample.verdict.correct for sample in group)) for group in groups]
-    kinds = [answer_kinds(group, checker) for group in groups]
+    ks = powers(n)
+    voted = [
+        majority_at_k(group, answer_kinds(group, checker), ks, derive_seed(seed, "maj", place))
+        for place, group in enumerate(groups)
+    ]
     found: dict[str, dict[str, Any]] = {"pass@k": {}, "maj@k": {}}
-    for k in powers(n):
-        passed = [pass_at_k(size, right, k) for size, right in rights]
-        voted = [
-            majority_at_k(group, kinds[place], k, derive_seed(seed, "maj", k, place)) for place, group in enumerate(groups)
-        ]
-        found["pass@k"][str(k)] = asdict(mean_over_problems(passed))
-        found["maj@k"][str(k)] = asdict(mean_over_problems(voted))
+    for place, k in enumerate(ks):
+        found["pass@k"][str(k)] = asdict(mean_over_problems([pass_at_k(size, right, k) for size, right in rights]))
+        found["maj@k"][str(k)] = asdict(mean_over_problems([shares[place] for shares in voted]))
     return found
 
 

@@ -53,21 +53,29 @@ def test_kinds_and_the_vote_agree_with_the_search(checker: Checker) -> None:
     assert picked([0, 1, 1], [0.9, 0.3, 0.3]) == 0, "by weight"
 
 
-def test_majority_at_k_is_a_mean_over_subsets(checker: Checker) -> None:
-    group = drawn(["1", "2", "2", "3"], right="2")
+@pytest.mark.parametrize("right", ["1", "2", "3", "9"])
+@pytest.mark.parametrize(
+    "answers", [["1", "2", "2", "3"], ["1", None, "2", "1", None, "2"], [None] * 3, ["3"], ["1", "2", None]]
+)
+def test_majority_at_k_is_a_mean_over_subsets(checker: Checker, answers: list[str | None], right: str) -> None:
+    group = drawn(answers, right=right)
     kinds = answer_kinds(group, checker)
-    assert majority_at_k(group, kinds, 1, 0) == 0.5
-    assert majority_at_k(group, kinds, 2, 0) == pytest.approx(3 / 6)  # 22, 23 twice; 12 twice and 13 go to what came first
-    assert majority_at_k(group, kinds, 4, 0) == 1
+    ks = range(1, len(group) + 1)
+    expected = []
+    for k in ks:
+        winners = [majority(subset, checker) for subset in combinations(group, k)]
+        expected.append(sum(winner is not None and winner.verdict.correct for winner in winners) / len(winners))
+    assert majority_at_k(group, kinds, ks, 0) == pytest.approx(expected)
 
 
 def test_majority_at_k_draws_where_there_are_too_many_subsets(checker: Checker) -> None:
     group = drawn(["1"] * 10 + ["2"] * 10, right="1")
     kinds = answer_kinds(group, checker)
-    once, again = (majority_at_k(group, kinds, 3, seed) for seed in (0, 0))
-    assert once == again != majority_at_k(group, kinds, 3, 1)
-    assert once * SUBSETS == round(once * SUBSETS)
-    assert once == pytest.approx(0.5, abs=0.15)
+    once, again, other = (majority_at_k(group, kinds, [3, 20], seed) for seed in (0, 0, 1))
+    assert once == again != other
+    assert once[0] == pytest.approx(0.5, abs=0.15)
+    assert once[0] * SUBSETS == round(once[0] * SUBSETS)
+    assert once[1] == other[1] == 1, "as many votes: the answer that came first"
 
 
 def test_many_uses_the_fewest_samples(checker: Checker) -> None:
