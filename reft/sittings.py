@@ -202,7 +202,8 @@ def finish(sitting: Sitting, config: Config, rows: Sequence[Mapping[str, Any]], 
             groups = [samples_of(problem, row, mode) for problem, row in zip(exam.problems, rows, strict=True)]
             traces = [[exam.task.trace(sample.problem, sample.completion.chain) for sample in group] for group in groups]
             flat = [sample for group in groups for sample in group]
-            content[mode] = {**report(flat, exam.task).plain(), "estimates": plain(rates(groups, traces))}
+            told = [trace for found in traces for trace in found]
+            content[mode] = {**report(flat, exam.task, told).plain(), "estimates": plain(rates(groups, traces))}
             if mode == "sampled":
                 content[mode] |= many(groups, checker, derive_seed(config.seed, "scores", exam.name))
     finally:
