@@ -72,11 +72,11 @@ def majority_at_k(group: Group, kinds: Sequence[int | None], ks: Sequence[int], 
         places = numpy.array(list(combinations(range(n), k))) if whole else numpy.sort(drawn[:, :k], axis=1)
         votes = own[places][None] == names[:, None, None]  # (kinds, subsets, k)
         counts, firsts = votes.sum(axis=2), votes.argmax(axis=2)
-        # Most votes, and of as many the one that came first; without any vote, nothing is picked.
+        # Most votes, and of as many the one that came first; without any vote, a sample without an answer, which is not right.
         winner = (counts * (k + 1) - firsts).argmax(axis=0)
         at = numpy.arange(len(places))
         picks = places[at, firsts[winner, at]]
-        found.append(float((right[picks] & (counts[winner, at] > 0)).mean()))
+        found.append(float(right[picks].mean()))
     return found
 
 

@@ -75,6 +75,8 @@ def test_majority_at_k_draws_where_there_are_too_many_subsets(checker: Checker) 
     assert once == again != other
     assert once[0] == pytest.approx(0.5, abs=0.15)
     assert once[0] * SUBSETS == round(once[0] * SUBSETS)
+    (half,) = majority_at_k(group, kinds, [10], 0)
+    assert half == pytest.approx(0.672, abs=0.1), "five of ten, or more: of equals, the answer that came first"
     assert once[1] == other[1] == 1, "as many votes: the answer that came first"
 
 
