@@ -17,7 +17,7 @@ COMMANDS = {
     "run": "warm up, reinforce and evaluate; goes on where it stopped",
     "warmup": "only imitate the demonstrations, and see whether the policy is ready",
     "train": "only reinforce, from the run's warm-up or from model.path",
-    "eval": "evaluate a checkpoint of a run, greedy and sampled, by votes and by a reranker",
+    "eval": "evaluate a checkpoint, greedy and sampled, on its run's task or benchmarks; or score saved outputs",
     "compare": "methods side by side from one warm-up, each with the same budget",
     "sample": "watch a checkpoint think about problems",
     "grade": "compare answers with known ones, line by line of a file",
@@ -35,6 +35,16 @@ MODES = """strict: a box, a tag, "the answer is" and the like, as training rewar
 
 METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
 BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
+
+EVAL = (
+    ("on", "NAME[,NAME]", "benchmarks: gsm8k, svamp, asdiv, math500, aime24, aime25, amc23, minerva, olympiadbench, or tasks"),
+    ("data", "PATH", "the benchmark's file, or a folder in which it is found by its name (from the hub)"),
+    ("against", "CHECKPOINT", "another one on the same problems, with a paired test"),
+    ("prompt", "TEXT", "template of the prompt, with {question}; \\n is a new line (the run's, where its task has one)"),
+    ("extractor", "STYLE", "how answers are read: strict, lenient, boxed, hashes, ... (the run's, or lenient)"),
+    ("out", "FOLDER", "where reports go (the run's eval folder, or ./eval)"),
+)
+FROM_OUTPUTS = "score saved outputs of models instead; several times for several samples of the same problems"
 
 BENCH = (
     ("layers", 4, "blocks of the model, a Llama of fresh weights"),
@@ -75,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
         if name == "check":
             command.add_argument("--defaults", action="store_true", help="print every setting with its meaning and default")
         if name == "eval":
-            command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
+            command.add_argument("checkpoint", nargs="?", help="a folder in RUN/checkpoints; with --on, any model's")
             command.add_argument(
                 "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
             )
@@ -84,6 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--rerank", action="store_true", help="also let a classifier pick one of the K (train it first)"
             )
+            for option, metavar, text in EVAL:
+                command.add_argument(f"--{option}", metavar=metavar, help=text)
+            command.add_argument("--from-outputs", action="append", metavar="FILE", help=FROM_OUTPUTS)
         if name == "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
@@ -110,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 done, or saved at SIGTERM, 2 a user's error, 130 interrupted."""
     options = _parse(arguments)
-    resumes = options.command in RESUMING
+    resumes = options.command in RESUMING or (options.command == "eval" and options.on is not None)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
@@ -167,7 +180,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         case "compare":
             return commands.compare(options.config, options.overrides, options.methods.split(","), options.budget)
         case "eval":
-            return commands.evaluate(Path(options.checkpoint), options.overrides, options.split, options.vote, options.rerank)
+            return _evaluate(options)
         case "sample":
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
         case "bench":
@@ -178,6 +191,30 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.grade(options.pairs, options.out, options.mode, options.workers)
         case _:
             return commands.doctor()
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    """`reft eval` in its three forms: on a run's task, on benchmarks, and of saved outputs."""
+    from reft import commands
+    from reft.errors import ConfigError
+
+    if options.from_outputs:
+        settings = [*([options.checkpoint] if options.checkpoint else []), *options.overrides]
+        if wrong := [word for word in settings if "=" not in word] or options.on or options.against:
+            raise ConfigError(f"--from-outputs scores what is saved, so {wrong!r} has no place beside it; leave one out")
+        return commands.score_outputs(options.from_outputs, settings, options.extractor, options.out)
+    if options.checkpoint is None:
+        raise ConfigError("eval needs a checkpoint, such as RUN/checkpoints/step_000050, or --from-outputs FILE")
+    how = {name: getattr(options, name) for name in ("data", "prompt", "extractor", "out")}
+    if options.on is None:
+        if given := [name for name, value in {**how, "against": options.against}.items() if value is not None]:
+            raise ConfigError(f"--{given[0]} is of benchmarks; add --on NAME, such as --on gsm8k, or the run's own task")
+        return commands.evaluate(Path(options.checkpoint), options.overrides, options.split, options.vote, options.rerank)
+    if options.vote is not None or options.rerank:
+        raise ConfigError("--vote and --rerank are not of benchmarks; maj@k there is of evaluate.samples=K")
+    if how["prompt"] is not None:
+        how["prompt"] = how["prompt"].replace("\\n", "\n")
+    return commands.examine(options.checkpoint, options.overrides, options.on, options.split, options.against, how)
 
 
 def _explain(error: Exception, resumes: bool) -> int:

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -120,6 +120,29 @@ def evaluate(checkpoint: Path, overrides: Sequence[str], split: str, vote: int |
     content = evaluate_checkpoint(prepared, checkpoint, Display(), split, vote, rerank)
     print_reports(content)
     return 0
+
+
+def examine(
+    checkpoint: str, overrides: Sequence[str], on: str, split: str, against: str | None, how: Mapping[str, str | None]
+) -> int:
+    """Have a checkpoint, and another beside it, take benchmarks, and print the reports."""
+    folder, settings = Path(checkpoint), None
+    if folder.is_dir() and (folder.absolute().parent.parent / "config.yaml").is_file():
+        settings = read_settings(_run_of(folder))
+    _quiet()
+
+    from reft.examine import alone, examine_checkpoints
+
+    name, known = (settings.name, settings.settings) if settings is not None else alone(checkpoint)
+    return examine_checkpoints(compose_settings(name, _with_overrides(known, overrides)), checkpoint, on, split, against, how)
+
+
+def score_outputs(paths: Sequence[str], overrides: Sequence[str], extractor: str | None, out: str | None) -> int:
+    """Grade saved outputs of models, and print what they come to."""
+    from reft.examine import grade_outputs
+
+    settings = _with_overrides({"task": {"use": "signed_sum"}}, overrides)  # of which checker and seed alone are looked at
+    return grade_outputs(paths, compose_settings("outputs", settings).config, extractor, out)
 
 
 def sample(checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int) -> int:

@@ -39,8 +39,11 @@ class Report:
         return asdict(self)
 
 
-def report(samples: Sequence[Sample], task: Task) -> Report:
+def report(samples: Sequence[Sample], task: Task, traces: Sequence[Trace | None] | None = None) -> Report:
     """The report on samples, several of one problem standing for that problem together.
+
+    Args:
+        traces: the task's, of the samples, where they are there already.
 
     Raises:
         ValueError: without samples.
@@ -50,7 +53,8 @@ def report(samples: Sequence[Sample], task: Task) -> Report:
         shares[sample.problem.id].append(float(sample.verdict.correct))
     tokens = sum(len(sample.completion.tokens) for sample in samples)
     outcomes = [sample.verdict.outcome for sample in samples]
-    traces = [task.trace(sample.problem, sample.completion.chain) for sample in samples]
+    if traces is None:
+        traces = [task.trace(sample.problem, sample.completion.chain) for sample in samples]
     return Report(
         accuracy=mean_over_problems([sum(group) / len(group) for group in shares.values()]),
         tokens_per_chain=tokens / len(samples),

@@ -13,6 +13,13 @@ from reft.run import RunDirectory, round_name, step_name
 PHASES = ("startup", "warmup", "reinforce", "self_training", "evaluate")
 STAGES = {"warmup": "warm-up", "reinforced": "reinforced (step {} of {})", "self_trained": "trained (round {} of {})"}
 """Reports of a run, and what their columns are called."""
+LENGTHS = ("tokens_per_chain", "tries_per_chain")
+ESTIMATES = {
+    "accuracy": "accuracy", "tokens per chain": "tokens_per_chain", "tries per chain": "tries_per_chain",
+    "false verdicts": "verdict_error", "right answer, wrong step": "trace_error", "no final answer": "no_answer",
+    "cut at the longest": "truncated", "undecided": "undecided",
+}  # fmt: skip
+"""Of a benchmark's report: what rows are called, and where they are."""
 FAULTS = {
     "worker_restarts": "rollout worker replaced",
     "learner_restarts": "learner started again",
@@ -112,6 +119,74 @@ def print_reports(content: dict[str, Any]) -> None:
     console.print(f"written to {content['file']}")
 
 
+def print_benchmark(content: dict[str, Any]) -> None:
+    """The table of one benchmark, its modes side by side, with what many samples make together, on standard output."""
+    modes = {mode: content[mode] for mode in ("greedy", "sampled")}
+    samples, n = content["setup"]["samples"], content["problems"]
+    title = f"{content['checkpoint']}, {content['benchmark']}, n = {n}, 95% intervals"
+    headings = ["", "greedy", f"sampled, {samples} a problem"]
+    table = Table(*headings, title=title, title_justify="left")
+    for label, key in ESTIMATES.items():
+        found = [report["estimates"][key] for report in modes.values()]
+        if any(found):
+            table.add_row(
+                label, *("–" if estimate is None else _estimate(estimate, 2 * (key in LENGTHS)) for estimate in found)
+            )
+    for label, name in (("pass@{}", "pass@k"), ("maj@{}", "maj@k")):
+        for k, estimate in content["sampled"][name].items():
+            if k != "1":
+                table.add_row(label.format(k), "–", _estimate(estimate))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for key, what in (
+        ("unscored", "with a known answer that does not parse, not scored"),
+        ("too_long", "too long for the model"),
+    ):
+        if count := content[key]["count"]:
+            named = list(content[key].get("answers", content[key].get("problems")))[:3]
+            console.print(f"{count} problems {what}: {', '.join(named)}{' …' * (count > 3)}")
+    console.print(f"written to {content['file']}")
+
+
+def print_pair(content: dict[str, Any]) -> None:
+    """Two checkpoints on the same problems, on standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{content['checkpoint']} against {content['against']}, {content['benchmark']}, n = {content['problems']}")
+    for mode in ("greedy", "sampled"):
+        found = content[mode]
+        console.print(
+            f"  {mode:8} {found['difference']['value']:+.3f} [{found['difference']['low']:+.3f}, "
+            f"{found['difference']['high']:+.3f}], better on {found['first_only']}, worse on {found['second_only']}; "
+            f"p = {found['p']:.2g} ({found['test']})"
+        )
+    console.print(f"written to {content['file']}")
+
+
+def print_outputs(content: dict[str, Any]) -> None:
+    """What saved outputs come to, a table a model, on standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    for model, report in content["models"].items():
+        counts = f"{report['problems']:,} problems, {report['samples']:,} responses, {report['unscored']['count']} not scored"
+        title = f"{model or content['outputs'][0]} ({content['form']}): {counts}; 95% intervals"
+        columns = {"checker": report} | ({"file's labels": report["labelled"]} if "labelled" in report else {})
+        table = Table("", *columns, title=title, title_justify="left")
+        rows: dict[str, list[Any]] = {}
+        for place, found in enumerate(columns.values()):
+            for name, value in found.items():
+                flat = {name[:-1] + k: inner for k, inner in value.items()} if "@" in name else {name: value}
+                for key, estimate in flat.items():
+                    if isinstance(estimate, dict) and "low" in estimate and key != "agreement":
+                        rows.setdefault(key.replace("_", " "), [None] * len(columns))[place] = estimate
+        for label, found in rows.items():
+            table.add_row(
+                label, *("–" if value is None else _estimate(value, 1 if value["value"] > 1 else 0) for value in found)
+            )
+        console.print(table)
+        if report.get("agreement"):
+            console.print(f"checker and labels agree: {_estimate(report['agreement'])}")
+    console.print(f"written to {content['file']}")
+
+
 def print_comparison(content: dict[str, Any]) -> None:
     """The table of methods side by side, and where the rest is, on standard output."""
     n = content["warmup"]["greedy"]["n"]
@@ -154,5 +229,7 @@ def _add_rates(table: Table, columns: list[dict[str, Any]]) -> None:
             table.add_row(label, *("–" if value is None else f"{value:.2f}" for value in values))
 
 
-def _estimate(content: dict[str, Any]) -> str:
-    return f"{content['value']:.3f} [{content['low']:.3f}, {content['high']:.3f}]"
+def _estimate(content: dict[str, Any], decimals: int = 0) -> str:
+    """An estimate with its interval; `decimals` other than those of shares."""
+    places = decimals or 3
+    return f"{content['value']:.{places}f} [{content['low']:.{places}f}, {content['high']:.{places}f}]"

@@ -210,6 +210,35 @@ def test_settings_may_stand_anywhere(capsys, monkeypatch: pytest.MonkeyPatch) ->
         assert "unrecognized arguments: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["eval"], "eval needs a checkpoint"),
+        (["eval", "x", "--data", "folder"], "--data is of benchmarks; add --on NAME"),
+        (["eval", "x", "--against", "y"], "--against is of benchmarks; add --on NAME"),
+        (["eval", "x", "--on", "gsm8k", "--vote", "4"], "--vote and --rerank are not of benchmarks"),
+        (["eval", "nowhere/at/all", "--on", "gsm9k"], "--on 'gsm9k' is no known benchmark; there are: gsm8k"),
+        (["eval", ".", "--on", "gsm8k"], ". is no checkpoint: it has no config.json"),
+        (["eval", "x", "--from-outputs", "y.jsonl"], "--from-outputs scores what is saved, so ['x'] has no place beside it"),
+        (["eval", "--from-outputs", "nowhere.jsonl"], "--from-outputs nowhere.jsonl: No such file"),
+        (["eval", "--from-outputs", "nowhere.jsonl", "--extractor", "boxed"], "--extractor boxed does not suit"),
+    ],
+)
+def test_wrong_words_of_evaluation(capsys, here: Path, words: list[str], told: str) -> None:
+    assert told in failing(capsys, *words)
+
+
+def test_saved_outputs_are_scored(capsys, here: Path) -> None:
+    rows = [{"id": at, "gold": "2", "prediction": f"\\boxed{{{at}}}", "expected": at == 2} for at in range(4)]
+    (here / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["eval", "--from-outputs", "mine.jsonl", "seed=3"]) == 0
+    assert "0.250 [" in capsys.readouterr().out
+    content = json.loads((here / "eval" / "mine.json").read_text())
+    assert content["setup"]["seed"] == 3
+    assert content["models"][""]["accuracy"]["n"] == 4
+    assert len((here / "eval" / "mine.jsonl").read_text().splitlines()) == 4
+
+
 def test_check_counts_what_rounds_may_sample(capsys) -> None:
     assert main(["check", "star_signed_sum", "self_training.prompts=99999", "self_training.growth=1.2"]) == 0
     text = capsys.readouterr().out

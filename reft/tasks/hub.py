@@ -36,21 +36,31 @@ class Hub(RecordTask):
         part = {"train": self.train, "dev": self.dev, "test": self.test}[split]
         if part is None:
             return None
-        rows = self._rows(part)
+        rows = load_split(f"task.name={self.name}", self.name, self.subset, part, self.revision)
         if len(rows) == 0:
             raise DataError(f"task.name={self.name}: split {part!r} is empty; choose another as task.{split}")
         count = len(rows) if self.limit is None else min(self.limit, len(rows))
         return [(f"{self.name}/{part}:{at}", rows[at]) for at in range(count)]
 
-    def _rows(self, part: str) -> Any:
-        import datasets  # heavy, and only this task needs it
 
-        try:
-            if (Path(self.name) / "dataset_dict.json").exists():
-                return datasets.load_from_disk(self.name)[part]
-            return datasets.load_dataset(self.name, self.subset, split=part, revision=self.revision)
-        except KeyError as error:
-            raise DataError(f"task.name={self.name} has no split {part!r}; see its data card") from error
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(f"task.name={self.name}, split {part!r}, cannot be loaded: {reason}") from error
+def load_split(key: str, name: str, subset: str | None, part: str, revision: str | None) -> Any:
+    """The rows of a data set's split.
+
+    Args:
+        key: what the user names the data set by, as errors begin with it.
+        name: hub name, or a folder.
+
+    Raises:
+        DataError: if it cannot be had.
+    """
+    import datasets  # heavy, and only this needs it
+
+    try:
+        if (Path(name) / "dataset_dict.json").exists():
+            return datasets.load_from_disk(name)[part]
+        return datasets.load_dataset(name, subset, split=part, revision=revision)
+    except KeyError as error:
+        raise DataError(f"{key} has no split {part!r}; see its data card") from error
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"{key}, split {part!r}, cannot be loaded: {reason}") from error

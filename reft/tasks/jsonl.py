@@ -31,7 +31,7 @@ class Jsonl(RecordTask):
         path = {"train": self.train, "dev": self.dev, "test": self.test}[split]
         if path is None:
             return None
-        records = _load(f"task.{split}", path)
+        records = load_records(f"task.{split}=", path)
         if not records:
             raise DataError(f"task.{split}={path} is empty; give it at least one record")
         for name, record in records:
@@ -40,19 +40,26 @@ class Jsonl(RecordTask):
         return records[: self.limit]
 
 
-def _load(key: str, path: str) -> list[tuple[str, Any]]:
-    """Each JSON value of the file with its place, `PATH:line` or, in a list, `PATH:number`."""
+def load_records(key: str, path: str) -> list[tuple[str, Any]]:
+    """Each JSON value of the file with its place, `PATH:line` or, in a list, `PATH:number`.
+
+    Args:
+        key: what the user names the file by, as errors begin with it.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise DataError(f"{key}={path}: {reason}; name a readable .jsonl or .json file") from error
+        raise DataError(f"{key}{path}: {reason}; name a readable .jsonl or .json file") from error
     try:
         if text.lstrip().startswith("["):
             return [(f"{path}:{at}", value) for at, value in enumerate(json.loads(text), start=1)]
         lines = [(at, line) for at, line in enumerate(text.split("\n"), start=1) if line.strip()]
     except json.JSONDecodeError as error:
-        raise DataError(f"{key}={path} is not JSON: {error}") from error
+        raise DataError(f"{key}{path} is not JSON: {error}") from error
     return [(f"{path}:{at}", _parse(line, f"{path}:{at}")) for at, line in lines]
 
 
