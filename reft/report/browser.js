@@ -196,7 +196,7 @@ function show(place) {
 function legendOf(row) {
   if (!row[at.logprobs]) return make("span", { class: "legend" }, "no log-probs in this file");
   return make("span", { class: "legend" }, "likely", make("span", { class: "ramp" }), "unlikely token ",
-    make("button", { type: "button", id: "shading", "aria-pressed": book.shading, onclick: toggleShading }, book.shading ? "hide" : "shade"));
+    make("button", { type: "button", id: "shading", "aria-pressed": String(book.shading), onclick: toggleShading }, book.shading ? "hide" : "shade"));
 }
 
 function beforeAndAfter(same, place) {
@@ -206,7 +206,7 @@ function beforeAndAfter(same, place) {
     make("p", { class: "note" }, `${title}: step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])} `, badge(book.rows[other])),
     chainText(book.rows[other], book.shading));
   const title = book.rows[first][at.step] < book.rows[last][at.step] ? ["before", "after"] : ["first", "last"];
-  const names = same.slice(0, 60).map((other) => make("button", { type: "button", "aria-current": other === place, onclick: () => show(other) },
+  const names = same.slice(0, 60).map((other) => make("button", { type: "button", "aria-current": String(other === place), onclick: () => show(other) },
     `${MARKS[verdictOf(book.rows[other])]} step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])}`));
   return [make("h3", {}, `The same problem, before and after: ${same.length} chains`),
     make("div", { class: "versus" }, column(title[0], first), column(title[1], last)), make("div", { class: "others" }, ...names)];

@@ -1,7 +1,7 @@
 """Which chains the page shows, and how it holds them: as few bytes as may be, and never more than a page can bear.
 
-Where there are more than fit, problems are drawn, not chains: of a problem that is shown, all chains are, so that it can be seen
-before and after; only where one problem alone is too much are its chains drawn. The draw depends on names alone.
+Where there are more than fit, problems are drawn, not chains: of a problem that is shown, all chains are, so that it can be
+seen before and after; only where one problem alone is too much are its chains drawn. The draw depends on names alone.
 """
 
 import base64
@@ -30,6 +30,7 @@ COLUMNS = (
 )  # fmt: skip
 """What a chain's row in the page holds, in order; `source`, `problem`, `verdict` and `why` are places in lists of their own;
 `lengths` are characters of each token's text, `logprobs` hundredths of a nat."""
+PROBLEM = ("problem", "prompt", "answer")
 RIGHT, WRONG, UNPARSED = "right", "wrong", "unparsed"
 
 
@@ -92,8 +93,11 @@ def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
         greedy = _greedy_rows(run, file)
         for place, row in enumerate(read_lines(file, run.notes)):
             if isinstance(row.get("chain"), str):
-                mode = str(row["mode"]) if "mode" in row else MODES[place >= greedy]
-                yield f"{file.stem}, {mode}", step, row
+                yield f"{file.stem}, {MODES[place >= greedy]}", step, row
+            for mode in MODES:  # of benchmarks: a row a problem
+                for chain in _list(row, mode):
+                    if isinstance(chain, dict) and isinstance(chain.get("chain"), str):
+                        yield f"{file.stem}, {mode}", step, {**{name: row.get(name) for name in PROBLEM}, **chain}
     for folder, kind in (("samples", "training"), ("rounds", "round")):
         for file in sorted(run.path.glob(f"{folder}/*.jsonl")):
             number, _, what = file.stem.partition("_")[2].partition("-")

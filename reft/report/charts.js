@@ -158,7 +158,7 @@ function figure(element, charts, title, changed = () => {}) {
   };
   const buttons = () => {
     const keys = chart.axes.length > 1
-      ? chart.axes.map((one) => make("button", { type: "button", "aria-pressed": one.key === axis.key,
+      ? chart.axes.map((one) => make("button", { type: "button", "aria-pressed": String(one.key === axis.key),
           onclick: () => { axis = one; show(); } }, one.label))
       : [];
     const names = charts.length > 1

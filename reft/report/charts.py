@@ -1,14 +1,15 @@
 """What the page draws: plain data, a chart each, which the page's script hands to plotly.
 
-A chart has `axes`, of which the reader picks one if there are several, and `series`: `x` by the name of the axis, `y`, and `low`
-and `high` where there are intervals. `marks` are points with a word beside them.
+A chart has `axes`, of which the reader picks one if there are several, and `series`: `x` by the name of the axis, `y`, and
+`low` and `high` where there are intervals. `marks` are points with a word beside them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
-from reft.report.curves import PICKERS_IN_THEORY, BreakEven, Curve, Plateau, Point, break_even, find_plateau
+from reft.report.curves import BreakEven, Curve, Plateau, Point, break_even, find_plateau
 from reft.report.read import LOOPS, MODES, RunRecord
 from reft.run import WARMUP
 from reft.statistics import Estimate, proportion
@@ -83,10 +84,9 @@ def training_chart(runs: Sequence[RunRecord]) -> Chart | None:
 
 
 def test_time_charts(curves: Sequence[Curve], several: bool) -> list[Chart]:
-    """Accuracy against what a query costs, a chart a split: first the one with most points."""
-    splits = list(dict.fromkeys(curve.split for curve in curves))
-    charts = [_test_time_chart(split, [curve for curve in curves if curve.split == split], several) for split in splits]
-    return sorted(charts, key=lambda chart: -sum(len(one["y"]) for one in chart["series"]))
+    """Accuracy against what a query costs, a chart for each set of problems: first those that are tested on."""
+    splits = sorted(dict.fromkeys(curve.split for curve in curves), key=lambda split: (split != "test", split == "dev"))
+    return [_test_time_chart(split, [curve for curve in curves if curve.split == split], several) for split in splits]
 
 
 def _test_time_chart(split: str, curves: Sequence[Curve], several: bool) -> Chart:
@@ -102,7 +102,7 @@ def _test_time_chart(split: str, curves: Sequence[Curve], several: bool) -> Char
                 f"{owner}: {curve.strategy.replace('_', ' ')}", x, [value.value for value in accuracies],
                 owners.index((curve.run, curve.checkpoint)), symbol=strategies.index(curve.strategy),
                 labels=[point.label for point in curve.points], n=[value.n for value in accuracies],
-                dash="dot" if curve.strategy in PICKERS_IN_THEORY else "solid",
+                dash="dot" if curve.bound else "solid",
                 plateau={key: _plain(_plateau(curve, read)) for key, (_, read) in AXES.items()},
                 **intervals(accuracies),
             )
@@ -151,11 +151,11 @@ def break_evens(run: RunRecord) -> list[dict[str, Any]]:
     for split in dict.fromkeys(curve.split for curve in run.curves):
         frontiers: dict[str, list[tuple[float, float]]] = {}
         for curve in run.curves:
-            if curve.split == split and curve.checkpoint in run.training and curve.strategy not in PICKERS_IN_THEORY:
+            if curve.split == split and curve.checkpoint in run.training and not curve.bound:
                 points = [(point.flops, point.accuracy.value) for point in curve.points if point.flops is not None]
                 frontiers.setdefault(curve.checkpoint, []).extend(points)
         names = sorted((name for name, points in frontiers.items() if points), key=lambda name: run.training[name])
-        for earlier, later in zip(names, names[1:], strict=False):
+        for earlier, later in pairwise(names):
             pair = [(name, run.training[name], frontiers[name]) for name in (earlier, later)]
             found += [_told(run.name, split, result) for result in break_even(pair[0], pair[1])]
     return found
@@ -164,4 +164,9 @@ def break_evens(run: RunRecord) -> list[dict[str, Any]]:
 def _told(run: str, split: str, result: BreakEven) -> dict[str, Any]:
     queries = result.queries
     finite = queries is not None and queries != float("inf")
-    return asdict(result) | {"run": run, "split": split, "queries": queries if finite else None, "never": queries == float("inf")}
+    return asdict(result) | {
+        "run": run,
+        "split": split,
+        "queries": queries if finite else None,
+        "never": queries == float("inf"),
+    }

@@ -8,8 +8,8 @@ from reft.statistics import Estimate
 
 LEAST_GAIN = 0.03
 """Of accuracy per doubling of compute: what gains less is a plateau."""
-PICKERS_IN_THEORY = ("oracle", "upper_bound")
-"""Strategies that know the answers: bounds, which nobody can buy."""
+BOUNDS = ("oracle", "upper_bound", "pass@k")
+"""Strategies that know the answers, or what the names of such end with: bounds, which nobody can buy."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,11 @@ class Curve:
     split: str
     strategy: str
     points: tuple[Point, ...]
+
+    @property
+    def bound(self) -> bool:
+        """Whether it needs to know the answers."""
+        return self.strategy.endswith(BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,8 @@ def find_plateau(compute: Sequence[float], accuracies: Sequence[Estimate]) -> Pl
 
 
 def least_cost(points: Sequence[tuple[float, float]], accuracy: float) -> float | None:
-    """The least compute that reaches an accuracy on the way between (compute, accuracy) points, interpolated by the logarithm of
-    compute; None where none does.
+    """The least compute that reaches an accuracy on the way between (compute, accuracy) points, interpolated by the logarithm
+    of compute; None where none does.
 
     Only the frontier counts: points that no cheaper one equals.
     """
@@ -127,8 +132,8 @@ def break_even(
     later: tuple[str, float, Sequence[tuple[float, float]]],
     step: float = 0.1,
 ) -> list[BreakEven]:
-    """Two checkpoints, each as (name, operations of training, points of its frontier), at the accuracies between the least and the
-    greatest that either reaches, multiples of `step`, and at the greatest of each."""
+    """Two checkpoints, each as (name, operations of training, points of its frontier), at the accuracies between the least and
+    the greatest that either reaches, multiples of `step`, and at the greatest of each."""
     best = [max(value for _, value in points) for _, _, points in (earlier, later)]
     least = min(value for _, _, points in (earlier, later) for _, value in points)
     grid = [round(number * step, 6) for number in range(1, math.ceil(1 / step))]

@@ -31,8 +31,8 @@ class Pieces:
             return cls(None)
 
     def measure(self, text: str, tokens: Sequence[Any], logprobs: Sequence[Any]) -> Measured:
-        """Characters of each token's text, and log-probs in hundredths of a nat. None where there are no log-probs, or where the
-        tokens do not make up the text, as where the tokenizer is another one.
+        """Characters of each token's text, and log-probs as they are, in hundredths of a nat. None where there are no
+        log-probs, or where the tokens do not make up the text, as where the tokenizer is another one.
 
         Characters are UTF-16 units, as JavaScript counts them.
         """
@@ -43,7 +43,7 @@ class Pieces:
         try:
             stream = DecodeStream(skip_special_tokens=True)
             pieces = [stream.step(self._tokenizer, int(token)) or "" for token in tokens]
-            hundredths = [round(100 * float(value)) for value in logprobs]
+            hundredths = [int(value) for value in logprobs]
         except Exception:  # what is no token, or no number: the chain is shown without shading
             return None, None
         if "".join(pieces) != text:

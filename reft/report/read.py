@@ -139,7 +139,12 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
     found = []
     for curve in report.get("curves", []):
         points = tuple(
-            Point(str(point["budget"]), estimate_of(point["accuracy"]), point.get("tokens_per_query"), point.get("flops_per_query"))
+            Point(
+                str(point["budget"]),
+                estimate_of(point["accuracy"]),
+                point.get("tokens_per_query"),
+                point.get("flops_per_query"),
+            )
             for point in curve["points"]
         )
         found.append(Curve(run, checkpoint, split, str(curve["strategy"]), points))
@@ -152,14 +157,33 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
         if isinstance(one := report.get(mode), dict) and "accuracy" in one:
             point = Point(mode, estimate_of(one["accuracy"]), one["tokens_per_chain"], one.get("flops_per_query"))
             found.append(Curve(run, checkpoint, split, mode, (point,)))
+    one = report.get("sampled") or {}
+    for strategy in ("maj@k", "pass@k"):
+        points = tuple(
+            Point(
+                f"k = {k}", estimate_of(estimate), one["tokens_per_chain"] * int(k), _times(one.get("flops_per_query"), int(k))
+            )
+            for k, estimate in (one.get(strategy) or {}).items()
+        )
+        if points:
+            found.append(Curve(run, checkpoint, split, strategy, points))
     if search := report.get("search"):
-        n, one = search["chains"], report["sampled"]
-        flops = one["flops_per_query"] * n if "flops_per_query" in one else None
+        n = search["chains"]
         for strategy in ("vote", "rerank", "upper_bound"):
             if strategy in search:
-                point = Point(f"{n} chains", estimate_of(search[strategy]), one["tokens_per_chain"] * n, flops)
+                point = Point(
+                    f"{n} chains",
+                    estimate_of(search[strategy]),
+                    one["tokens_per_chain"] * n,
+                    _times(one.get("flops_per_query"), n),
+                )
                 found.append(Curve(run, checkpoint, split, strategy, (point,)))
     return found
+
+
+def _times(flops: float | None, chains: int) -> float | None:
+    """Operations of many chains for a query; a bit more than they are, where the prompt is computed once."""
+    return None if flops is None else flops * chains
 
 
 def _join(curves: Sequence[Curve]) -> list[Curve]:
