@@ -89,6 +89,15 @@ function plateauOf(one, axis, palette) {
   };
 }
 
+// Words that would lie on others are left out; the table has them all.
+function apart(marks) {
+  const kept = [];
+  for (const mark of marks.sort((a, b) => b.y - a.y)) {
+    if (kept.every((other) => Math.abs(other.y - mark.y) > 0.07 || Math.abs(other.x - mark.x) > 0.7)) kept.push(mark);
+  }
+  return kept;
+}
+
 function draw(element, chart, axis, compact) {
   const palette = isDark() ? DARK : LIGHT;
   const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colourOf);
@@ -101,14 +110,14 @@ function draw(element, chart, axis, compact) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", color: ink, size: 12 },
     showlegend: compact ? false : traces.length > 1,
-    legend: { orientation: "h", y: -0.2, yanchor: "top", x: 0, font: { size: narrow ? 10 : 11, color: ink } },
+    legend: { orientation: "h", y: -0.27, yanchor: "top", x: 0, font: { size: narrow ? 10 : 11, color: ink } },
     hovermode: compact ? "x unified" : "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     hoverlabel: { bgcolor: colourOf("--card"), bordercolor: line, font: { color: ink }, align: "left" },
     xaxis: { ...base, title: compact ? undefined : { text: axis.label, font: { size: 12 } }, type: axis.log ? "log" : "linear" },
     yaxis: { ...base, rangemode: chart.share ? undefined : "normal" },
-    annotations: plateaus.map((found) => found.mark),
+    annotations: apart(plateaus.map((found) => found.mark)),
   };
-  if (axis.log) Object.assign(layout.xaxis, { dtick: "D1", exponentformat: "power", showexponent: "all" });
+  if (axis.log) Object.assign(layout.xaxis, { dtick: "D2", exponentformat: "power", showexponent: "all" });
   if (chart.share) {
     layout.yaxis.title = { text: "accuracy", font: { size: 12 } };
     layout.yaxis.range = [-0.02, 1.04];
