@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reft.errors import DataError
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from reft.errors import DataError, RunError
 from reft.report.curves import Curve, Point, estimate_of
-from reft.run import WARMUP, read_settings, round_name, step_name
+from reft.run import WARMUP, round_name, step_name
 from reft.statistics import Estimate, proportion
 
 MODES = ("greedy", "sampled")
@@ -38,7 +42,7 @@ class RunRecord:
 
 def read_run(path: Path, name: str) -> RunRecord:
     """Raises `RunError` if there is no run in the folder."""
-    composed = read_settings(path)
+    settings = _settings(path)
     notes: list[str] = []
     rows: dict[str, list[dict[str, Any]]] = {}
     for content in read_lines(path / "metrics.jsonl", notes):
@@ -57,7 +61,7 @@ def read_run(path: Path, name: str) -> RunRecord:
     return RunRecord(
         name=name,
         path=path,
-        settings=dict(composed.settings),
+        settings=settings,
         summary=summary,
         rows=rows,
         curves=_join(curves),
@@ -65,6 +69,18 @@ def read_run(path: Path, name: str) -> RunRecord:
         dev=estimate_of(readiness["greedy"]["accuracy"]) if "greedy" in readiness else None,
         notes=notes,
     )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """The run's settings as they are written. Nothing that they name is looked up or run: the run may be a stranger's."""
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise RunError(f"{path} is no run directory: it has no config.yaml; name one such as runs/quickstart-af6a15")
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        raise RunError(f"{file} cannot be read ({type(error).__name__}); have the run write it again") from error
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 
 
 def read_log(file: Path, problems: int) -> list[Curve]:

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("plotly", reason="the report draws with plotly")
 
 from reft.cli import main
+from reft.errors import RunError
 from reft.report.chains import pack_chains
 from reft.report.charts import break_evens, training_chart
 from reft.report.page import as_data, build_page
@@ -164,6 +165,16 @@ def test_damage_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
         name in page
         for name in ("metrics.jsonl: 1 lines", "chains-warmup-test.json", "broken.json", "step_000002.jsonl: 2 lines")
     )
+
+
+def test_no_code_that_a_run_names_is_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", steps=1, samples=1)
+    file = run / "config.yaml"
+    file.write_text(file.read_text().replace("use: signed_sum", "use: no_such_module:Task"))
+    assert read_run(run, "run").settings["task"]["use"] == "no_such_module:Task"
+    file.write_text("{")
+    with pytest.raises(RunError, match=r"config\.yaml"):
+        read_run(run, "run")
 
 
 def test_what_was_sampled_is_kept_in_hundredths() -> None:
