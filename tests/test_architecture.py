@@ -17,7 +17,7 @@ ROOMS = {
     "deepspeed": {"reft/learner/zero.py"},
     "matplotlib": {"reft/chart.py"},
     "plotly": {"reft/report/page.py"},
-    "tokenizers": {"reft/report/pieces.py"},
+    "tokenizers": {"reft/report/pieces.py", "reft/tokenizer.py"},
     "rapidfuzz": {"reft/selection.py"},
     "reasoning_gym": {"reft/tasks/gym.py"},
     "trl": {"reft/imitator.py"},

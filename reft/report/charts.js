@@ -3,6 +3,7 @@
 const LIGHT = ["#0b6e99", "#d9480f", "#5f3dc4", "#2b8a3e", "#c2255c", "#866118", "#1864ab", "#495057"];
 const DARK = ["#5cc2ee", "#ff9a5c", "#b197fc", "#69db7c", "#f783ac", "#e0b85a", "#91c8f6", "#ced4da"];
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "hexagon", "cross", "triangle-down"];
+const SIGNS = ["●", "■", "◆", "▲", "✖", "★", "⬢", "✚", "▼"]; // the same in the list of curves
 const drawn = new Map(); // element → chart, to be drawn again when the colours change
 
 function make(tag, attributes = {}, ...children) {
@@ -98,19 +99,18 @@ function apart(marks) {
   return kept;
 }
 
-function draw(element, chart, axis, compact) {
+function draw(element, chart, axis, compact, hidden = new Set()) {
   const palette = isDark() ? DARK : LIGHT;
+  const shown = chart.series.filter((one) => !hidden.has(one.name));
   const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colourOf);
-  const plateaus = chart.series.map((one) => plateauOf(one, axis, palette)).filter(Boolean);
-  const traces = [...plateaus.map((found) => found.trace), ...chart.series.map((one) => traceOf(one, axis, palette))];
+  const plateaus = shown.map((one) => plateauOf(one, axis, palette)).filter(Boolean);
+  const traces = [...plateaus.map((found) => found.trace), ...shown.map((one) => traceOf(one, axis, palette))];
   const base = { gridcolor: line, linecolor: line, zeroline: false, color: soft, automargin: true, tickfont: { size: 11 } };
-  const narrow = element.clientWidth < 520;
   const layout = {
-    margin: compact ? { l: 38, r: 8, t: 8, b: 30 } : { l: 48, r: 12, t: 12, b: 46 },
+    margin: compact ? { l: 38, r: 8, t: 8, b: 30 } : { l: 48, r: 12, t: 26, b: 46 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: "system-ui, sans-serif", color: ink, size: 12 },
-    showlegend: compact ? false : traces.length > 1,
-    legend: { orientation: "h", y: -0.27, yanchor: "top", x: 0, font: { size: narrow ? 10 : 11, color: ink } },
+    showlegend: false,
     hovermode: compact ? "x unified" : "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     hoverlabel: { bgcolor: colourOf("--card"), bordercolor: line, font: { color: ink }, align: "left" },
     xaxis: { ...base, title: compact ? undefined : { text: axis.label, font: { size: 12 } }, type: axis.log ? "log" : "linear" },
@@ -124,7 +124,7 @@ function draw(element, chart, axis, compact) {
   }
   if (compact) layout.hovermode = "closest";
   Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
-  drawn.set(element, () => draw(element, chart, axis, compact));
+  drawn.set(element, () => draw(element, chart, axis, compact, hidden));
 }
 
 // A chart is drawn when it comes near the window: a page with many opens no slower.
@@ -157,12 +157,15 @@ function drawAll() {
 function figure(element, charts, title, changed = () => {}) {
   const plot = make("div", { class: "plot", role: "img", "aria-label": title });
   const picks = make("div", { class: "pick" });
+  const names = make("div", { class: "names", role: "group", "aria-label": "curves" });
+  const hidden = new Set();
   let chart = charts[0];
   let axis = chart.axes[0];
   const show = () => {
     buttons();
     plot.dataset.points = chart.series.reduce((sum, one) => sum + one.y.length, 0);
-    draw(plot, chart, axis, false);
+    draw(plot, chart, axis, false, hidden);
+    drawn.set(plot, show);
     changed(chart, axis);
   };
   const buttons = () => {
@@ -170,16 +173,21 @@ function figure(element, charts, title, changed = () => {}) {
       ? chart.axes.map((one) => make("button", { type: "button", "aria-pressed": String(one.key === axis.key),
           onclick: () => { axis = one; show(); } }, one.label))
       : [];
-    const names = charts.length > 1
+    const palette = isDark() ? DARK : LIGHT;
+    names.replaceChildren(...chart.series.map((one) => make("button", { type: "button", "aria-pressed": String(!hidden.has(one.name)),
+      onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); show(); } },
+      make("span", { class: `swatch ${one.dash || ""}`, style: `color:${palette[one.colour % palette.length]}` },
+        SIGNS[(one.symbol || 0) % SIGNS.length]), one.name)));
+    const sets = charts.length > 1
       ? [make("select", { "aria-label": "problems", onchange: (event) => {
           chart = charts[event.target.value];
           axis = chart.axes.find((one) => one.key === axis.key) || chart.axes[0];
           show();
         } }, ...charts.map((one, place) => make("option", { value: place, selected: one === chart }, one.title)))]
       : [];
-    picks.replaceChildren(...names, ...keys);
+    picks.replaceChildren(...sets, ...keys);
   };
-  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), plot);
+  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), plot, names);
   buttons();
   changed(chart, axis);
   drawLater(plot, show);

@@ -83,14 +83,15 @@ def training_chart(runs: Sequence[RunRecord]) -> Chart | None:
     return {"id": "training", "title": "Accuracy against training compute", "axes": axes, "series": drawn, "share": True}
 
 
-def test_time_charts(curves: Sequence[Curve], several: bool) -> list[Chart]:
+def test_time_charts(curves: Sequence[Curve]) -> list[Chart]:
     """Accuracy against what a query costs, a chart for each set of problems: first those that are tested on."""
     splits = sorted(dict.fromkeys(curve.split for curve in curves), key=lambda split: (split != "test", split == "dev"))
-    return [_test_time_chart(split, [curve for curve in curves if curve.split == split], several) for split in splits]
+    return [_test_time_chart(split, [curve for curve in curves if curve.split == split]) for split in splits]
 
 
-def _test_time_chart(split: str, curves: Sequence[Curve], several: bool) -> Chart:
+def _test_time_chart(split: str, curves: Sequence[Curve]) -> Chart:
     drawn: list[dict[str, Any]] = []
+    several = len({curve.run for curve in curves}) > 1
     owners = list(dict.fromkeys((curve.run, curve.checkpoint) for curve in curves))
     strategies = list(dict.fromkeys(curve.strategy for curve in curves))
     for curve in curves:
@@ -104,10 +105,11 @@ def _test_time_chart(split: str, curves: Sequence[Curve], several: bool) -> Char
                 labels=[point.label for point in curve.points], n=[value.n for value in accuracies],
                 dash="dot" if curve.bound else "solid",
                 plateau={key: _plain(_plateau(curve, read)) for key, (_, read) in AXES.items()},
+                unspent={key: _unspent(curve, read) for key, (_, read) in AXES.items()},
                 **intervals(accuracies),
             )
         )  # fmt: skip
-    axes = [{"key": key, "label": label, "log": True} for key, (label, _) in AXES.items() if _known(drawn, key)]
+    axes = [{"key": key, "label": label, "log": True} for key, (label, _) in AXES.items() if _known(drawn, key, 0.5)]
     return {"id": f"test-time-{split}", "title": split, "axes": axes, "series": drawn, "share": True}
 
 
@@ -119,13 +121,20 @@ def _plateau(curve: Curve, read: Callable[[Point], float | None]) -> Plateau | N
     return find_plateau(known, [point.accuracy for point in curve.points])
 
 
+def _unspent(curve: Curve, read: Callable[[Point], float | None]) -> bool:
+    """Whether the last budget costs no more than the one before, a twentieth at most."""
+    costs = [read(point) or 0.0 for point in curve.points[-2:]]
+    return len(costs) == 2 and costs[1] < 1.05 * costs[0]
+
+
 def _plain(plateau: Plateau | None) -> dict[str, Any] | None:
     return None if plateau is None else asdict(plateau) | {"certain": plateau.certain}
 
 
-def _known(drawn: Sequence[dict[str, Any]], key: str) -> bool:
-    """Whether every point has a place on an axis."""
-    return all(value is not None for one in drawn for value in one["x"][key])
+def _known(drawn: Sequence[dict[str, Any]], key: str, share: float = 1.0) -> bool:
+    """Whether so many of the points have a place on an axis."""
+    places = [value is not None for one in drawn for value in one["x"][key]]
+    return sum(places) >= max(1.0, share * len(places))
 
 
 def learning_charts(runs: Sequence[RunRecord]) -> list[Chart]:

@@ -8,6 +8,8 @@ from reft.statistics import Estimate
 
 LEAST_GAIN = 0.03
 """Of accuracy per doubling of compute: what gains less is a plateau."""
+LEAST_SPAN = 0.5
+"""Doublings of compute that a plateau is long at least: budgets that are not spent say nothing about more compute."""
 BOUNDS = ("oracle", "upper_bound", "pass@k")
 """Strategies that know the answers, or what the names of such end with: bounds, which nobody can buy."""
 
@@ -59,8 +61,8 @@ class Plateau:
 
 
 def find_plateau(compute: Sequence[float], accuracies: Sequence[Estimate]) -> Plateau | None:
-    """The longest tail that gains less than `LEAST_GAIN` per doubling; None where even the last two points gain more, or where
-    there are fewer than three.
+    """The longest tail that gains less than `LEAST_GAIN` per doubling over `LEAST_SPAN` or more; None where none does, or where
+    there are fewer than three points.
 
     A tail that falls by as much per doubling, or more, is no plateau either, but a curve that turns.
     """
@@ -73,8 +75,8 @@ def find_plateau(compute: Sequence[float], accuracies: Sequence[Estimate]) -> Pl
         tail = doublings[first:]
         middle = sum(tail) / len(tail)
         spread = sum((at - middle) ** 2 for at in tail)
-        if not spread:
-            continue
+        if tail[-1] - tail[0] < LEAST_SPAN:
+            return None
         shares = [(at - middle) / spread for at in tail]
         gain = sum(share * value.value for share, value in zip(shares, values[first:], strict=True))
         if abs(gain) < LEAST_GAIN:

@@ -30,7 +30,7 @@ function table(titles, rows, numbers) {
 function showPlateaus(chart, axis) {
   const found = chart.series.filter((one) => one.y.length > 2).map((one) => {
     const plateau = one.plateau[axis.key];
-    if (!plateau) return [one.name, "none: still gains", "", "", ""];
+    if (!plateau) return [one.name, one.unspent[axis.key] ? "none: it ends, greater budgets are not spent" : "none: still gains", "", "", ""];
     const told = plateau.certain ? "yes" : "not told apart from a slow rise";
     return [one.name, share(plateau.level), short(plateau.start), `${plateau.gain.toFixed(3)} ± ${plateau.error.toFixed(3)}`, told];
   });

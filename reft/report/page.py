@@ -40,7 +40,7 @@ def build_page(runs: Sequence[RunRecord], logs: Sequence[Curve] = ()) -> tuple[s
     data = {
         "runs": [_run_card(run) for run in runs],
         "training": _finite(training),
-        "test_time": _finite(test_time_charts(curves, len(runs) + len(logs) > 1)),
+        "test_time": _finite(test_time_charts(curves)),
         "learning": _finite(learning_charts(runs)),
         "break_even": [row for run in runs for row in break_evens(run)],
         "chains": {"shown": packed.shown, "total": packed.total},

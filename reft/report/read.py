@@ -9,7 +9,6 @@ from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from reft.errors import DataError, RunError
 from reft.report.curves import Curve, Point, estimate_of
@@ -78,7 +77,11 @@ def _settings(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is no run directory: it has no config.yaml; name one such as runs/quickstart-af6a15")
     try:
         content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+    except Exception as error:  # the YAML parser has a family of its own that OmegaConf does not wrap
+        if not isinstance(error, OmegaConfBaseException | OSError | ValueError) and not type(error).__module__.startswith(
+            "yaml"
+        ):
+            raise
         raise RunError(f"{file} cannot be read ({type(error).__name__}); have the run write it again") from error
     return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
 

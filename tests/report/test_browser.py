@@ -53,7 +53,7 @@ def choose(browser: Browser, name: str, value: str) -> None:
 def test_charts_are_drawn(opened: Browser) -> None:
     opened.run("drawAll()")
     assert opened.run("document.querySelectorAll('.js-plotly-plot .main-svg').length") >= 2 * 6
-    names = opened.run("[...document.querySelectorAll('#test-time .legendtext')].map((e) => e.textContent)")
+    names = opened.run("[...document.querySelectorAll('#test-time .names button')].map((e) => e.lastChild.data)")
     assert {"warmup: cap", "step_000020: wait"} <= set(names)
     assert "plateau" in opened.run("document.querySelector('#test-time .plot').textContent")
     assert "break-even queries" in opened.run("document.getElementById('break-even').textContent")

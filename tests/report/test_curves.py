@@ -41,6 +41,11 @@ def test_what_still_gains_or_loses_has_none(values: tuple[float, ...]) -> None:
     assert find_plateau([2**place for place in range(len(values))], exact(*values)) is None
 
 
+def test_budgets_that_are_not_spent_are_no_plateau() -> None:
+    assert find_plateau([1, 2, 4, 4.1], exact(0.2, 0.5, 0.8, 0.8)) is None
+    assert find_plateau([1, 2, 4, 6], exact(0.2, 0.5, 0.8, 0.8)) is not None
+
+
 def test_two_points_or_one_compute_tell_nothing() -> None:
     assert find_plateau([1, 2], exact(0.5, 0.5)) is None
     assert find_plateau([5, 5, 5], exact(0.4, 0.5, 0.6)) is None
