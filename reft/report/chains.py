@@ -81,11 +81,17 @@ def _choose(runs: Sequence[RunRecord], largest: int) -> tuple[list[Chain], int]:
 
 
 def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Source, step and row of every chain that a run has written: of the warm-up, of steps or rounds, of the evaluation at the
-    end."""
+    """Source, step and row of every chain that a run has written: of steps, of rounds, of evaluations."""
     files = sorted(run.path.glob("eval/*.jsonl"), key=lambda file: (file.stem not in ("readiness", "warmup"), file.stem))
     last = max((row["step"] for rows in run.rows.values() for row in rows if row.get("phase") != "warmup"), default=0)
     best = run.summary.get("best_step")
+    for folder, kind in (("samples", "training"), ("rounds", "round")):
+        for file in sorted(run.path.glob(f"{folder}/*.jsonl")):
+            number, _, what = file.stem.partition("_")[2].partition("-")
+            if number.isdecimal():
+                for row in read_lines(file, run.notes):
+                    if isinstance(row.get("chain"), str):
+                        yield f"{kind}, {what}" if what else kind, int(number), row
     for file in files:
         digits = "".join(character for character in file.stem.split("-")[0] if character.isdecimal())
         early = file.stem in ("readiness", "warmup") or file.stem.startswith("warmup-")
@@ -98,13 +104,6 @@ def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
                 for chain in _list(row, mode):
                     if isinstance(chain, dict) and isinstance(chain.get("chain"), str):
                         yield f"{file.stem}, {mode}", step, {**{name: row.get(name) for name in PROBLEM}, **chain}
-    for folder, kind in (("samples", "training"), ("rounds", "round")):
-        for file in sorted(run.path.glob(f"{folder}/*.jsonl")):
-            number, _, what = file.stem.partition("_")[2].partition("-")
-            if number.isdecimal():
-                for row in read_lines(file, run.notes):
-                    if isinstance(row.get("chain"), str):
-                        yield f"{kind}, {what}" if what else kind, int(number), row
 
 
 def _greedy_rows(run: RunRecord, file: Path) -> float:
