@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": "evaluate a checkpoint, greedy and sampled, on its run's task or benchmarks; or score saved outputs",
     "compare": "methods side by side from one warm-up, each with the same budget",
     "sample": "watch a checkpoint think about problems",
+    "report": "runs as one HTML page: accuracy against compute in training and at test time, and every chain",
     "grade": "compare answers with known ones, line by line of a file",
     "bench": "how fast chains are sampled, beside transformers.generate and what the machine allows",
     "check": "validate a config and print the arithmetic of the run; starts nothing",
@@ -45,6 +46,7 @@ EVAL = (
     ("out", "FOLDER", "where reports go (the run's eval folder, or ./eval)"),
 )
 FROM_OUTPUTS = "score saved outputs of models instead; several times for several samples of the same problems"
+LOG = "draw a published log of a model's accuracy at token limits, too: a JSON list of token_limit, accuracy, avg_tokens_used"
 
 BENCH = (
     ("layers", 4, "blocks of the model, a Llama of fresh weights"),
@@ -97,6 +99,11 @@ def build_parser() -> argparse.ArgumentParser:
             for option, metavar, text in EVAL:
                 command.add_argument(f"--{option}", metavar=metavar, help=text)
             command.add_argument("--from-outputs", action="append", metavar="FILE", help=FROM_OUTPUTS)
+        if name == "report":
+            command.add_argument("runs", nargs="*", metavar="RUN", help="run directories")
+            command.add_argument("--out", metavar="FILE", help="where to write it (report.html in the first run)")
+            command.add_argument("--log", action="append", default=[], metavar="FILE", help=LOG)
+            command.add_argument("--problems", type=int, default=30, help="problems behind a log's points (30, as AIME has)")
         if name == "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
@@ -187,6 +194,10 @@ def _dispatch(options: argparse.Namespace) -> int:
             names = [option.replace("-", "_") for option, *_ in BENCH]
             numbers = {name: getattr(options, name) for name in names}
             return commands.bench(numbers, options.fixed, options.checkpoint, options.device, options.dtype, options.json)
+        case "report":
+            logs = [Path(file) for file in options.log]
+            out = None if options.out is None else Path(options.out)
+            return commands.report([Path(run) for run in options.runs], logs, options.problems, out)
         case "grade":
             return commands.grade(options.pairs, options.out, options.mode, options.workers)
         case _:

@@ -204,6 +204,13 @@ def bench(numbers: dict[str, int], fixed: bool, checkpoint: str | None, device: 
     return 0
 
 
+def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path | None) -> int:
+    """Write a page on runs."""
+    from reft.report.command import report as write_report
+
+    return write_report(runs, logs, problems, out)
+
+
 def doctor() -> int:
     """Print what is there and what is missing."""
     import torch

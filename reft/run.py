@@ -2,7 +2,7 @@
 
 config.yaml  environment.json      the resolved settings; versions, revision, machine
 metrics.jsonl  tensorboard/        every metric by phase and step
-samples/step_*.jsonl               chains with rewards and verdicts, to be read by people
+samples/step_*.jsonl               chains with rewards, verdicts and log-probs, to be read by people
 rounds/round_NNN*                  of self-training: counts, and the chains that were kept and that were wrong
 checkpoints/NAME/                  folders that `transformers` loads, `trainer/` in them for resuming
 rerankers/NAME-HASH/               of `reft eval --rerank`: classifiers, what each learnt from in `reranker.json`
@@ -27,6 +27,7 @@ from reft.compose import SUM_KEYS, Composed, compose_settings
 from reft.environment import environment
 from reft.errors import RunError
 from reft.files import build_folder, find_damage, is_leftover, read_json, remove_folder, remove_leftovers, write_atomically
+from reft.tokens import token_columns
 from rollout.types import Sample
 
 WARMUP, FRESH = "warmup", "fresh"
@@ -214,7 +215,7 @@ class RunDirectory:
 
     def rounds_saved(self) -> list[int]:
         """Rounds of self-training whose checkpoints are there, oldest first."""
-        names = [folder.name.removeprefix("round_") for folder in self.path.glob("checkpoints/round_*")]
+        names = (folder.name.removeprefix("round_") for folder in self.path.glob("checkpoints/round_*"))
         return sorted(int(name) for name in names if name.isdecimal())
 
     def prune(self, keep_last: int, best: Collection[int]) -> None:
@@ -246,8 +247,7 @@ class RunDirectory:
 
     def rows(self, phase: str) -> list[dict[str, Any]]:
         """The recorded metrics of a phase, oldest first."""
-        file = self.path / "metrics.jsonl"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        lines = file.read_text(encoding="utf-8").splitlines() if (file := self.path / "metrics.jsonl").exists() else []
         return [row for line in lines if _is_whole(line) and (row := json.loads(line))["phase"] == phase]
 
     def forget_after(self, phase: str, step: int) -> None:
@@ -268,7 +268,8 @@ class RunDirectory:
                 path.unlink()
 
     def write_samples(self, step: int, samples: Sequence[Sample]) -> None:
-        self.write_rows(self.path / "samples" / f"{step_name(step)}.jsonl", samples)
+        rows = ({**row(sample), **token_columns(sample.completion)} for sample in samples)
+        write_lines(self.path / "samples" / f"{step_name(step)}.jsonl", rows)
 
     def write_rows(self, path: Path, samples: Sequence[Sample]) -> None:
         write_lines(path, map(row, samples))
@@ -279,8 +280,7 @@ class RunDirectory:
         return path
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        path = self.path / name
-        return read_json(path) if path.is_file() else None
+        return read_json(path) if (path := self.path / name).is_file() else None
 
     def save_state(self) -> None:
         self.write_json("state.json", asdict(self.state))

@@ -16,6 +16,8 @@ ROOMS = {
     "ray": {"rollout/actors.py", "rollout/ray_pool.py", "reft/cluster.py", "reft/gang.py"},
     "deepspeed": {"reft/learner/zero.py"},
     "matplotlib": {"reft/chart.py"},
+    "plotly": {"reft/report/page.py"},
+    "tokenizers": {"reft/report/pieces.py", "reft/tokenizer.py"},
     "rapidfuzz": {"reft/selection.py"},
     "reasoning_gym": {"reft/tasks/gym.py"},
     "trl": {"reft/imitator.py"},

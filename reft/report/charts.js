@@ -1,0 +1,194 @@
+"use strict";
+// Charts: what the report says of them, handed to plotly in the colours of the page.
+const LIGHT = ["#0b6e99", "#d9480f", "#5f3dc4", "#2b8a3e", "#c2255c", "#866118", "#1864ab", "#495057"];
+const DARK = ["#5cc2ee", "#ff9a5c", "#b197fc", "#69db7c", "#f783ac", "#e0b85a", "#91c8f6", "#ced4da"];
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "hexagon", "cross", "triangle-down"];
+const SIGNS = ["●", "■", "◆", "▲", "✖", "★", "⬢", "✚", "▼"]; // the same in the list of curves
+const drawn = new Map(); // element → chart, to be drawn again when the colours change
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function colourOf(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function isDark() {
+  return document.documentElement.dataset.theme === "dark";
+}
+
+// Plotly reads a few elements of HTML in texts; names are no HTML.
+function plain(text) {
+  return String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+}
+
+// Three digits, as 0.983, 1,234 or 2.35e+9.
+function short(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(2).replace("e+", "e");
+  if (size >= 100) return Math.round(value).toLocaleString("en");
+  return String(Number(value.toPrecision(3)));
+}
+
+function share(value) {
+  return value === null || value === undefined ? "–" : value.toFixed(3);
+}
+
+function hoverOf(one, place, axis) {
+  const lines = [`<b>${plain(one.name)}</b>`];
+  if (one.labels) lines.push(plain(one.labels[place]));
+  const interval = one.low ? ` [${share(one.low[place])}, ${share(one.high[place])}]` : "";
+  const n = one.n && one.n[place] ? `, n = ${one.n[place]}` : "";
+  lines.push((one.low ? share(one.y[place]) : short(one.y[place])) + interval + n);
+  lines.push(`${short(one.x[axis.key][place])} ${plain(axis.label)}`);
+  return lines.join("<br>");
+}
+
+function traceOf(one, axis, palette) {
+  const colour = palette[one.colour % palette.length];
+  const x = one.x[axis.key];
+  const trace = {
+    type: "scatter", x, y: one.y, name: plain(one.name),
+    mode: one.line ? "lines" : x.length > 1 ? "lines+markers" : "markers",
+    line: { color: colour, width: one.line ? 1.6 : 2, dash: one.dash || "solid" },
+    marker: { color: colour, size: 8, symbol: SYMBOLS[(one.symbol || 0) % SYMBOLS.length] },
+    hoverinfo: "text", text: one.y.map((_, place) => hoverOf(one, place, axis)),
+  };
+  if (one.low) {
+    trace.error_y = {
+      type: "data", symmetric: false, thickness: 1, width: 3, color: colour,
+      array: one.y.map((value, place) => one.high[place] - value),
+      arrayminus: one.y.map((value, place) => value - one.low[place]),
+    };
+  }
+  return trace;
+}
+
+function plateauOf(one, axis, palette) {
+  const found = one.plateau && one.plateau[axis.key];
+  if (!found) return null;
+  const colour = palette[one.colour % palette.length];
+  return {
+    trace: {
+      type: "scatter", mode: "lines", x: [found.start, found.end], y: [found.level, found.level],
+      line: { color: colour, width: 12 }, opacity: 0.28, showlegend: false, hoverinfo: "text",
+      text: `<b>${plain(one.name)}</b><br>plateau ${share(found.level)}`,
+    },
+    mark: {
+      x: Math.log10(Math.sqrt(found.start * found.end)), y: found.level, text: `plateau ${share(found.level)}`,
+      showarrow: false, yshift: 16, font: { color: colour, size: 11 },
+    },
+  };
+}
+
+// Words that would lie on others are left out; the table has them all.
+function apart(marks) {
+  const kept = [];
+  for (const mark of marks.sort((a, b) => b.y - a.y)) {
+    if (kept.every((other) => Math.abs(other.y - mark.y) > 0.07 || Math.abs(other.x - mark.x) > 0.7)) kept.push(mark);
+  }
+  return kept;
+}
+
+function draw(element, chart, axis, compact, hidden = new Set()) {
+  const palette = isDark() ? DARK : LIGHT;
+  const shown = chart.series.filter((one) => !hidden.has(one.name));
+  const [ink, soft, line] = ["--ink", "--soft", "--line"].map(colourOf);
+  const plateaus = shown.map((one) => plateauOf(one, axis, palette)).filter(Boolean);
+  const traces = [...plateaus.map((found) => found.trace), ...shown.map((one) => traceOf(one, axis, palette))];
+  const base = { gridcolor: line, linecolor: line, zeroline: false, color: soft, automargin: true, tickfont: { size: 11 } };
+  const layout = {
+    margin: compact ? { l: 38, r: 8, t: 8, b: 30 } : { l: 48, r: 12, t: 26, b: 46 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: "system-ui, sans-serif", color: ink, size: 12 },
+    showlegend: false,
+    hovermode: compact ? "x unified" : "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    hoverlabel: { bgcolor: colourOf("--card"), bordercolor: line, font: { color: ink }, align: "left" },
+    xaxis: { ...base, title: compact ? undefined : { text: axis.label, font: { size: 12 } }, type: axis.log ? "log" : "linear" },
+    yaxis: { ...base, rangemode: chart.share ? undefined : "normal" },
+    annotations: apart(plateaus.map((found) => found.mark)),
+  };
+  if (axis.log) Object.assign(layout.xaxis, { dtick: "D2", exponentformat: "power", showexponent: "all" });
+  if (chart.share) {
+    layout.yaxis.title = { text: "accuracy", font: { size: 12 } };
+    layout.yaxis.range = [-0.02, 1.04];
+  }
+  if (compact) layout.hovermode = "closest";
+  Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
+  drawn.set(element, () => draw(element, chart, axis, compact, hidden));
+}
+
+// A chart is drawn when it comes near the window: a page with many opens no slower.
+const waiting = new Map();
+const watcher = new IntersectionObserver(
+  (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawWaiting(entry.target)),
+  { rootMargin: "400px" },
+);
+
+function drawWaiting(element) {
+  const work = waiting.get(element);
+  if (work) {
+    waiting.delete(element);
+    watcher.unobserve(element);
+    work();
+  }
+}
+
+function drawLater(element, work) {
+  waiting.set(element, work);
+  watcher.observe(element);
+}
+
+function drawAll() {
+  [...waiting.keys()].forEach(drawWaiting);
+  drawn.forEach((again) => again());
+}
+
+// A figure: title, a choice of axes and of charts where there are several, the plot.
+function figure(element, charts, title, changed = () => {}) {
+  const plot = make("div", { class: "plot", role: "img", "aria-label": title });
+  const picks = make("div", { class: "pick" });
+  const names = make("div", { class: "names", role: "group", "aria-label": "curves" });
+  const hidden = new Set();
+  let chart = charts[0];
+  let axis = chart.axes[0];
+  const show = () => {
+    buttons();
+    plot.dataset.points = chart.series.reduce((sum, one) => sum + one.y.length, 0);
+    draw(plot, chart, axis, false, hidden);
+    drawn.set(plot, show);
+    changed(chart, axis);
+  };
+  const buttons = () => {
+    const keys = chart.axes.length > 1
+      ? chart.axes.map((one) => make("button", { type: "button", "aria-pressed": String(one.key === axis.key),
+          onclick: () => { axis = one; show(); } }, one.label))
+      : [];
+    const palette = isDark() ? DARK : LIGHT;
+    names.replaceChildren(...chart.series.map((one) => make("button", { type: "button", "aria-pressed": String(!hidden.has(one.name)),
+      onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); show(); } },
+      make("span", { class: `swatch ${one.dash || ""}`, style: `color:${palette[one.colour % palette.length]}` },
+        SIGNS[(one.symbol || 0) % SIGNS.length]), one.name)));
+    const sets = charts.length > 1
+      ? [make("select", { "aria-label": "problems", onchange: (event) => {
+          chart = charts[event.target.value];
+          axis = chart.axes.find((one) => one.key === axis.key) || chart.axes[0];
+          show();
+        } }, ...charts.map((one, place) => make("option", { value: place, selected: one === chart }, one.title)))]
+      : [];
+    picks.replaceChildren(...sets, ...keys);
+  };
+  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), plot, names);
+  buttons();
+  changed(chart, axis);
+  drawLater(plot, show);
+}

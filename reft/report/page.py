@@ -1,0 +1,117 @@
+"""The page: one file of HTML with everything in it. All text of runs is data in it, escaped, and only ever shown as text.
+
+A content policy lets no script run but the page's own, by their hashes, and lets nothing be fetched.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reft import __version__
+from reft.report.chains import Packed, pack_chains
+from reft.report.charts import break_evens, learning_charts, test_time_charts, training_chart
+from reft.report.curves import Curve
+from reft.report.read import RunRecord
+
+HERE = Path(__file__).parent
+SCRIPTS = ("charts.js", "browser.js", "page.js")
+TILES = ("warmup", "reinforced", "self_trained")
+
+
+def as_data(content: Any) -> str:
+    """JSON that stands in HTML as it is: no character that could end the element it stands in, or a line of JavaScript."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def build_page(runs: Sequence[RunRecord], logs: Sequence[Curve] = ()) -> tuple[str, Packed]:
+    """The page on runs, and on published logs; what it holds of the chains."""
+    import plotly.offline
+
+    packed = pack_chains(runs)
+    curves = [curve for run in runs for curve in run.curves] + list(logs)
+    training = training_chart(runs)
+    data = {
+        "runs": [_run_card(run) for run in runs],
+        "training": _finite(training),
+        "test_time": _finite(test_time_charts(curves)),
+        "learning": _finite(learning_charts(runs)),
+        "break_even": [row for run in runs for row in break_evens(run)],
+        "chains": {"shown": packed.shown, "total": packed.total},
+        "notes": [f"{run.name}: {note}" for run in runs for note in run.notes],
+    }
+    title = ", ".join([*(run.name for run in runs), *(curve.run for curve in logs)])
+    library = plotly.offline.get_plotlyjs()
+    own = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    scripts = [_script(library), _script(own)]
+    policy = (
+        f"default-src 'none'; script-src {' '.join(script.hash for script in scripts)}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "POLICY": policy,
+        "TITLE": html.escape(title),
+        "STYLE": (HERE / "page.css").read_text(encoding="utf-8"),
+        "DATA": as_data(data),
+        "CHAINS": packed.text,
+        "PLOTLY": scripts[0].text,
+        "SCRIPT": scripts[1].text,
+        "VERSION": html.escape(__version__),
+    }
+    template = (HERE / "page.html").read_text(encoding="utf-8")
+    # In one go, so that no part is looked through for the names of others.
+    return re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], template), packed
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script as it stands in the page, and its hash for the content policy."""
+
+    text: str
+    hash: str
+
+
+def _script(text: str) -> Script:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # as a browser reads HTML, and then hashes it
+    text = re.sub(r"</(script)", r"<\\/\1", text, flags=re.IGNORECASE)
+    digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+    return Script(text, f"'sha256-{digest}'")
+
+
+def _run_card(run: RunRecord) -> dict[str, Any]:
+    """What is told of a run at the top of the page."""
+    summary = run.summary
+    algorithm = (run.settings.get("algorithm") or {}).get("use")
+    task = (run.settings.get("task") or {}).get("use")
+    return _finite(
+        {
+            "name": run.name,
+            "path": str(run.path),
+            "task": task,
+            "algorithm": algorithm,
+            "seed": run.settings.get("seed"),
+            "steps": summary.get("steps"),
+            "best_step": summary.get("best_step"),
+            "flops": summary.get("training_flops") or max(run.training.values(), default=None),
+            "tokens": summary.get("tokens_sampled"),
+            "seconds": (summary.get("seconds") or {}).get("total"),
+            "stages": {name: summary[name] for name in TILES if isinstance(summary.get(name), dict)},
+        }
+    )
+
+
+def _finite(content: Any) -> Any:
+    """The same without numbers that JSON does not have."""
+    if isinstance(content, float):
+        return content if abs(content) < float("inf") else None
+    if isinstance(content, dict):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content

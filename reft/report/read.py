@@ -1,0 +1,231 @@
+"""What a run directory holds for the page. Nothing is written and no lock is taken, so a run at work can be read, too. What is
+damaged is left out and told."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reft.errors import DataError, RunError
+from reft.report.curves import Curve, Point, estimate_of
+from reft.run import WARMUP, round_name, step_name
+from reft.statistics import Estimate, proportion
+
+MODES = ("greedy", "sampled")
+STAGES = ("readiness", "warmup", "reinforced", "self_trained")
+LOOPS = ("reinforce", "self_training")
+
+
+@dataclass
+class RunRecord:
+    """A run as the page shows it."""
+
+    name: str
+    path: Path
+    settings: dict[str, Any]
+    summary: dict[str, Any]
+    rows: dict[str, list[dict[str, Any]]]
+    """Metrics by phase, oldest first."""
+    curves: list[Curve]
+    training: dict[str, float]
+    """Operations that each checkpoint has cost, where they were counted."""
+    dev: Estimate | None
+    """Greedy accuracy on dev of what reinforcement started from; its n is that of all dev accuracies."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be read."""
+
+
+def read_run(path: Path, name: str) -> RunRecord:
+    """Raises `RunError` if there is no run in the folder."""
+    settings = _settings(path)
+    notes: list[str] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for content in read_lines(path / "metrics.jsonl", notes):
+        if isinstance(content.get("step"), int):
+            rows.setdefault(str(content.get("phase")), []).append(content)
+    reports = {file.stem: report for file in sorted((path / "eval").glob("*.json")) if (report := _report(file, notes))}
+    state, summary = (_report(path / f"{stem}.json", notes) or {} for stem in ("state", "summary"))
+    best = state.get("best_step")
+    curves = []
+    for stem, report in reports.items():
+        try:
+            curves += _curves(name, stem, report, best)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            notes.append(f"eval/{stem}.json is not of the form that was expected ({type(error).__name__}: {error})")
+    readiness = reports.get("readiness", {})
+    return RunRecord(
+        name=name,
+        path=path,
+        settings=settings,
+        summary=summary,
+        rows=rows,
+        curves=_join(curves),
+        training=_training(rows, state),
+        dev=estimate_of(readiness["greedy"]["accuracy"]) if "greedy" in readiness else None,
+        notes=notes,
+    )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """The run's settings as they are written. Nothing that they name is looked up or run: the run may be a stranger's."""
+    file = path / "config.yaml"
+    if not file.is_file():
+        raise RunError(f"{path} is no run directory: it has no config.yaml; name one such as runs/quickstart-af6a15")
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except Exception as error:  # the YAML parser has a family of its own that OmegaConf does not wrap
+        if not isinstance(error, OmegaConfBaseException | OSError | ValueError) and not type(error).__module__.startswith(
+            "yaml"
+        ):
+            raise
+        raise RunError(f"{file} cannot be read ({type(error).__name__}); have the run write it again") from error
+    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+
+
+def read_log(file: Path, problems: int) -> list[Curve]:
+    """A published log of accuracies at token limits, as a curve: `[{token_limit, accuracy, avg_tokens_used}, ...]`.
+
+    Raises:
+        DataError: if it is none.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        points = tuple(
+            Point(
+                f"limit {int(row['token_limit']):,}",
+                proportion(float(row["accuracy"]) * problems, problems),
+                float(row["avg_tokens_used"]),
+            )
+            for row in content
+        )
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{file} is no log of accuracies ({type(error).__name__}: {error}); "
+            "it should hold a list of token_limit, accuracy and avg_tokens_used"
+        ) from error
+    if not points or any(not 0 <= point.accuracy.value <= 1 or (point.tokens or 0) <= 0 for point in points):
+        raise DataError(f"{file} has no points, or some without tokens or with an accuracy outside 0 ... 1")
+    return [Curve(file.stem, file.stem.removeprefix("results_log_"), "published", "token limit", points)]
+
+
+def read_lines(file: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a file of JSON lines; what is not one is counted and told. A file that is not there has none."""
+    if not file.is_file():
+        return
+    bad = 0
+    with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for line in lines:
+            try:
+                content = json.loads(line)
+            except (json.JSONDecodeError, RecursionError):
+                content = None
+            if isinstance(content, dict):
+                yield content
+            elif line.strip():
+                bad += 1
+    if bad:
+        notes.append(f"{file.parent.name}/{file.name}: {bad} lines are damaged and left out")
+
+
+def _report(file: Path, notes: list[str]) -> dict[str, Any] | None:
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        notes.append(f"{file.parent.name}/{file.name} is damaged and left out")
+        return None
+    return content
+
+
+def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) -> list[Curve]:
+    """Curves of one report, many of them of a single point."""
+    names = {
+        "readiness": (WARMUP, "dev"),
+        "warmup": (WARMUP, "test"),
+        "reinforced": (step_name(best) if best is not None else "reinforced", "test"),
+        "self_trained": (round_name(best) if best is not None else "self_trained", "test"),
+    }
+    default = (Path(str(report.get("checkpoint", stem))).name, "test")
+    checkpoint, split = names.get(stem, default)
+    split = str(report.get("split", report.get("benchmark", split)))
+    found = []
+    for curve in report.get("curves", []):
+        points = tuple(
+            Point(
+                str(point["budget"]),
+                estimate_of(point["accuracy"]),
+                point.get("tokens_per_query"),
+                point.get("flops_per_query"),
+            )
+            for point in curve["points"]
+        )
+        found.append(Curve(run, checkpoint, split, str(curve["strategy"]), points))
+    if (natural := report.get("natural")) and "accuracy" in natural:
+        point = Point(
+            "natural length", estimate_of(natural["accuracy"]), natural.get("tokens_per_query"), natural.get("flops_per_query")
+        )
+        found.append(Curve(run, checkpoint, split, "natural", (point,)))
+    for mode in MODES:
+        if isinstance(one := report.get(mode), dict) and "accuracy" in one:
+            point = Point(mode, estimate_of(one["accuracy"]), one["tokens_per_chain"], one.get("flops_per_query"))
+            found.append(Curve(run, checkpoint, split, mode, (point,)))
+    one = report.get("sampled") or {}
+    for strategy in ("maj@k", "pass@k"):
+        points = tuple(
+            Point(
+                f"k = {k}", estimate_of(estimate), one["tokens_per_chain"] * int(k), _times(one.get("flops_per_query"), int(k))
+            )
+            for k, estimate in (one.get(strategy) or {}).items()
+        )
+        if points:
+            found.append(Curve(run, checkpoint, split, strategy, points))
+    if search := report.get("search"):
+        n = search["chains"]
+        for strategy in ("vote", "rerank", "upper_bound"):
+            if strategy in search:
+                point = Point(
+                    f"{n} chains",
+                    estimate_of(search[strategy]),
+                    one["tokens_per_chain"] * n,
+                    _times(one.get("flops_per_query"), n),
+                )
+                found.append(Curve(run, checkpoint, split, strategy, (point,)))
+    return found
+
+
+def _times(flops: float | None, chains: int) -> float | None:
+    """Operations of many chains for a query; a bit more than they are, where the prompt is computed once."""
+    return None if flops is None else flops * chains
+
+
+def _join(curves: Sequence[Curve]) -> list[Curve]:
+    """Curves of one strategy made one, their points in the order of cost; votes begin with a single chain."""
+    points: dict[tuple[str, str, str, str], dict[str, Point]] = {}
+    for curve in curves:
+        here = points.setdefault((curve.run, curve.checkpoint, curve.split, curve.strategy), {})
+        here |= {point.label: point for point in curve.points}
+    for (run, checkpoint, split, strategy), here in points.items():
+        single = points.get((run, checkpoint, split, "sampled"), {}).get("sampled")
+        if single is not None and strategy in ("vote", "rerank", "upper_bound"):
+            here["1 chain"] = Point("1 chain", single.accuracy, single.tokens, single.flops)
+    return [
+        Curve(*key, tuple(sorted(here.values(), key=lambda point: (point.tokens or 0.0, point.flops or 0.0))))
+        for key, here in points.items()
+    ]
+
+
+def _training(rows: Mapping[str, Sequence[Mapping[str, Any]]], state: Mapping[str, Any]) -> dict[str, float]:
+    """Operations up to each checkpoint."""
+    found: dict[str, float] = {}
+    if WARMUP in (spent := state.get("flops") or {}):
+        found[WARMUP] = float(spent[WARMUP])
+    for loop, name in zip(LOOPS, (step_name, round_name), strict=True):
+        found |= {name(row["step"]): row["compute/flops"] for row in rows.get(loop, []) if "compute/flops" in row}
+    return found

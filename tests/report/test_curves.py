@@ -1,0 +1,109 @@
+"""Plateaus, costs and break-even in closed form."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from reft.errors import DataError
+from reft.report.curves import LEAST_GAIN, break_even, find_plateau, least_cost
+from reft.report.read import read_log
+from reft.statistics import Estimate, proportion
+
+
+def exact(*values: float) -> list[Estimate]:
+    return [Estimate(value, 1000, value, value) for value in values]
+
+
+def test_a_curve_that_rises_and_then_is_flat_has_its_plateau_where_it_bends() -> None:
+    plateau = find_plateau([1, 2, 4, 8, 16], exact(0.2, 0.5, 0.8, 0.8, 0.8))
+    assert plateau is not None
+    assert (plateau.start, plateau.end, plateau.error) == (4, 16, 0)
+    assert plateau.level == pytest.approx(0.8)
+    assert plateau.gain == pytest.approx(0, abs=1e-12)
+    assert plateau.certain
+
+
+def test_the_order_of_points_does_not_matter() -> None:
+    compute, values = [1, 2, 4, 8, 16], exact(0.2, 0.5, 0.8, 0.81, 0.8)
+    assert find_plateau(compute[::-1], values[::-1]) == find_plateau(compute, values)
+
+
+def test_the_gain_is_that_of_a_line_through_the_tail() -> None:
+    plateau = find_plateau([10, 20, 40], exact(0.50, 0.52, 0.54))
+    assert plateau is not None
+    assert plateau.start == pytest.approx(10)
+    assert plateau.gain == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("values", [(0.1, 0.2, 0.3, 0.4), (0.9, 0.8, 0.7, 0.6), (0.2, 0.5, 0.5 + 1.01 * LEAST_GAIN)])
+def test_what_still_gains_or_loses_has_none(values: tuple[float, ...]) -> None:
+    assert find_plateau([2**place for place in range(len(values))], exact(*values)) is None
+
+
+def test_budgets_that_are_not_spent_are_no_plateau() -> None:
+    assert find_plateau([1, 2, 4, 4.1], exact(0.2, 0.5, 0.8, 0.8)) is None
+    assert find_plateau([1, 2, 4, 6], exact(0.2, 0.5, 0.8, 0.8)) is not None
+
+
+def test_two_points_or_one_compute_tell_nothing() -> None:
+    assert find_plateau([1, 2], exact(0.5, 0.5)) is None
+    assert find_plateau([5, 5, 5], exact(0.4, 0.5, 0.6)) is None
+
+
+def test_the_error_of_two_points_is_their_intervals_difference() -> None:
+    plateau = find_plateau([1, 4, 8], [*exact(0.1), Estimate(0.6, 9, 0.5, 0.7), Estimate(0.6, 9, 0.3, 0.9)])
+    assert plateau is not None
+    assert plateau.error == pytest.approx(math.hypot(0.1, 0.3))
+    assert not plateau.certain
+
+
+def test_cost_is_interpolated_by_its_logarithm_along_the_frontier() -> None:
+    points = [(100.0, 0.8), (1.0, 0.2), (10.0, 0.1), (1000.0, 0.7)]
+    assert least_cost(points, 0.2) == 1
+    assert least_cost(points, 0.1) == 1
+    assert least_cost(points, 0.5) == pytest.approx(10)
+    assert least_cost(points, 0.8) == pytest.approx(100)
+    assert least_cost(points, 0.81) is None
+
+
+def test_break_even_is_where_totals_are_equal() -> None:
+    found = break_even(("early", 1e6, [(10.0, 0.3), (1000.0, 0.7)]), ("late", 3e6, [(10.0, 0.5), (100.0, 0.9)]), step=0.1)
+    at = {result.accuracy: result for result in found}
+    assert sorted(at) == [0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    queries = at[0.5].queries
+    assert queries == pytest.approx(2e6 / (100 - 10))
+    early, late = at[0.5].query
+    assert early is not None
+    assert late is not None
+    assert 1e6 + queries * early == pytest.approx(3e6 + queries * late)
+    assert at[0.9].query[0] is None
+    assert at[0.9].queries is None
+
+
+def test_there_is_none_where_the_later_one_costs_more_to_ask() -> None:
+    (result,) = break_even(("early", 1e6, [(10.0, 0.5)]), ("late", 3e6, [(20.0, 0.5)]))
+    assert result.queries == math.inf
+
+
+def test_the_published_log_of_o1_mini_has_its_plateau_near_seven_tenths(shared: Path) -> None:
+    (curve,) = read_log(shared / "data" / "o1_scaling" / "results_log_majority_vote.json", 30)
+    assert len(curve.points) == 11
+    assert curve.points[-1].accuracy == proportion(21, 30)
+    plateau = find_plateau([point.tokens or 0.0 for point in curve.points], [point.accuracy for point in curve.points])
+    assert plateau is not None
+    assert plateau.start == pytest.approx(42867.67, abs=0.01)
+    assert plateau.level == pytest.approx(0.6875)
+    assert not plateau.certain  # 30 problems cannot tell it from a slow rise
+    (asked,) = read_log(shared / "data" / "o1_scaling" / "results_log_just_ask_nicely.json", 30)
+    assert find_plateau([point.tokens or 0.0 for point in asked.points], [point.accuracy for point in asked.points]) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "[1]", '[{"accuracy": 2, "token_limit": 1, "avg_tokens_used": 1}]', '{"a": [}']
+)
+def test_what_is_no_log_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "log.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"log\.json"):
+        read_log(file, 30)
