@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "only reinforce, from the run's warm-up or from model.path",
     "eval": "evaluate a checkpoint of a run, greedy and sampled, by votes and by a reranker",
     "compare": "methods side by side from one warm-up, each with the same budget",
+    "chains": "whether a checkpoint's longer reasoning is useful: length, budgets, altered chains",
     "sample": "watch a checkpoint think about problems",
     "grade": "compare answers with known ones, line by line of a file",
     "bench": "how fast chains are sampled, beside transformers.generate and what the machine allows",
@@ -84,6 +85,12 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--rerank", action="store_true", help="also let a classifier pick one of the K (train it first)"
             )
+        if name == "chains":
+            command.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="a folder in RUN/checkpoints, or two")
+            command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to study it on")
+            command.add_argument("-n", type=int, default=4, help="chains a problem, which vote, too (4)")
+            command.add_argument("--budget", type=int, default=8, help="tries at most, cut or called for (8)")
+            command.add_argument("--limit", type=int, help="problems at most; all without it")
         if name == "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
@@ -168,6 +175,9 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.compare(options.config, options.overrides, options.methods.split(","), options.budget)
         case "eval":
             return commands.evaluate(Path(options.checkpoint), options.overrides, options.split, options.vote, options.rerank)
+        case "chains":
+            checkpoints = [Path(name) for name in options.checkpoints]
+            return commands.chains(checkpoints, options.split, options.n, options.budget, options.limit)
         case "sample":
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
         case "bench":

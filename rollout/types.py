@@ -45,6 +45,8 @@ class SamplingParams:
     min_p: float = 0.0
     """Draw from tokens with at least this share of the likeliest one's probability, 0 to 1 (Nguyen et al. 2024)."""
 
+    min_tokens: int = 0
+    """Tokens that are drawn before the end token may be; below that many it is never drawn."""
     stop: tuple[str, ...] = ()
     """Texts that end a chain, as the end token does; the one that ends it is its last."""
 

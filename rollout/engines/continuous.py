@@ -212,7 +212,13 @@ class ContinuousBatch:
         """Draw each row's next token from logits (B, V)."""
         greedy = self.params.temperature == 0
         uniform = None if greedy else batch.uniform.gather(1, batch.drawn.clamp(max=batch.uniform.shape[1] - 1)[:, None])[:, 0]
-        chosen, logprob = choose(logits.float(), self.params, uniform)
+        logits = logits.float()
+        if self.params.min_tokens:
+            early = (batch.drawn < self.params.min_tokens)[:, None]
+            ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+            ends[self.stops] = True
+            logits = logits.masked_fill(early & ends, -torch.inf)
+        chosen, logprob = choose(logits, self.params, uniform)
         # What a row that is done draws comes behind its end, where nobody looks.
         self.tokens[batch.row, batch.drawn] = chosen.int()
         self.logprobs[batch.row, batch.drawn] = logprob
