@@ -32,7 +32,7 @@ QUALITY = {
 def print_chains(contents: list[dict[str, Any]]) -> None:
     """The tables of one policy or two, each number with its interval, and n where it is not the problems'."""
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 112)  # a row is a line, though it be cut by a narrow terminal
+    console.width = max(console.width, 124)  # a row is a line, though it be cut by a narrow terminal
     for content in contents:
         natural = content["natural"]
         problems = natural["accuracy"]["n"]
