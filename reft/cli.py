@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "only reinforce, from the run's warm-up or from model.path",
     "eval": "evaluate a checkpoint, greedy and sampled, on its run's task or benchmarks; or score saved outputs",
     "compare": "methods side by side from one warm-up, each with the same budget",
+    "chains": "whether a checkpoint's longer reasoning is useful: length, budgets, altered chains",
     "sample": "watch a checkpoint think about problems",
     "report": "runs as one HTML page: accuracy against compute in training and at test time, and every chain",
     "grade": "compare answers with known ones, line by line of a file",
@@ -86,7 +87,14 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--budget", choices=("samples", "flops", "minutes"), default="samples", help=BUDGET)
         if name == "check":
             command.add_argument("--defaults", action="store_true", help="print every setting with its meaning and default")
-        if name == "eval":
+        _add_tool_options(name, command)
+    return parser
+
+
+def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
+    """The options of a command that works on checkpoints, runs or files, and makes no run."""
+    match name:
+        case "eval":
             command.add_argument("checkpoint", nargs="?", help="a folder in RUN/checkpoints; with --on, any model's")
             command.add_argument(
                 "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
@@ -99,17 +107,23 @@ def build_parser() -> argparse.ArgumentParser:
             for option, metavar, text in EVAL:
                 command.add_argument(f"--{option}", metavar=metavar, help=text)
             command.add_argument("--from-outputs", action="append", metavar="FILE", help=FROM_OUTPUTS)
-        if name == "report":
+        case "report":
             command.add_argument("runs", nargs="*", metavar="RUN", help="run directories")
             command.add_argument("--out", metavar="FILE", help="where to write it (report.html in the first run)")
             command.add_argument("--log", action="append", default=[], metavar="FILE", help=LOG)
             command.add_argument("--problems", type=int, default=30, help="problems behind a log's points (30, as AIME has)")
-        if name == "grade":
+        case "chains":
+            command.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="a folder in RUN/checkpoints, or two")
+            command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to study it on")
+            command.add_argument("-n", type=int, default=4, help="chains a problem, which vote, too (4)")
+            command.add_argument("--budget", type=int, default=8, help="tries at most, cut or called for (8)")
+            command.add_argument("--limit", type=int, help="problems at most; all without it")
+        case "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
             command.add_argument("--mode", choices=("strict", "lenient"), default="lenient", help=MODES)
             command.add_argument("--workers", type=int, default=1, help="processes that grade")
-        if name == "bench":
+        case "bench":
             command.add_argument("what", choices=("sampling",), help="what is measured")
             for option, default, text in BENCH:
                 command.add_argument(f"--{option}", type=int, default=default, help=f"{text} ({default})")
@@ -118,13 +132,12 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what samples (cpu)")
             command.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights (float32)")
             command.add_argument("--json", metavar="FILE", help="write what was measured to this file, too")
-        if name == "sample":
+        case "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
             command.add_argument("-n", type=int, default=3, help="problems to show")
             command.add_argument("--samples", type=int, default=2, help="sampled chains of each, besides the greedy one")
             command.add_argument("--prompt", help="a prompt of your own instead of test problems")
             command.add_argument("--seed", type=int, default=0, help="of the choice of problems and of sampling")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,6 +201,9 @@ def _dispatch(options: argparse.Namespace) -> int:
             return commands.compare(options.config, options.overrides, options.methods.split(","), options.budget)
         case "eval":
             return _evaluate(options)
+        case "chains":
+            checkpoints = [Path(name) for name in options.checkpoints]
+            return commands.chains(checkpoints, options.split, options.n, options.budget, options.limit)
         case "sample":
             return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
         case "bench":

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -143,6 +144,26 @@ def score_outputs(paths: Sequence[str], overrides: Sequence[str], extractor: str
 
     settings = _with_overrides({"task": {"use": "signed_sum"}}, overrides)  # of which checker and seed alone are looked at
     return grade_outputs(paths, compose_settings("outputs", settings).config, extractor, out)
+
+
+def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: int | None) -> int:
+    """Study the chains of a checkpoint, or of two on the same problems, and print the tables."""
+    if len(checkpoints) > 2:
+        raise ConfigError(f"{len(checkpoints)} checkpoints are too many; name one, or two to compare")
+    for name, value in (("-n", n), ("--budget", budget), ("--limit", 1 if limit is None else limit)):
+        if value < 1:
+            raise ConfigError(f"{name} {value} is out of range; choose 1 or more")
+    config, *others = [read_settings(_run_of(checkpoint)).config for checkpoint in checkpoints]
+    if any(other.task != config.task for other in others):
+        raise ConfigError(f"{checkpoints[0]} and {checkpoints[1]} are of different tasks; name two of one task")
+    _quiet()
+
+    from reft.chain_study import study
+    from reft.chain_table import print_chains
+
+    evaluation = config.evaluate if limit is None else replace(config.evaluate, limit=limit)
+    print_chains(study(replace(config, evaluate=evaluation), checkpoints, split, n, budget, Display()))
+    return 0
 
 
 def sample(checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int) -> int:

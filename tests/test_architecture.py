@@ -23,7 +23,7 @@ ROOMS = {
     "trl": {"reft/imitator.py"},
     "vllm": {"rollout/engines/vllm_engine.py"},
     "datasets": {"reft/imitator.py", "reft/tasks/hub.py"},
-    "rich": {"reft/grader.py", "reft/progress.py", "reft/summary.py", "reft/viewer.py"},
+    "rich": {"reft/chain_table.py", "reft/grader.py", "reft/progress.py", "reft/summary.py", "reft/viewer.py"},
     "psutil": {"reft/memory.py", "reft/commands.py", "reft/cluster.py"},
 }
 

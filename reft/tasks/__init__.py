@@ -5,7 +5,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -82,12 +82,38 @@ class HintedTask(Protocol):
         ...
 
 
-@runtime_checkable
-class SearchTask(Protocol):
-    """A task whose chains make attempts one after the other, which can be ended and made to go on from outside."""
+@dataclass(frozen=True)
+class Corruption:
+    """The beginning of a chain with a false value in it, and how to see whether the rest goes on from it."""
 
-    def form(self) -> Form:
-        """How they show them."""
+    prefix: str
+    follows: Callable[[str], bool]
+    """Whether a whole chain goes on from the false value; no chain can that goes on from the true one."""
+
+
+@runtime_checkable
+class SteppedTask(Protocol):
+    """A task whose chains can be taken apart and put together otherwise; what `reft chains` needs to alter them."""
+
+    @property
+    def answering(self) -> str:
+        """What stands between the steps of a chain and its answer; empty where the answer is one more step."""
+        ...
+
+    def form(self) -> Form | None:
+        """How a chain shows that a try is made, so that tries can be counted, cut and called for; None where it makes one."""
+        ...
+
+    def difficulty(self, problem: Problem) -> float:
+        """How much work a problem asks for at least: steps, or tries to be expected."""
+        ...
+
+    def steps(self, problem: Problem, text: str) -> list[str] | None:
+        """What a chain does before it answers, piece by piece; None if it is not of the demonstrations' form."""
+        ...
+
+    def corrupt(self, problem: Problem, text: str) -> Corruption | None:
+        """A chain up to a value that is made false; None where there is none that matters."""
         ...
 
 

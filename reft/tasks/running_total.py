@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reft.errors import ConfigError
-from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from reft.tasks import Corruption, Demonstration, SplitName, Splits, Trace, split_of
 from rollout.types import Problem
 
 
@@ -88,6 +88,37 @@ class RunningTotal:
         # The answer must be the last running value, or the steps were not what gave it.
         whole = len(triples) == len(known) and answer.split() == words[-1:]
         return Trace(well_formed=whole, steps=len(triples), wrong_steps=wrong)
+
+    @property
+    def answering(self) -> str:
+        return "#"
+
+    def form(self) -> None:
+        """A chain makes one try."""
+
+    def difficulty(self, problem: Problem) -> float:
+        """Operations."""
+        return len(problem.columns["operations"])
+
+    def steps(self, problem: Problem, text: str) -> list[str] | None:
+        """Letter, digit and value of each operation; none where the chain is the answer alone."""
+        trace = self.trace(problem, text)
+        words = text.partition("#")[0].split()
+        return [" ".join(words[at : at + 3]) for at in range(0, len(words), 3)] if trace.well_formed else None
+
+    def corrupt(self, problem: Problem, text: str) -> Corruption | None:
+        """The value in the middle, or the next one behind it whose change the operations that follow do not undo, plus one."""
+        steps, operations = self.steps(problem, text), problem.columns["operations"]
+        for place in range(len(operations) // 2 - 1, len(operations) - 1) if steps else ():
+            words = (steps or [])[place].split()
+            if not words[2].isdecimal():
+                return None
+            false = (int(words[2]) + 1) % 10
+            true_last, last = (_values([("+", value), *operations[place + 1 :]])[-1] for value in (int(words[2]), false))
+            if last != true_last:
+                prefix = " ".join([*(steps or [])[:place], *words[:2], str(false)])
+                return Corruption(prefix, lambda chain, last=last: self.read(problem, chain) == str(last))  # type: ignore[misc]
+        return None
 
     def _problem(self, generator: random.Random) -> Problem:
         operations = []

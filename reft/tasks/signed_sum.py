@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from reft.errors import ConfigError
-from reft.tasks import Demonstration, Hint, SplitName, Splits, Trace, split_of
+from reft.tasks import Corruption, Demonstration, Hint, SplitName, Splits, Trace, split_of
 from rollout.search.forcing import Form
 from rollout.types import Problem
 
@@ -80,10 +80,6 @@ class SignedSum:
         text = f"{HINT} b {self._solutions(problem)[0][0]}"
         return Hint(f"{problem.prompt.removesuffix('?')}{text} ?", text)
 
-    def form(self) -> Form:
-        """An attempt is a try; its verdict ends it."""
-        return Form(endings=tuple(f" {verdict}" for verdict in VERDICTS), satisfied=(" ok",))
-
     def words(self) -> list[str]:
         largest = 9 * self.operands
         numbers = [str(number) for number in range(-largest, largest + 1)]
@@ -116,6 +112,41 @@ class SignedSum:
             repeated += signs in seen
             seen.add(signs)
         return Trace(well_formed, steps, wrong_steps, len(tries), repeated, verdicts, wrong_verdicts)
+
+    @property
+    def answering(self) -> str:
+        return ""
+
+    def form(self) -> Form:
+        """A verdict ends a try, and `ok` leaves nothing to be gone on with."""
+        return Form(endings=tuple(f" {verdict}" for verdict in VERDICTS), satisfied=(" ok",))
+
+    def difficulty(self, problem: Problem) -> float:
+        """Tries to be expected of a search at random that repeats none."""
+        return (2 ** (len(problem.columns["digits"]) - 1) + 1) / (len(self._solutions(problem)) + 1)
+
+    def steps(self, problem: Problem, text: str) -> list[str] | None:
+        """The tries before the last, which is the answer."""
+        if self.read(problem, text) is None:
+            return None
+        return [" ".join(words) for words in _tries(text)[0][:-1]]
+
+    def corrupt(self, problem: Problem, text: str) -> Corruption | None:
+        """The last try up to its first sum, which is one more than it should be; the next sum shows what was gone on from."""
+        tries, _ = _tries(text)
+        if len(problem.columns["digits"]) < 3 or self.read(problem, text) is None:
+            return None
+        before = [word for words in tries[:-1] for word in words]
+        false = str(_sums(problem.columns["digits"], (tries[-1][1],))[0] + 1)
+        prefix = " ".join([*before, *tries[-1][:3], false])
+
+        def follows(chain: str) -> bool:
+            words = chain.split()[len(before) + 4 : len(before) + 8]
+            digit = problem.columns["digits"][2]
+            step = {"+": digit, "-": -digit}.get(words[1]) if len(words) == 4 else None
+            return step is not None and words[3] == str(int(false) + step)
+
+        return Corruption(prefix, follows)
 
     def _signs(self, problem: Problem, words: Sequence[str]) -> tuple[str, ...] | None:
         """The signs of one try; None if it does not name every operand in order with its own digit."""
@@ -192,7 +223,7 @@ def _leaves(operands: int) -> list[tuple[str, ...]]:
 
 def _sums(digits: Sequence[int], signs: Sequence[str]) -> list[int]:
     """The sum after each operand from the second on."""
-    signed = [digit if sign == "+" else -digit for sign, digit in zip(signs, digits[1:], strict=True)]
+    signed = [digit if sign == "+" else -digit for sign, digit in zip(signs, digits[1:], strict=False)]
     return list(itertools.accumulate(signed, initial=digits[0]))[1:]
 
 

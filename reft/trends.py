@@ -1,0 +1,69 @@
+"""Differences, slopes and ranks with their intervals: how one number goes with another, problem by problem."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy
+
+from reft.statistics import Z95, Estimate, proportion
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """The mean of first minus second, of the same problems in the same order, with the normal interval of paired differences.
+
+    Raises:
+        ValueError: if there are not as many of both, or none.
+    """
+    gaps = [one - other for one, other in zip(first, second, strict=True)]
+    if not gaps:
+        raise ValueError("a difference needs at least one problem")
+    mean = sum(gaps) / len(gaps)
+    half = Z95 * math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / max(1, len(gaps) - 1) / len(gaps))
+    return Estimate(mean, len(gaps), mean - half, mean + half)
+
+
+def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate | None:
+    """Parts in all over wholes in all, one pair a problem, whose spread the interval comes from, cut to 0 and up; at 0 and 1,
+    where there is none, Wilson's of as many trials as there are wholes. None without wholes."""
+    total = sum(wholes)
+    if not total:
+        return None
+    value = sum(parts) / total
+    if value in (0.0, 1.0):
+        return replace(proportion(sum(parts), int(total)), n=len(wholes))
+    spread = sum((part - value * whole) ** 2 for part, whole in zip(parts, wholes, strict=True))
+    half = Z95 * math.sqrt(spread * len(wholes) / max(1, len(wholes) - 1)) / total
+    return Estimate(value, len(wholes), max(0.0, value - half), value + half)
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> Estimate | None:
+    """Least squares of y on x, with the interval that holds where the spread differs along x (White, Econometrica 48, 1980).
+    None for fewer than three points or where all x are one."""
+    xs, ys = numpy.asarray(x, float), numpy.asarray(y, float)
+    if len(xs) < 3 or numpy.ptp(xs) == 0:
+        return None
+    centred = xs - xs.mean()
+    total = float(centred @ centred)
+    value = float(centred @ ys) / total
+    residuals = ys - ys.mean() - value * centred
+    half = Z95 * math.sqrt(float((centred**2) @ (residuals**2)) * len(xs) / (len(xs) - 2)) / total
+    return Estimate(value, len(xs), value - half, value + half)
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> Estimate | None:
+    """Spearman's rank correlation, equal values sharing their mean rank, with the interval of Bonett and Wright (Psychometrika
+    65, 2000). None for fewer than four points or where all of one are equal."""
+    if len(x) < 4 or min(x) == max(x) or min(y) == max(y):
+        return None
+    value = float(numpy.corrcoef(_ranks(x), _ranks(y))[0, 1])
+    value = max(-1.0, min(1.0, value))
+    if abs(value) > 1 - 1e-12:
+        return Estimate(round(value), len(x), round(value), round(value))
+    half = Z95 * math.sqrt((1 + value**2 / 2) / (len(x) - 3))
+    return Estimate(value, len(x), math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half))
+
+
+def _ranks(values: Sequence[float]) -> numpy.ndarray:
+    _, places, counts = numpy.unique(numpy.asarray(values, float), return_inverse=True, return_counts=True)
+    return (numpy.cumsum(counts) - (counts - 1) / 2)[places]
