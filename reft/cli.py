@@ -38,6 +38,10 @@ MODES = """strict: a box, a tag, "the answer is" and the like, as training rewar
 METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
 BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
 
+STRATEGIES = ("vote", "best", "weighted", "cap", "wait", "revise")
+STRATEGY = """vote: the answer of most of so many chains; best, weighted: of the one that the policy is surest of, or that it is
+surest of in all; cap, wait: of a chain of so many attempts, at most or at least; revise: of rounds, each shown the last"""
+
 EVAL = (
     ("on", "NAME[,NAME]", "benchmarks: gsm8k, svamp, asdiv, math500, aime24, aime25, amc23, minerva, olympiadbench, or tasks"),
     ("data", "PATH", "the benchmark's file, or a folder in which it is found by its name (from the hub)"),
@@ -134,9 +138,12 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument("--json", metavar="FILE", help="write what was measured to this file, too")
         case "sample":
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
-            command.add_argument("-n", type=int, default=3, help="problems to show")
+            command.add_argument("-n", "--n", type=int, default=3, help="problems to show (3)")
             command.add_argument("--samples", type=int, default=2, help="sampled chains of each, besides the greedy one")
             command.add_argument("--prompt", help="a prompt of your own instead of test problems")
+            command.add_argument("--problem", metavar="ID", help="this one: its id, or its number in the test split")
+            command.add_argument("--strategy", choices=STRATEGIES, help=STRATEGY)
+            command.add_argument("--budget", type=int, default=4, help="of the strategy: chains, attempts or rounds (4)")
             command.add_argument("--seed", type=int, default=0, help="of the choice of problems and of sampling")
 
 
@@ -205,7 +212,8 @@ def _dispatch(options: argparse.Namespace) -> int:
             checkpoints = [Path(name) for name in options.checkpoints]
             return commands.chains(checkpoints, options.split, options.n, options.budget, options.limit)
         case "sample":
-            return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed)
+            asked = (options.problem, options.strategy, options.budget)
+            return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed, *asked)
         case "bench":
             names = [option.replace("-", "_") for option, *_ in BENCH]
             numbers = {name: getattr(options, name) for name in names}

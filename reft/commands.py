@@ -166,16 +166,27 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
     return 0
 
 
-def sample(checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int) -> int:
-    """Print chains of a checkpoint for problems of its test split, or for a prompt of one's own."""
+def sample(
+    checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int, problem: str | None, strategy: str | None,
+    budget: int,
+) -> int:  # fmt: skip
+    """Print chains of a checkpoint for problems of its task, or for a prompt of one's own; or what a strategy makes of them."""
     if problems < 1 or samples < 0:
         raise ConfigError(f"-n {problems} --samples {samples} is out of range; choose at least 1 problem and 0 samples")
+    if budget < 1:
+        raise ConfigError(f"--budget {budget} is out of range; choose 1 or more")
+    if prompt is not None and (problem is not None or strategy is not None):
+        raise ConfigError("--prompt has no known answer, so --problem and --strategy have nothing to do with it; leave one out")
     composed = read_settings(_run_of(checkpoint))
     _quiet()
 
-    from reft.viewer import show
+    from reft.viewer import choose_problems, show, show_search
 
-    show(composed.config, checkpoint, problems, samples, prompt, seed)
+    chosen = [] if prompt is not None else choose_problems(composed.config.task, problems, problem, seed)
+    if strategy is None:
+        show(composed.config, checkpoint, chosen, samples, prompt, seed)
+    else:
+        show_search(composed.config, checkpoint, chosen, strategy, budget, seed)
     return 0
 
 

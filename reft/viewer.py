@@ -1,7 +1,7 @@
 """Watch a checkpoint think: problems, chains and verdicts in the terminal, where chains are seen as they are written."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +9,13 @@ from rich.console import Console
 
 from reft.assessment import greedy_params, sampled_params
 from reft.config import Config
-from reft.rollouts import local_pool, try_prompts
+from reft.errors import ConfigError
+from reft.rollouts import local_pool, make_checker, try_prompts
+from reft.tasks import SteppedTask, Task
 from rollout.engine import Engine, StreamingEngine
 from rollout.pool import LocalPool
+from rollout.search.forcing import WAIT
+from rollout.search.strategies import REVISION, make_strategy
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
@@ -20,18 +24,61 @@ INDENT = 10
 """Columns before a chain with a verdict."""
 
 
-def show(config: Config, checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int) -> None:
-    """Print a greedy chain and `samples` sampled ones for some problems of the test split, or for a prompt; in a terminal,
-    token by token."""
+def choose_problems(task: Task, count: int, wanted: str | None, seed: int) -> list[Problem]:
+    """Some problems of the test split at random, or the `wanted` one: by its id in any split, or its number in this one.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    splits = task.splits()
+    test = list(splits.test)
+    if wanted is None:
+        return random.Random(seed).sample(test, min(count, len(test)))
+    for problem in (*test, *splits.dev, *splits.train):
+        if problem.id == wanted:
+            return [problem]
+    if wanted.isdecimal() and int(wanted) < len(test):
+        return [test[int(wanted)]]
+    raise ConfigError(f"there is no problem {wanted!r}; name its id, such as {test[0].id!r}, or its number below {len(test)}")
+
+
+def watchable(config: Config, checkpoint: Path) -> LocalPool:
+    """A worker in this process; whatever engine the run has, this one can be watched."""
+    return local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint))
+
+
+def show_search(config: Config, checkpoint: Path, problems: Sequence[Problem], name: str, budget: int, seed: int) -> None:
+    """Print what a strategy makes of problems: each chain that it could pick from, the one that it picks, and what all cost."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    if prompt is None:
-        test = list(config.task.splits().test)
-        chosen = random.Random(seed).sample(test, min(problems, len(test)))
-    else:
+    if name == "revise":
+        try_prompts(str(checkpoint), [replace(one, prompt=REVISION.format(prompt=one.prompt, chain="")) for one in problems])
+    form = config.task.form() if isinstance(config.task, SteppedTask) else None
+    pool, checker = watchable(config, checkpoint), make_checker(config.checker)
+    try:
+        strategy = make_strategy(name, budget, checker, form or WAIT)
+        for problem in problems:
+            console.print(problem.prompt, style="bold")
+            (found,) = strategy.search(pool, [problem], sampled_params(config), derive_seed(seed, problem.id))
+            for number, sample in enumerate(found.samples, 1):
+                mark = "→" if sample is found.picked else " "
+                console.print(f"{mark} {number:<6}  {sample.completion.chain}")
+                _print_verdict(console, sample)
+            answer = "no answer" if found.picked is None else f"answers {found.picked.extracted}"
+            console.print(f"  {name} {budget}: {answer}; {found.tokens} tokens sampled in all")
+            console.print()
+    finally:
+        pool.close()
+        checker.close()
+
+
+def show(config: Config, checkpoint: Path, problems: Sequence[Problem], samples: int, prompt: str | None, seed: int) -> None:
+    """Print a greedy chain and `samples` sampled ones for problems, or for a prompt; in a terminal, token by token."""
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    chosen = list(problems)
+    if prompt is not None:
         chosen = [Problem(prompt, prompt, "", {})]
         try_prompts(str(checkpoint), chosen)
-    # Whatever engine the run has, this one can be watched.
-    pool = local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint))
+    pool = watchable(config, checkpoint)
     try:
         for problem in chosen:
             console.print(problem.prompt, style="bold")

@@ -22,10 +22,15 @@ def majority(samples: Sequence[Sample], checker: Checker) -> Sample | None:
     Answers are one if their texts are, or if each would pass where the other is the known one: what rounds only one way, as
     0.333 and 0.3333, stays two. Each is compared with the first of its kind. ReFT counts texts alone.
     """
+    return weighted_majority(samples, [1] * len(samples), checker)
+
+
+def weighted_majority(samples: Sequence[Sample], weights: Sequence[float], checker: Checker) -> Sample | None:
+    """As `majority`, but each sample's vote counts as its weight."""
     firsts: list[Sample] = []
-    votes: list[int] = []
+    votes: list[float] = []
     kinds: dict[str, int] = {}
-    for sample in samples:
+    for sample, weight in zip(samples, weights, strict=True):
         if sample.extracted is None or not has_answer(sample):
             continue
         if sample.extracted not in kinds:
@@ -33,7 +38,7 @@ def majority(samples: Sequence[Sample], checker: Checker) -> Sample | None:
             if kinds[sample.extracted] == len(firsts):
                 firsts.append(sample)
                 votes.append(0)
-        votes[kinds[sample.extracted]] += 1
+        votes[kinds[sample.extracted]] += weight
     return firsts[votes.index(max(votes))] if firsts else None
 
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from reft import viewer
 from reft.compose import compose_settings
 from reft.config import Config
-from reft.viewer import show, writer
+from reft.errors import ConfigError, UserError
+from reft.viewer import choose_problems, show, show_search, writer
 from rollout.engines.hf import HFEngine
 from rollout.pool import LocalPool
 from rollout.types import Completion
@@ -24,7 +25,7 @@ def config() -> Config:
 
 
 def seen(config: Config, model: Path, capsys: pytest.CaptureFixture[str], prompt: str | None = None) -> str:
-    show(config, model, 3, 2, prompt, 7)
+    show(config, model, choose_problems(config.task, 3, None, 7), 2, prompt, 7)
     return capsys.readouterr().out
 
 
@@ -82,3 +83,36 @@ def test_pieces_are_written_one_behind_the_other(capsys: pytest.CaptureFixture[s
     for piece in ("12 ", "+", " [bold]3", " :cat:", "\n", "= ", "x" * 200, "\ny\n"):
         write(piece)
     assert capsys.readouterr().out == f"12 + [bold]3 :cat:\n    = {'x' * 200}\n    y\n    "
+
+
+def test_a_problem_is_asked_for_by_id_or_number(config: Config) -> None:
+    splits = config.task.splits()
+    assert choose_problems(config.task, 3, splits.train[5].id, 0) == [splits.train[5]]
+    assert choose_problems(config.task, 3, "7", 0) == [splits.test[7]]
+    some = choose_problems(config.task, 3, None, 1)
+    assert some == choose_problems(config.task, 3, None, 1) != choose_problems(config.task, 3, None, 2)
+    assert len(set(map(id, some))) == 3
+    with pytest.raises(ConfigError, match=r"there is no problem '-1'; name its id, such as '.* \?', or its number below"):
+        choose_problems(config.task, 1, "-1", 0)
+
+
+@pytest.mark.parametrize("name", ["vote", "wait"])
+def test_a_strategy_shows_its_chains_and_its_choice(
+    config: Config, tiny_model: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    problems = choose_problems(config.task, 2, None, 7)
+    show_search(config, tiny_model, problems, name, 3, 7)
+    text = capsys.readouterr().out
+    for problem in problems:
+        assert problem.prompt in text
+    assert text.count("tokens, ended by") == 2 * 3
+    costs = re.findall(rf"  {name} 3: (?:no answer|answers .+); (\d+) tokens sampled in all", text)
+    shown = [int(tokens) for tokens in re.findall(r"(\d+) tokens, ended by", text)]
+    assert len(costs) == 2
+    if name == "vote":
+        assert [int(cost) for cost in costs] == [sum(shown[:3]), sum(shown[3:])]
+
+
+def test_who_cannot_read_the_words_of_a_revision_is_not_asked_for_one(config: Config, tiny_model: Path) -> None:
+    with pytest.raises(UserError, match="This"):
+        show_search(config, tiny_model, choose_problems(config.task, 1, None, 7), "revise", 2, 7)
