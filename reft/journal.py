@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from reft.config import TrainConfig
+from reft.errors import RunError
 from reft.interrupt import StopRequest
 from reft.learner.driver import Learner
 from reft.meter import Meter
@@ -113,6 +114,8 @@ class RunJournal:
     def recount(self) -> None:
         """Counters from the steps that stand; what a stopped process counted beyond them will be done again."""
         rows = self.run.rows("reinforce")
+        if rows and "samples/computed_tokens" not in rows[0]:
+            raise RunError(f"{self.run.path} was begun by a version that did not count operations; choose another run.dir")
         state = self.run.state
         state.tokens_sampled = int(sum(row["samples/tokens"] for row in rows))
         state.flops["reinforce"] = 0.0

@@ -11,6 +11,7 @@ import pytest
 
 from reft.compose import compose
 from reft.config import TrainConfig
+from reft.errors import RunError
 from reft.flops import Cost
 from reft.journal import RunJournal
 from reft.meter import Meter
@@ -148,6 +149,13 @@ def test_operations_add_up_to_those_of_a_run_that_was_never_stopped(run: RunDire
     step = (2 * 120 + 900) + 3 * (2 * 80 + 500)
     assert [row["compute/flops"] for row in run.rows("reinforce")] == [7 + step * count for count in (1, 2, 3, 4, 5)]
     assert run.state.flops == {"warmup": 7.0, "reinforce": 5.0 * step}
+
+
+def test_a_run_without_counts_of_operations_cannot_go_on(run: RunDirectory) -> None:
+    run.log("reinforce", 1, {name: value for name, value in METRICS.items() if "computed" not in name})
+    run.write_checkpoint("step_000001", Policy().save)
+    with pytest.raises(RunError, match="begun by a version that did not count operations; choose another"):
+        play(run, Policy(), iter(SCORES), 5)
 
 
 def test_going_on_forgets_the_samples_of_steps_that_come_again(run: RunDirectory) -> None:
