@@ -76,7 +76,7 @@ class ContinuousBatch:
         self.model, self.starts, self.n, self.params, self.seeds, self.slots = model, starts, n, params, seeds, slots
         self.codec, self.listener = codec, listener
         self.device = slots.lengths.device
-        self.stops = torch.tensor(codec.stops, device=self.device)
+        self.stops = torch.tensor(codec.stops, dtype=torch.long, device=self.device)
         count = len(starts) * n
         self.tokens = torch.zeros(count, params.max_tokens + 1, dtype=torch.int32, device=self.device)
         """(P·n, T + 1) as they were drawn; behind a row's length stands anything."""

@@ -185,7 +185,7 @@ class HFEngine:
         ids, mask = pad_left([start.tokens for start in starts], self.codec.pad, device)
         budgets = torch.tensor([start.budget for start in starts], device=device)
         streams = uniforms(seeds, params.max_tokens).to(device) if params.temperature > 0 else None
-        stops = torch.tensor(self.codec.stops, device=device)
+        stops = torch.tensor(self.codec.stops, dtype=torch.long, device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         done = torch.zeros(len(starts), dtype=torch.bool, device=device)
         tokens, logprobs, cache = [], [], None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from reft import self_training
@@ -93,7 +94,8 @@ def test_a_share_of_the_unsolved_is_asked_again(prepared: Prepared, run: RunDire
 
 
 def lengthened(sample: Sample, tokens: int) -> Sample:
-    return replace(sample, completion=replace(sample.completion, tokens=[0] * tokens, prompt_tokens=[0] * (tokens + 100)))
+    prompt = numpy.zeros(tokens + 100, numpy.int32)
+    return replace(sample, completion=replace(sample.completion, tokens=[0] * tokens, prompt_tokens=prompt))
 
 
 def test_counts_are_those_of_what_was_drawn_and_stored(
@@ -105,11 +107,13 @@ def test_counts_are_those_of_what_was_drawn_and_stored(
     session = session_of(prepared, run, [[RIGHT, CUT], [CUT, WRONG], [RIGHT, RIGHT], [WRONG, WRONG]], lambda prompt: SOLVED)
     _sample(session, prepared.config.self_training, 1)
     found = counts(run)
+    put_in = [100 + tokens + tokens - 1 for tokens in range(1, 13)]  # all but the last token of each chain
     expected = {
         "round/problems": 4, "round/samples": 8, "round/right": 5 / 8, "round/solved": 2 / 4, "round/hinted": 4,
         "round/reached": 4 / 4, "round/kept": 2, "round/rationalized": 2, "round/rejected": 8 + 4 - 4, "round/quoted": 0,
         "round/kept_tokens": (1 + 5 + 9 + 11) / 4, "round/tokens": sum(range(1, 13)),
         "round/prompt_tokens": sum(range(101, 113)),
+        "round/computed_tokens": sum(put_in), "round/computed_pairs": sum(length * (length + 1) // 2 for length in put_in),
     }  # fmt: skip
     assert found == expected
 

@@ -11,6 +11,7 @@ import pytest
 from reft import stages
 from reft.compose import compose
 from reft.errors import LostProcessError
+from reft.flops import Cost
 from reft.run import RunDirectory
 from reft.stages import _outlive, assess_reinforced, assess_self_trained, reinforce, set_aside_damaged
 
@@ -19,6 +20,9 @@ from reft.stages import _outlive, assess_reinforced, assess_self_trained, reinfo
 def run(tmp_path: Path) -> Iterator[RunDirectory]:
     with RunDirectory(tmp_path / "run", compose("quickstart")) as run:
         yield run
+
+
+COUNTED = ("computed_tokens", "computed_pairs", "learnt_tokens", "learnt_pairs")
 
 
 class Told(SimpleNamespace):
@@ -204,11 +208,14 @@ def test_a_best_round_that_is_damaged_gives_way(run: RunDirectory) -> None:
 def test_a_run_that_was_killed_behind_its_last_checkpoint_counts_again(run: RunDirectory) -> None:
     """What it had counted was not yet written down."""
     for step, value in ((2, 0.5), (4, 0.5)):
-        run.log("reinforce", step, {"samples/tokens": 100, "dev/greedy": value, "dev/sampled": value})
+        counts = {f"samples/{name}": 100 for name in ("tokens", *COUNTED)}
+        run.log("reinforce", step, {**counts, "dev/greedy": value, "dev/sampled": value})
         run.write_checkpoint(f"step_{step:06d}", fill)
     run.state.best_step, run.state.tokens_sampled = 2, 100
     config = compose("quickstart", ["train.steps=4"]).config
-    session: Any = SimpleNamespace(config=config, run=run, display=None, select=None)
+    prepared = SimpleNamespace(cost=Cost(token=2, pair=1))
+    session: Any = SimpleNamespace(config=config, run=run, display=None, select=None, prepared=prepared)
     assert reinforce(session)
     assert run.state.best_step == 4, "as good, and later"
     assert run.state.tokens_sampled == 200
+    assert run.state.flops == {"reinforce": 2 * 300 * (1 + 3 * config.algorithm.epochs)}
