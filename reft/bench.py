@@ -21,6 +21,7 @@ from reft.machine import Machine, await_device, count_work, measure_machine
 from reft.model import load_tokenizer
 from reft.workload import Load
 from rollout.codec import Codec
+from rollout.engine import list_stops
 from rollout.engines.hf import HFEngine, HFEngineFactory, pad_left
 from rollout.engines.vllm_engine import VLLMEngine, VLLMEngineFactory
 from rollout.types import SamplingParams
@@ -98,7 +99,7 @@ def generate(arena: Arena, rows: int) -> Contender:
     """`transformers.generate`, so many chains a call."""
     load, folder = arena.load, arena.folder
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, arena.dtype)).eval().to(arena.device)
-    codec = Codec(load_tokenizer(str(folder)))
+    codec = Codec(load_tokenizer(str(folder)), list_stops(model.generation_config))
     stops = list(codec.stops) if load.ends is None else list(load.ends)
     model.generation_config = GenerationConfig(
         do_sample=True, temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=load.longest,
@@ -130,7 +131,7 @@ def measure_gap(arena: Arena, rows: int) -> dict[str, float]:
     engine = HFEngineFactory(str(arena.folder), arena.dtype, arena.device, rows)()
     if arena.load.ends is not None:
         engine.codec.stops = tuple(arena.load.ends)
-    groups = engine.generate(arena.load.make_prompts(), 1, SamplingParams(1.0, arena.load.longest), 0)
+    groups = engine.generate(arena.load.make_prompts(), min(8, arena.load.samples), SamplingParams(1.0, arena.load.longest), 0)
     model = AutoModelForCausalLM.from_pretrained(arena.folder, dtype=getattr(torch, arena.dtype)).eval().to(arena.device)
     gaps = []
     for chain in (chain for group in groups for chain in group):

@@ -223,8 +223,8 @@ class RolloutConfig:
     """Ray workers that sample and score."""
 
     engine: Literal["hf", "vllm"] = "hf"
-    """What samples: `hf` is torch on any Hugging Face causal LM, `vllm` is vLLM (extra `vllm`), which is made for GPUs. Part of
-    the run's identity: each draws chains of its own from a seed."""
+    """What samples: `hf` is torch on decoder-only models of `transformers`, `vllm` is vLLM (extra `vllm`), which is made for
+    GPUs. Part of the run's identity: each draws chains of its own from a seed."""
     tensor_parallel: int = 1
     """GPUs that share the weights of one worker, with engine=vllm; `gpus` is then as many."""
     gpu_memory: float = 0.9

@@ -1,5 +1,6 @@
 """What passes through a rollout: a problem, its completion, the scored sample. Each stage builds the next type."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -46,9 +47,22 @@ class SamplingParams:
     """Draw from tokens with at least this share of the likeliest one's probability, 0 to 1 (Nguyen et al. 2024)."""
 
     stop: tuple[str, ...] = ()
-    """Texts that end a chain, as the end token does; the one that ends it is its last."""
+    """Texts that end a chain, as the end token does, behind the token that completes one."""
     min_tokens: int = 0
     """Tokens, a prefix apart, before which a token that ends the chain is not drawn; the others share its probability."""
+
+    def __post_init__(self) -> None:
+        fine = {
+            "temperature": 0 <= self.temperature < math.inf,
+            "max_tokens": self.max_tokens >= 1,
+            "top_k": self.top_k >= 0,
+            "top_p": 0 < self.top_p <= 1,
+            "min_p": 0 <= self.min_p <= 1,
+            "min_tokens": self.min_tokens >= 0,
+            "stop": not isinstance(self.stop, str) and all(self.stop),
+        }
+        if wrong := [f"{name}={vars(self)[name]!r}" for name, right in fine.items() if not right]:
+            raise ValueError(f"{', '.join(wrong)} is out of range; see rollout.types.SamplingParams")
 
     @property
     def truncated(self) -> bool:

@@ -18,7 +18,7 @@ from rewards.equal import NO_ANSWER
 from rollout.engines.hf import HFEngineFactory
 from rollout.types import Problem, Sample, SamplingParams
 
-LOAD = Workload(4, 256, 8, prompts=16, samples=6, prompt_tokens=24, mean=60, longest=256, vocabulary=60)
+LOAD = Workload(4, 256, 8, prompts=16, samples=12, prompt_tokens=24, mean=60, longest=256, vocabulary=60)
 ROWS = 64
 """Chains of a forward pass of the learner."""
 

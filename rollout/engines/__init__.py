@@ -1,1 +1,2 @@
-"""Engines: `hf` runs any Hugging Face causal LM on torch; `vllm_engine` is vLLM; `scripted` replays given texts, for tests."""
+"""Engines: `hf` runs decoder-only models of `transformers` on torch; `vllm_engine` is vLLM; `scripted` replays given texts, for
+tests."""

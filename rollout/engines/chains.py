@@ -18,16 +18,26 @@ class Start:
     budget: int
 
 
-def make_starts(codec: Codec, prompts: Sequence[str], prefixes: Sequence[str] | None, max_tokens: int) -> list[Start]:
+def make_starts(
+    codec: Codec, prompts: Sequence[str], prefixes: Sequence[str] | None, max_tokens: int, positions: int | None = None
+) -> list[Start]:
     """The start of each of P prompts.
 
     Raises:
-        ValueError: if a prefix leaves nothing of `max_tokens` to be sampled.
+        ValueError: if a prefix leaves nothing of `max_tokens` to be sampled, if a prompt has no token, or with its longest
+            chain more than the model's `positions`.
     """
+    if prefixes is not None and len(prefixes) != len(prompts):
+        raise ValueError(f"{len(prefixes)} prefixes are not one for each of {len(prompts)} prompts")
     parts = zip(codec.prompts(prompts), codec.prefixes(prefixes or [""] * len(prompts)), strict=True)
     starts = [Start(numpy.concatenate([prompt, prefix]), prefix, max_tokens - len(prefix)) for prompt, prefix in parts]
     if any(start.budget < 1 for start in starts):
         raise ValueError(f"a prefix has max_tokens={max_tokens} tokens or more, so nothing is left to be sampled")
+    if empty := [place for place, start in enumerate(starts) if not len(start.tokens)]:
+        raise ValueError(f"prompt {empty[0]} has no token, so there is nothing to go on from")
+    most = max((len(start.tokens) + start.budget for start in starts), default=0)
+    if positions is not None and most > positions:
+        raise ValueError(f"a prompt and its longest chain have {most} tokens, and the model {positions} positions")
     return starts
 
 

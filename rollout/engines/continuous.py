@@ -102,13 +102,13 @@ class ContinuousBatch:
                 self.listener.check()
                 self.slots.open()
                 count = self.slots.used
-                logits = self.model(
-                    input_ids=batch.token[:, None],
-                    position_ids=self.slots.lengths[:count, None],
-                    past_key_values=self.slots,
-                    use_cache=True,
-                    slots=self.slots,
-                ).logits[:, -1]
+                with self.slots.in_use():
+                    logits = self.model(
+                        input_ids=batch.token[:, None],
+                        position_ids=self.slots.lengths[:count, None],
+                        past_key_values=self.slots,
+                        use_cache=True,
+                    ).logits[:, -1]
                 self.slots.close(batch.living)
                 self._draw(batch, logits)
                 # Each row reads its own keys and the one that comes next, which those that are done do not keep.

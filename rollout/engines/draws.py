@@ -16,7 +16,8 @@ def stream_seed(seed: int, place: int, sample: int) -> int:
 
 
 def uniforms(seeds: Sequence[int], count: int) -> torch.Tensor:
-    """Uniform numbers in [0, 1), float64 (B, T), row by row from that row's own stream."""
+    """Uniform numbers in [0, 1), float64 (B, T), row by row from that row's own stream. Torch's generator looks at 32 bits of a
+    seed: of half a million rows, some thirty share theirs with another prompt's."""
     generator = torch.Generator()
     return torch.stack([torch.rand(count, generator=generator.manual_seed(seed), dtype=torch.float64) for seed in seeds])
 
@@ -37,7 +38,8 @@ def choose(logits: torch.Tensor, params: SamplingParams, uniform: torch.Tensor |
 
 def forbid_end(logits: torch.Tensor, stops: torch.Tensor, early: torch.Tensor | bool) -> torch.Tensor:
     """Logits (B, V) with minus infinity for tokens that end a chain (S,), in rows (B,) for which it is too `early`."""
-    ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device).index_fill(0, stops, True)
+    drawable = stops[stops < logits.shape[-1]]  # a tokenizer may have more than the model can draw
+    ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device).index_fill(0, drawable, True)
     rows = torch.as_tensor(early, device=logits.device).reshape(-1, 1)
     return logits.masked_fill(rows & ends, -torch.inf)
 

@@ -1,4 +1,4 @@
-"""The embedded engine: any Hugging Face causal LM, sampled with plain torch on CPU or GPU.
+"""The embedded engine: decoder-only language models of `transformers` that keep keys and values, on CPU or GPU, in torch.
 
 Rows are decoded side by side, and each place that is done is taken by the next (`continuous`); of models whose rows cannot be
 kept in slots, prompts are padded on the left and rows wait for the longest of theirs. Log-probs are taken in float32 from the
@@ -50,6 +50,8 @@ class HFEngine:
         self.model = model.eval()
         self.codec = Codec(tokenizer, list_stops(model.generation_config))
         self.max_rows = max_rows
+        self.longest: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        """Positions of the model, where it says how many."""
         self.continuous = fits(model)
         """Whether rows come and go; the others of models that keep more than keys and values wait for the longest of theirs."""
         if self.continuous:
@@ -69,7 +71,7 @@ class HFEngine:
         listener: Listener = NOBODY,
     ) -> list[list[Completion]]:
         begun = time.monotonic()
-        starts = make_starts(self.codec, prompts, prefixes, params.max_tokens)
+        starts = make_starts(self.codec, prompts, prefixes, params.max_tokens, self.longest)
         seeds = [stream_seed(seed, place, sample) for place in range(len(prompts)) for sample in range(n)]
         groups = self._complete(starts, n, params, seeds, listener)
         tokens = sum(len(completion.tokens) for group in groups for completion in group)
@@ -85,7 +87,7 @@ class HFEngine:
         prefix: str = "",
         sample: int = 0,
     ) -> Completion:
-        (start,) = make_starts(self.codec, [prompt], [prefix], params.max_tokens)
+        (start,) = make_starts(self.codec, [prompt], [prefix], params.max_tokens, self.longest)
         text = TextStream(self.codec, start.prefix, params.stop, tell)
         ((completion,),) = self._complete([start], 1, params, [stream_seed(seed, 0, sample)], text)
         text.end(completion.text)
@@ -96,6 +98,10 @@ class HFEngine:
         if own.keys() != weights.keys():
             odd = sorted(own.keys() ^ weights.keys())[:4]
             raise WeightsError(f"published weights do not fit the engine's model: {odd} are on one side only")
+        for name, tensor in own.items():
+            if weights[name].shape != tensor.shape:
+                shapes = f"{tuple(weights[name].shape)}, not {tuple(tensor.shape)}"
+                raise WeightsError(f"published weights do not fit the engine's model: {name} is {shapes}")
         with torch.no_grad():
             for name, tensor in own.items():
                 new = weights[name]

@@ -4,7 +4,9 @@ A row's keys stand flush left in its slot. Attention is computed span by span: a
 longest. Rows that are longest stand first, so little of a span is padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +128,15 @@ class Slots(Cache):
         self.bias[self.places[: self.used], self.lengths[: self.used]] = 0
         self.spans = [(first, end, min(width + 1, self.longest)) for first, end, width in self.spans]
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While it lasts, attention is over these."""
+        token = IN_USE.set(self)
+        try:
+            yield
+        finally:
+            IN_USE.reset(token)
+
     def close(self, living: torch.Tensor) -> None:
         """Count the token that has come; rows that are not `living` (B,) stay as long as they are."""
         self.lengths[: self.used] += living
@@ -142,6 +153,10 @@ class Slots(Cache):
             layer.is_initialized = True
             self.layers.append(layer)
         self.bias = prefilled.keys[0].new_empty(self.capacity, self.columns)
+
+
+IN_USE: ContextVar[Slots | None] = ContextVar("slots", default=None)
+"""Those that the model is run over in this thread. Not every model hands further arguments down to its attention."""
 
 
 class _SlotLayer(CacheLayerMixin):
@@ -181,11 +196,11 @@ def attend(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
-    slots: Slots | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention as `transformers` calls it: over slots where there are some, else over prompts that stand flush left, where
+    """Attention as `transformers` calls it: over slots where some are `IN_USE`, else over prompts that stand flush left, where
     what comes behind a prompt's end changes nothing before it."""
+    slots = IN_USE.get()
     if slots is None:
         return sdpa_attention_forward(module, query, key, value, None, scaling=scaling, is_causal=True)
     assert slots.bias is not None

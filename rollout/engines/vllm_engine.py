@@ -124,9 +124,7 @@ class VLLMEngine:
             raise ValueError(f"temperature={params.temperature} is below vLLM's least, {COLDEST}; choose 0 or a higher one")
         if params.top_p < 1 and params.min_p > 0:
             raise ValueError(f"vLLM takes min_p={params.min_p} before top_p={params.top_p}, not after it; choose one of them")
-        starts = make_starts(self.codec, prompts, prefixes, params.max_tokens)
-        if (most := max((len(start.tokens) + start.budget for start in starts), default=0)) > self.longest:
-            raise ValueError(f"a prompt and its longest chain have {most} tokens, and the model {self.longest} positions")
+        starts = make_starts(self.codec, prompts, prefixes, params.max_tokens, self.longest)
         begun = time.monotonic()
         try:
             self._wake()

@@ -8,6 +8,7 @@ between two ends of the chain, where a word such as "Wait" is put for the end.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rollout.codec import UNKNOWN
 from rollout.pool import Pool
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
@@ -87,8 +88,10 @@ def _judge(
     completion = sample.completion
     attempted = _holds(completion.text, form.endings) or not form.endings
     ended = completion.finish == "stop" and not _holds(completion.text, form.endings)
-    # A token is a character or more, so there is room for the wait and one token behind it.
-    full = completion.finish == "length" or len(completion.chain_tokens) + len(form.wait) + 1 > params.max_tokens
+    # A token is a character or more, so there is room for the wait and one token behind it. What is no text would be longer as
+    # a prefix than as it was drawn.
+    broken = UNKNOWN in completion.chain
+    full = broken or completion.finish == "length" or len(completion.chain_tokens) + len(form.wait) + 1 > params.max_tokens
     before = history[-1] if history else None
     return Forced(
         sample=replace(sample, problem=problem),
@@ -99,4 +102,4 @@ def _judge(
 
 
 def _holds(text: str, endings: Sequence[str]) -> bool:
-    return any(text.endswith(ending) for ending in endings)
+    return any(ending in text for ending in endings)  # a token may go on behind an ending

@@ -71,6 +71,14 @@ class EngineContract:
             torch.testing.assert_close(known, torch.tensor(completion.logprobs), atol=1e-5, rtol=1e-5)
         assert cut, "nothing was left out"
 
+    def test_what_cannot_be_sampled_is_refused(self, engine) -> None:
+        with pytest.raises(ValueError, match=f"a prompt and its longest chain have {CONTEXT + 1} tokens, and the model"):
+            engine.generate(["a ?", "a b ?"], 1, SamplingParams(1.0, CONTEXT - 2), seed=0)
+        with pytest.raises(ValueError, match="1 prefixes are not one for each of 2 prompts"):
+            engine.generate(["a ?", "b ?"], 1, SamplingParams(1.0, 9), seed=0, prefixes=["c"])
+        with pytest.raises(ValueError, match="prompt 1 has no token"):
+            engine.generate(["a ?", ""], 1, SamplingParams(1.0, 9), seed=0)
+
     def test_no_chain_ends_before_its_least_length(self, folder, engine) -> None:
         """What could not be drawn is left out of the distribution; what comes later is as the model has it."""
         model = AutoModelForCausalLM.from_pretrained(folder).eval()

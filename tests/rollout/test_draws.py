@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import MinPLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from rollout.engines.draws import choose, stream_seed, truncate, uniforms
+from rollout.engines.draws import choose, forbid_end, stream_seed, truncate, uniforms
 from rollout.types import SamplingParams
 
 
@@ -66,6 +66,21 @@ def test_what_is_drawn_is_what_is_left(changes: dict[str, float], kept: list[int
     expected = torch.zeros(5).scatter(0, order[kept], shares[kept] / shares[kept].sum())
     torch.testing.assert_close(logprobs, expected.log()[chosen], atol=1e-6, rtol=1e-6)
     assert params(**changes).truncated
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temperature": -0.1}, {"temperature": float("nan")}, {"max_tokens": 0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.5},
+     {"min_p": 2.0}, {"min_tokens": -1}, {"stop": ("a", "")}, {"stop": "ab"}],
+)  # fmt: skip
+def test_parameters_out_of_range_are_named(wrong) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=f"^{next(iter(wrong))}=.* is out of range"):
+        SamplingParams(**wrong)
+
+
+def test_an_end_beyond_the_vocabulary_is_none_to_forbid() -> None:
+    kept = forbid_end(torch.zeros(2, 4), torch.tensor([1, 9]), torch.tensor([True, False]))
+    assert kept.isinf().tolist() == [[False, True, False, False], [False] * 4]
 
 
 def test_truncation_is_that_of_transformers() -> None:

@@ -90,6 +90,19 @@ def test_free_text_waits_in_words() -> None:
         assert [forced.over for forced in history] == [False, True, True], "there is no room for another wait"
 
 
+def test_a_token_may_go_on_behind_an_ending() -> None:
+    with pool_of(lambda text, _: " 3 ok." if "x" in text else " 1 x,") as pool:
+        (history, _) = force(pool, PROBLEMS, PARAMS, 0, 3, FORM)
+    assert [forced.attempts for forced in history] == [1, 2, 2]
+    assert [forced.over for forced in history] == [False, True, True]
+
+
+def test_what_is_no_text_is_not_gone_on_from() -> None:
+    with pool_of(lambda text, _: " 1 \ufffd x") as pool:
+        (history, _) = force(pool, PROBLEMS, PARAMS, 0, 2, FORM)
+    assert [forced.over for forced in history] == [True, True]
+
+
 def test_a_chain_without_room_is_over() -> None:
     with pool_of(attempt) as pool:
         (history, _) = force(pool, PROBLEMS, replace(PARAMS, max_tokens=6), 0, 3, FORM)

@@ -24,6 +24,7 @@ MODELS = {
     "llama with shared heads": ("llama", {"num_key_value_heads": 1, "tie_word_embeddings": True}),
     "qwen2": ("qwen2", {}),
     "qwen3": ("qwen3", {"num_key_value_heads": 1, "head_dim": 12}),
+    "nemotron": ("nemotron", {"num_key_value_heads": 1, "intermediate_size": 32}),
     "mistral": ("mistral", {"sliding_window": 6}),
     "lfm2": (
         "lfm2",
