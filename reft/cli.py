@@ -38,9 +38,10 @@ MODES = """strict: a box, a tag, "the answer is" and the like, as training rewar
 METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
 BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
 
-STRATEGIES = ("vote", "best", "weighted", "cap", "wait", "revise")
+STRATEGIES = ("vote", "best", "weighted", "cap", "wait", "ask", "revise")
 STRATEGY = """vote: the answer of most of so many chains; best, weighted: of the one that the policy is surest of, or that it is
-surest of in all; cap, wait: of a chain of so many attempts, at most or at least; revise: of rounds, each shown the last"""
+surest of in all; cap, wait: of a chain of so many attempts, at most or at least; ask: of a chain whose prompt asks for so much;
+revise: of rounds, each shown the last"""
 
 EVAL = (
     ("on", "NAME[,NAME]", "benchmarks: gsm8k, svamp, asdiv, math500, aime24, aime25, amc23, minerva, olympiadbench, or tasks"),
@@ -140,10 +141,12 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
             command.add_argument("-n", "--n", type=int, default=3, help="problems to show (3)")
             command.add_argument("--samples", type=int, default=2, help="sampled chains of each, besides the greedy one")
-            command.add_argument("--prompt", help="a prompt of your own instead of test problems")
+            command.add_argument("--prompt", help="this one instead of test problems; judged if it is a problem of the task")
             command.add_argument("--problem", metavar="ID", help="this one: its id, or its number in the test split")
             command.add_argument("--strategy", choices=STRATEGIES, help=STRATEGY)
-            command.add_argument("--budget", type=int, default=4, help="of the strategy: chains, attempts or rounds (4)")
+            command.add_argument(
+                "--budget", type=int, default=4, help="of the strategy: chains, attempts or rounds; what ask asks for (4)"
+            )
             command.add_argument("--seed", type=int, default=0, help="of the choice of problems and of sampling")
 
 

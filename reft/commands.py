@@ -175,18 +175,24 @@ def sample(
         raise ConfigError(f"-n {problems} --samples {samples} is out of range; choose at least 1 problem and 0 samples")
     if budget < 1:
         raise ConfigError(f"--budget {budget} is out of range; choose 1 or more")
-    if prompt is not None and (problem is not None or strategy is not None):
-        raise ConfigError("--prompt has no known answer, so --problem and --strategy have nothing to do with it; leave one out")
-    composed = read_settings(_run_of(checkpoint))
+    if prompt is not None and problem is not None:
+        raise ConfigError("--prompt and --problem each say what to think about; leave one out")
+    config = read_settings(_run_of(checkpoint)).config
     _quiet()
 
-    from reft.viewer import choose_problems, show, show_search
+    from reft.viewer import choose_problems, find_problem, show, show_prompt, show_search
 
-    chosen = [] if prompt is not None else choose_problems(composed.config.task, problems, problem, seed)
+    known = None if prompt is None else find_problem(config.task, prompt)
+    if prompt is not None and known is None:
+        if strategy is not None:
+            raise ConfigError("--prompt is no problem of the task, so --strategy could not tell its answers; leave one out")
+        show_prompt(config, checkpoint, prompt, samples, seed)
+        return 0
+    chosen = choose_problems(config.task, problems, problem, seed) if known is None else [known]
     if strategy is None:
-        show(composed.config, checkpoint, chosen, samples, prompt, seed)
+        show(config, checkpoint, chosen, samples, seed)
     else:
-        show_search(composed.config, checkpoint, chosen, strategy, budget, seed)
+        show_search(config, checkpoint, chosen, strategy, budget, seed)
     return 0
 
 

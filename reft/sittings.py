@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from transformers import AutoConfig
 
-from reft.assessment import greedy_params, sampled_params
+from reft.assessment import greedy_params, plain_reports, sampled_params
 from reft.cluster import cluster
 from reft.config import Config
 from reft.errors import RunError
 from reft.evaluate import report
 from reft.exams import Exam, Panel, fitting
 from reft.files import MANIFEST, is_sealed, write_atomically
+from reft.flops import Cost
 from reft.paired import compare
 from reft.progress import Display
 from reft.reward_config import RewardConfig
@@ -196,14 +198,15 @@ def finish(sitting: Sitting, config: Config, rows: Sequence[Mapping[str, Any]], 
         "too_long": {"count": len(sitting.too_long), "problems": list(sitting.too_long)},
         "seconds": round(seconds, 2),
     }  # fmt: skip
-    checker = make_checker(config.checker)
+    cost, checker = Cost.of(AutoConfig.from_pretrained(sitting.checkpoint)), make_checker(config.checker)
     try:
         for mode in MODES:
             groups = [samples_of(problem, row, mode) for problem, row in zip(exam.problems, rows, strict=True)]
             traces = [[exam.task.trace(sample.problem, sample.completion.chain) for sample in group] for group in groups]
             flat = [sample for group in groups for sample in group]
             told = [trace for found in traces for trace in found]
-            content[mode] = {**report(flat, exam.task, told).plain(), "estimates": plain(rates(groups, traces))}
+            (told_of,) = plain_reports({mode: (report(flat, exam.task, told), flat)}, cost).values()
+            content[mode] = {**told_of, "estimates": plain(rates(groups, traces))}
             if mode == "sampled":
                 content[mode] |= many(groups, checker, derive_seed(config.seed, "scores", exam.name))
     finally:

@@ -133,6 +133,7 @@ def print_benchmark(content: dict[str, Any]) -> None:
             table.add_row(
                 label, *("–" if estimate is None else _estimate(estimate, 2 * (key in LENGTHS)) for estimate in found)
             )
+    table.add_row("FLOPs a query", *(f"{report['flops_per_query']:.2g}" for report in modes.values()))
     for label, name in (("pass@{}", "pass@k"), ("maj@{}", "maj@k")):
         for k, estimate in content["sampled"][name].items():
             if k != "1":

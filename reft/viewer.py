@@ -11,17 +11,23 @@ from reft.assessment import greedy_params, sampled_params
 from reft.config import Config
 from reft.errors import ConfigError
 from reft.rollouts import local_pool, make_checker, try_prompts
-from reft.tasks import SteppedTask, Task
+from reft.tasks import BudgetedTask, SteppedTask, Task
 from rollout.engine import Engine, StreamingEngine
-from rollout.pool import LocalPool
+from rollout.pool import LocalPool, Progress
 from rollout.search.forcing import WAIT
-from rollout.search.strategies import REVISION, make_strategy
+from rollout.search.strategies import REVISION, Found, make_strategy, request
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
 COLOURS = {"equal": "green", "different": "red", "undecided": "yellow", "no_answer": "yellow"}
 INDENT = 10
 """Columns before a chain with a verdict."""
+
+
+def find_problem(task: Task, prompt: str) -> Problem | None:
+    """The task's problem that has this prompt, of any split."""
+    splits = task.splits()
+    return next((one for one in (*splits.test, *splits.dev, *splits.train) if one.prompt == prompt), None)
 
 
 def choose_problems(task: Task, count: int, wanted: str | None, seed: int) -> list[Problem]:
@@ -42,71 +48,104 @@ def choose_problems(task: Task, count: int, wanted: str | None, seed: int) -> li
     raise ConfigError(f"there is no problem {wanted!r}; name its id, such as {test[0].id!r}, or its number below {len(test)}")
 
 
-def watchable(config: Config, checkpoint: Path) -> LocalPool:
+class WatchedPool(LocalPool):
+    """A worker in this process whose chains are shown with their verdicts: while they are drawn, where terminal and engine
+    can, else when they are done, in the same words."""
+
+    def __init__(self, pool: LocalPool, console: Console) -> None:
+        super().__init__(pool.worker, pool.shard_size)
+        self.console = console
+        self.label = ""
+        """Of chains; without one, they are numbered."""
+        self.shown = 0
+
+    def sample(
+        self, problems: Sequence[Problem], n: int, params: SamplingParams, seed: int, progress: Progress | None = None
+    ) -> list[Sample]:
+        write = writer(self.console, INDENT)
+        if not (n and self.console.is_terminal and isinstance(self.worker.engine, StreamingEngine)):
+            samples = super().sample(problems, n, params, seed, progress) if n else []
+            for sample in samples:
+                self._begin()
+                write(sample.completion.chain)
+                self._end(sample)
+            return samples
+        if len(problems) != 1:
+            raise ValueError(f"{len(problems)} problems cannot be watched at once; sample them one by one")
+        (problem,) = problems
+        samples = []
+        for number in range(n):
+            self._begin()
+            samples.append(self.watch(problem, params, seed, write, number))
+            self._end(samples[-1])
+        return samples
+
+    def _begin(self) -> None:
+        self.shown += 1
+        self.console.print(f"  {self.label or self.shown!s:8}", end="")
+
+    def _end(self, sample: Sample) -> None:
+        verdict, completion = sample.verdict, sample.completion
+        told = f"{verdict.outcome} ({verdict.reason}), {len(completion.tokens)} tokens, ended by {completion.finish}"
+        self.console.print(f"\n{' ' * INDENT}{told}", style=COLOURS[verdict.outcome])
+
+
+def watch(config: Config, checkpoint: Path, console: Console) -> WatchedPool:
     """A worker in this process; whatever engine the run has, this one can be watched."""
-    return local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint))
+    return WatchedPool(local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint)), console)
 
 
 def show_search(config: Config, checkpoint: Path, problems: Sequence[Problem], name: str, budget: int, seed: int) -> None:
-    """Print what a strategy makes of problems: each chain that it could pick from, the one that it picks, and what all cost."""
+    """Print what a strategy makes of problems: each chain that it draws, the one that it picks, and what all cost."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    task = config.task
+    ask = task.asked if isinstance(task, BudgetedTask) else request
     if name == "revise":
         try_prompts(str(checkpoint), [replace(one, prompt=REVISION.format(prompt=one.prompt, chain="")) for one in problems])
-    form = config.task.form() if isinstance(config.task, SteppedTask) else None
-    pool, checker = watchable(config, checkpoint), make_checker(config.checker)
+    if name == "ask":
+        try_prompts(str(checkpoint), [ask(problem, budget) for problem in problems])
+    form = task.form() if isinstance(task, SteppedTask) else None
+    pool, checker = watch(config, checkpoint, console), make_checker(config.checker)
     try:
-        strategy = make_strategy(name, budget, checker, form or WAIT)
+        strategy = make_strategy(name, budget, checker, form or WAIT, ask)
         for problem in problems:
             console.print(problem.prompt, style="bold")
+            pool.shown = 0
             (found,) = strategy.search(pool, [problem], sampled_params(config), derive_seed(seed, problem.id))
-            for number, sample in enumerate(found.samples, 1):
-                mark = "→" if sample is found.picked else " "
-                console.print(f"{mark} {number:<6}  {sample.completion.chain}")
-                _print_verdict(console, sample)
-            answer = "no answer" if found.picked is None else f"answers {found.picked.extracted}"
-            console.print(f"  {name} {budget}: {answer}; {found.tokens} tokens sampled in all")
+            _print_found(console, found, f"{name} {budget}")
             console.print()
     finally:
         pool.close()
         checker.close()
 
 
-def show(config: Config, checkpoint: Path, problems: Sequence[Problem], samples: int, prompt: str | None, seed: int) -> None:
-    """Print a greedy chain and `samples` sampled ones for problems, or for a prompt; in a terminal, token by token."""
+def show(config: Config, checkpoint: Path, problems: Sequence[Problem], samples: int, seed: int) -> None:
+    """Print a greedy chain and `samples` sampled ones for problems, with their verdicts; in a terminal, token by token."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    chosen = list(problems)
-    if prompt is not None:
-        chosen = [Problem(prompt, prompt, "", {})]
-        try_prompts(str(checkpoint), chosen)
-    pool = watchable(config, checkpoint)
+    pool = watch(config, checkpoint, console)
     try:
-        for problem in chosen:
+        for problem in problems:
             console.print(problem.prompt, style="bold")
-            for mode, params, count in (("greedy", greedy_params(config), 1), ("sampled", sampled_params(config), samples)):
-                if prompt is None:
-                    show_samples(console, pool, problem, mode, params, count, derive_seed(seed, problem.id))
-                else:
-                    show_completions(console, pool.worker.engine, prompt, params, count, seed)
+            for mode, params, count in _modes(config, samples):
+                pool.label = mode
+                pool.sample([problem], count, params, derive_seed(seed, problem.id))
             console.print()
     finally:
         pool.close()
 
 
-def show_samples(
-    console: Console, pool: LocalPool, problem: Problem, mode: str, params: SamplingParams, count: int, seed: int
-) -> None:
-    """Print `count` samples of a problem with their verdicts, one by one where they can be watched."""
-    label = f"  {mode:8}".ljust(INDENT)
-    if console.is_terminal and isinstance(pool.worker.engine, StreamingEngine):
-        for number in range(count):
-            console.print(label, end="")
-            sample = pool.watch(problem, params, seed, writer(console, INDENT), number)
-            console.print()
-            _print_verdict(console, sample)
-        return
-    for sample in pool.sample([problem], count, params, seed) if count else []:
-        console.print(label + sample.completion.chain)
-        _print_verdict(console, sample)
+def show_prompt(config: Config, checkpoint: Path, prompt: str, samples: int, seed: int) -> None:
+    """Print a greedy chain and `samples` sampled ones for a prompt whose answer nobody knows; in a terminal, token by token."""
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    try_prompts(str(checkpoint), [Problem(prompt, prompt, "", {})])
+    pool = watch(config, checkpoint, console)
+    try:
+        console.print(prompt, style="bold")
+        for _, params, count in _modes(config, samples):
+            show_completions(console, pool.worker.engine, prompt, params, count, seed)
+        console.print()
+    finally:
+        pool.close()
 
 
 def show_completions(console: Console, engine: Engine, prompt: str, params: SamplingParams, count: int, seed: int) -> None:
@@ -126,9 +165,15 @@ def writer(console: Console, indent: int) -> Callable[[str], None]:
     return lambda piece: console.print(piece.replace("\n", "\n" + " " * indent), end="")
 
 
-def _print_verdict(console: Console, sample: Sample) -> None:
-    verdict, completion = sample.verdict, sample.completion
-    console.print(
-        f"{' ' * INDENT}{verdict.outcome} ({verdict.reason}), {len(completion.tokens)} tokens, ended by {completion.finish}",
-        style=COLOURS[verdict.outcome],
-    )
+def _modes(config: Config, samples: int) -> list[tuple[str, SamplingParams, int]]:
+    return [("greedy", greedy_params(config), 1), ("sampled", sampled_params(config), samples)]
+
+
+def _print_found(console: Console, found: Found, what: str) -> None:
+    cost = f"{found.tokens} tokens sampled in all"
+    if found.picked is None:
+        console.print(f"→ {what}: no answer; {cost}")
+        return
+    number = next(place for place, sample in enumerate(found.samples, 1) if sample is found.picked)
+    style = COLOURS[found.picked.verdict.outcome]
+    console.print(f"→ {what}: answers {found.picked.extracted}, by chain {number}; {cost}", style=style)

@@ -117,6 +117,19 @@ class SteppedTask(Protocol):
         ...
 
 
+@runtime_checkable
+class BudgetedTask(Protocol):
+    """A task whose prompts can ask for so much thinking, so that what is asked for and what is used can be told apart."""
+
+    def budgets(self) -> Sequence[int]:
+        """Budgets in tries that demonstrations show, ascending; empty where the settings show none."""
+        ...
+
+    def asked(self, problem: Problem, budget: int) -> Problem:
+        """The problem with a prompt that asks for so many tries. Raises `ConfigError` for a budget that is not shown."""
+        ...
+
+
 class Task(Protocol):
     """A source of problems with known answers, and the reader of their chains."""
 

@@ -8,6 +8,7 @@ The answer is the last try. Demonstrations search without repeating themselves b
 they think too briefly on purpose, so that reinforcement has persistence to find.
 
 A hint names the second operand's sign: `a 5 b 3 c 4 > 4 ! b + ?`. A share of the demonstrations may show how one is used.
+A budget asks for so many tries, fewer only if one succeeds: `a 5 b 3 c 4 > 4 <b2> ?`. A share may show what that means.
 """
 
 import itertools
@@ -45,6 +46,9 @@ class SignedSum:
     hint_share: float = 0.0
     """Share of demonstrations of hinted prompts, whose tries keep to the hint; 0 to 1. Without any, hints say nothing to the
     policy."""
+    budget_share: float = 0.0
+    """Share of demonstrations of prompts that ask for 1, 2, 4, ... tries, and whose chains make as many unless one succeeds; 0
+    to 1, and with `hint_share` 1 at most. Without any, a budget's word says nothing to the policy."""
     demonstrations_size: int = 16_000
     """Chains to imitate."""
     problems_size: int = 20_000
@@ -53,9 +57,11 @@ class SignedSum:
     def validate(self) -> None:
         if not 2 <= self.operands <= 7:
             raise ConfigError(f"task.operands={self.operands} is out of range; choose 2 to 7")
-        for name in ("give_up", "patient_share", "hint_share"):
+        for name in ("give_up", "patient_share", "hint_share", "budget_share"):
             if not 0 <= vars(self)[name] <= 1:
                 raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 0 to 1")
+        if (shares := self.hint_share + self.budget_share) > 1:
+            raise ConfigError(f"task.hint_share + task.budget_share = {shares} is out of range; choose 1 at most")
         for name in ("tries", "demonstrations_size", "problems_size"):
             if vars(self)[name] < 1:
                 raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 1 or more")
@@ -80,11 +86,23 @@ class SignedSum:
         text = f"{HINT} b {self._solutions(problem)[0][0]}"
         return Hint(f"{problem.prompt.removesuffix('?')}{text} ?", text)
 
+    def budgets(self) -> Sequence[int]:
+        """1, 2, 4, ... up to the tries that a demonstration makes at most."""
+        most = min(self.tries, 2 ** (self.operands - 1)) if self.budget_share else 0
+        return [2**power for power in range(most.bit_length())]
+
+    def asked(self, problem: Problem, budget: int) -> Problem:
+        if budget not in self.budgets():
+            known = ", ".join(map(str, self.budgets())) or "none, since task.budget_share=0"
+            raise ConfigError(f"demonstrations do not show a budget of {budget}; choose of {known}")
+        return replace(problem, prompt=f"{problem.prompt.removesuffix('?')}<b{budget}> ?")
+
     def words(self) -> list[str]:
         largest = 9 * self.operands
         numbers = [str(number) for number in range(-largest, largest + 1)]
         hint = [HINT] if self.hint_share else []
-        return [*numbers, *string.ascii_lowercase[: self.operands], "+", "-", ">", "?", *VERDICTS, *hint]
+        budgets = [f"<b{budget}>" for budget in self.budgets()]
+        return [*numbers, *string.ascii_lowercase[: self.operands], "+", "-", ">", "?", *VERDICTS, *hint, *budgets]
 
     def read(self, problem: Problem, text: str) -> str | None:
         """The last try as an expression such as `5 + 3 - 4`; None unless it is whole and uses the problem's digits."""
@@ -184,24 +202,28 @@ class SignedSum:
         return [signs for signs in _leaves(self.operands) if _sums(digits, signs)[-1] == target]
 
     def _demonstration(self, problem: Problem, generator: random.Random) -> Demonstration:
-        leaves = _leaves(self.operands)
-        if self.hint_share and generator.random() < self.hint_share:
+        leaves, budget = _leaves(self.operands), None
+        kind = generator.random() if self.hint_share + self.budget_share else 1.0
+        if kind < self.hint_share:
             sign = self._solutions(problem)[0][0]
             leaves = [leaf for leaf in leaves if leaf[0] == sign]
             problem = replace(problem, prompt=self.hinted(problem).prompt)
-        return Demonstration(problem, self._chain(problem, leaves, generator))
+        elif kind < self.hint_share + self.budget_share:
+            budget = generator.choice(self.budgets())
+            problem = self.asked(problem, budget)
+        return Demonstration(problem, self._chain(problem, leaves, budget, generator))
 
-    def _chain(self, problem: Problem, leaves: list[tuple[str, ...]], generator: random.Random) -> str:
-        """A search among `leaves`, which may give up."""
+    def _chain(self, problem: Problem, leaves: list[tuple[str, ...]], budget: int | None, generator: random.Random) -> str:
+        """A search among `leaves`, which may give up; with a budget, not before as many tries."""
         digits, target = problem.columns["digits"], int(problem.answer)
-        patient = generator.random() < self.patient_share
+        patient = generator.random() < self.patient_share or budget is not None
         if self.order == "random":
             generator.shuffle(leaves)
         else:
             start = generator.randrange(len(leaves))
             leaves = leaves[start:] + leaves[:start]
         words: list[str] = []
-        for signs in leaves[: self.tries]:
+        for signs in leaves[: budget or self.tries]:
             sums = _sums(digits, signs)
             for place, sign in enumerate(signs):
                 words += [string.ascii_lowercase[place + 1], sign, str(digits[place + 1]), str(sums[place])]

@@ -16,6 +16,11 @@ Scorer = Callable[[Sequence[Sample]], Sequence[float]]
 """How good samples are, the higher the better; for a weighted vote at least 0."""
 REVISION = "{prompt}{chain}\nThis may be wrong. Look at it again, and answer anew.\n"
 """The prompt of a revision: what was asked, and what was answered last."""
+REQUEST = "{prompt}\nUse around {budget} tokens to think, and look at your answer again if you come to it early.\n"
+"""The prompt that asks for so much thinking, of models that follow instructions; after the reconstruction of o1's curve by
+hughbzhang (o1_inference_scaling_laws, o1.py)."""
+Ask = Callable[[Problem, int], Problem]
+"""The problem whose prompt asks for a budget."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,12 @@ class BudgetForcing:
 
     def search(self, pool: Pool, problems: Sequence[Problem], params: SamplingParams, seed: int) -> list[Found]:
         histories = force(pool, problems, params, seed, self.budget, self.form, self.wait)
-        return [
-            Found(problem, last.sample if has_answer(last.sample) else None, [forced.sample for forced in history], last.tokens)
-            for problem, history in zip(problems, histories, strict=True)
-            for last in history[-1:]
-        ]
+        found = []
+        for problem, history in zip(problems, histories, strict=True):
+            last = history[-1]
+            samples = list({id(forced.sample): forced.sample for forced in history}.values())  # one that is over stands again
+            found.append(Found(problem, last.sample if has_answer(last.sample) else None, samples, last.tokens))
+        return found
 
 
 @dataclass(frozen=True)
@@ -115,11 +121,29 @@ class Revisions:
         return [_found(problem, picked, group) for problem, picked, group in zip(problems, last, groups, strict=True)]
 
 
-STRATEGIES = ("vote", "best", "weighted", "cap", "wait", "revise")
+def request(problem: Problem, budget: int) -> Problem:
+    """The problem whose prompt asks in words for so many tokens."""
+    return replace(problem, prompt=REQUEST.format(prompt=problem.prompt, budget=budget))
 
 
-def make_strategy(name: str, budget: int, checker: Checker, form: Form) -> Strategy:
-    """The strategy of a name, with so many chains, attempts or rounds.
+@dataclass(frozen=True)
+class Asking:
+    """One chain whose prompt asks for a budget. What it uses is the model's to say: look at what was drawn."""
+
+    budget: int
+    ask: Ask = request
+
+    def search(self, pool: Pool, problems: Sequence[Problem], params: SamplingParams, seed: int) -> list[Found]:
+        drawn = pool.sample([self.ask(problem, self.budget) for problem in problems], 1, params, seed)
+        samples = [replace(sample, problem=problem) for problem, sample in zip(problems, drawn, strict=True)]
+        return [_found(sample.problem, sample if has_answer(sample) else None, [sample]) for sample in samples]
+
+
+STRATEGIES = ("vote", "best", "weighted", "cap", "wait", "ask", "revise")
+
+
+def make_strategy(name: str, budget: int, checker: Checker, form: Form, ask: Ask = request) -> Strategy:
+    """The strategy of a name, with so many chains, attempts or rounds, or asking for so much.
 
     Raises:
         ValueError: for another name, or a budget below 1.
@@ -133,6 +157,8 @@ def make_strategy(name: str, budget: int, checker: Checker, form: Form) -> Strat
             return BestOf(budget, checker, weighted=name == "weighted")
         case "cap" | "wait":
             return BudgetForcing(budget, form, wait=name == "wait")
+        case "ask":
+            return Asking(budget, ask)
         case "revise":
             return Revisions(budget)
     raise ValueError(f"there is no strategy {name!r}; choose one of {', '.join(STRATEGIES)}")

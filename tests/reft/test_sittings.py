@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import AutoConfig
 
 from reft import sittings
 from reft.benchmarks import Questions
@@ -14,6 +15,7 @@ from reft.compose import compose_settings
 from reft.config import Config
 from reft.errors import ConfigError, RunError
 from reft.exams import Exam, Panel, fitting, make_exam
+from reft.flops import Cost
 from reft.progress import Display
 from reft.sittings import Sitting, compare_reports, finish, sit, take
 from rewards.equal import Checker
@@ -91,6 +93,9 @@ def test_what_is_written(config: Config, tmp_path: Path) -> None:
     assert sampled["accuracy"]["value"] == pytest.approx(sum(right) / 7)
     assert sampled["pass@k"]["3"]["value"] == sum(share > 0 for share in right) / 7
     assert set(sampled["maj@k"]) == {"1", "2", "3"}
+    cost = Cost.of(AutoConfig.from_pretrained(config.model.path))
+    queries = [cost.query(row["prompt_tokens"], chain["tokens"]) for row in rows for chain in row["sampled"]]
+    assert sampled["flops_per_query"] == pytest.approx(sum(queries) / 21)
     assert sampled["estimates"]["tries_per_chain"]["n"] == content["problems"] == 7
     assert 0 < sampled["estimates"]["verdict_error"]["value"] < 1, "verdicts are of the task's own tracer"
     assert (setup["samples"], setup["seed"], setup["stop"]) == (3, 0, ["the end token"])

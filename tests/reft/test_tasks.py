@@ -10,7 +10,7 @@ from reft.tasks.word_problems import WordProblems
 from rewards.equal import Checker
 
 TASKS = [
-    SignedSum(), SignedSum(operands=5, problems_size=3000), SignedSum(order="counting", hint_share=0.3),
+    SignedSum(), SignedSum(operands=5, problems_size=3000), SignedSum(order="counting", hint_share=0.3, budget_share=0.3),
     RunningTotal(train_size=2000), RunningTotal(operators="+"),
     WordProblems(train_size=2000), WordProblems(style="p-cot", operations=(1, 8), distractors=4, train_size=2000),
 ]  # fmt: skip
@@ -129,6 +129,32 @@ def test_tries_count_from_anywhere() -> None:
     assert (firsts, longest) == (set(range(8)), 8)
 
 
+def test_as_many_tries_as_are_asked_for_unless_one_succeeds() -> None:
+    task = SignedSum(operands=4, tries=8, give_up=1.0, patient_share=0.0, budget_share=0.5, demonstrations_size=800)
+    assert task.budgets() == [1, 2, 4, 8]
+    assert task.asked(PROBLEM, 2).prompt == f"{PROBLEM.prompt[:-1]}<b2> ?"
+    seen: dict[int, int] = {}
+    for demo in task.demonstrations(task.splits().train, 0):
+        tries, last = task.trace(demo.problem, demo.chain).tries, demo.chain.split()[-1]
+        word = demo.problem.prompt.split()[-2]
+        budget = int(word[2:-1]) if word.startswith("<b") else 1  # nobody asks, and all give up
+        assert tries == budget if last == "x" else tries <= budget
+        seen[budget] = max(seen.get(budget, 0), tries)
+    assert seen == {1: 1, 2: 2, 4: 4, 8: 8}
+    assert SignedSum(tries=6, budget_share=0.5).budgets() == [1, 2, 4], "three digits have four pairs of signs"
+    assert SignedSum(operands=4, tries=6, budget_share=0.5).budgets() == [1, 2, 4]
+
+
+def test_other_runs_keep_vocabulary_and_demonstrations() -> None:
+    task = SignedSum()
+    assert list(task.budgets()) == []
+    assert not any("<" in word for word in task.words())
+    with pytest.raises(ConfigError, match=r"a budget of 2; choose of none, since task\.budget_share=0"):
+        task.asked(PROBLEM, 2)
+    with pytest.raises(ConfigError, match=r"a budget of 3; choose of 1, 2, 4"):
+        SignedSum(budget_share=0.1).asked(PROBLEM, 3)
+
+
 def test_running_total_by_hand() -> None:
     task = RunningTotal(operands=3, train_size=500, dev_size=50, test_size=100)
     problem = task.splits().train[0]
@@ -167,7 +193,8 @@ def test_modes_are_mixed_as_asked() -> None:
     [
         WordProblems(operations=(0, 3)), WordProblems(operations=(3, 2)), WordProblems(test_operations=(2, 9)),
         WordProblems(warmup_operations=(2, 7)), WordProblems(largest=19), WordProblems(any_share=1.1),
-        SignedSum(operands=1), SignedSum(give_up=1.5), SignedSum(tries=0), RunningTotal(operators="/"),
+        SignedSum(operands=1), SignedSum(give_up=1.5), SignedSum(tries=0), SignedSum(budget_share=-0.1),
+        SignedSum(hint_share=0.6, budget_share=0.6), RunningTotal(operators="/"),
         RunningTotal(operands=99), RunningTotal(long_share=-1), RunningTotal(test_size=0),
     ],
 )  # fmt: skip

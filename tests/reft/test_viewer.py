@@ -11,7 +11,7 @@ from reft import viewer
 from reft.compose import compose_settings
 from reft.config import Config
 from reft.errors import ConfigError, UserError
-from reft.viewer import choose_problems, show, show_search, writer
+from reft.viewer import choose_problems, find_problem, show, show_prompt, show_search, writer
 from rollout.engines.hf import HFEngine
 from rollout.pool import LocalPool
 from rollout.types import Completion
@@ -25,7 +25,10 @@ def config() -> Config:
 
 
 def seen(config: Config, model: Path, capsys: pytest.CaptureFixture[str], prompt: str | None = None) -> str:
-    show(config, model, choose_problems(config.task, 3, None, 7), 2, prompt, 7)
+    if prompt is None:
+        show(config, model, choose_problems(config.task, 3, None, 7), 2, 7)
+    else:
+        show_prompt(config, model, prompt, 2, 7)
     return capsys.readouterr().out
 
 
@@ -96,6 +99,12 @@ def test_a_problem_is_asked_for_by_id_or_number(config: Config) -> None:
         choose_problems(config.task, 1, "-1", 0)
 
 
+def test_a_problem_is_known_by_its_prompt(config: Config) -> None:
+    problem = config.task.splits().dev[3]
+    assert find_problem(config.task, problem.prompt) == problem
+    assert find_problem(config.task, f"{problem.prompt} ") is None
+
+
 @pytest.mark.parametrize("name", ["vote", "wait"])
 def test_a_strategy_shows_its_chains_and_its_choice(
     config: Config, tiny_model: Path, capsys: pytest.CaptureFixture[str], name: str
@@ -105,12 +114,33 @@ def test_a_strategy_shows_its_chains_and_its_choice(
     text = capsys.readouterr().out
     for problem in problems:
         assert problem.prompt in text
-    assert text.count("tokens, ended by") == 2 * 3
-    costs = re.findall(rf"  {name} 3: (?:no answer|answers .+); (\d+) tokens sampled in all", text)
-    shown = [int(tokens) for tokens in re.findall(r"(\d+) tokens, ended by", text)]
+    costs = re.findall(rf"→ {name} 3: (?:no answer|answers .+, by chain [1-3]); (\d+) tokens sampled in all", text)
     assert len(costs) == 2
+    halves = re.split(r"tokens sampled in all", text)[:2]
+    shown = [[int(tokens) for tokens in re.findall(r"(\d+) tokens, ended by", half)] for half in halves]
+    assert [sum(own) for own in shown] == [int(cost) for cost in costs], "what is shown is what was drawn, and nothing twice"
     if name == "vote":
-        assert [int(cost) for cost in costs] == [sum(shown[:3]), sum(shown[3:])]
+        assert [len(own) for own in shown] == [3, 3]
+
+
+@pytest.mark.parametrize("name", ["vote", "wait", "cap"])
+def test_a_search_is_watched_as_it_goes_on(
+    config: Config, tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def search() -> str:
+        show_search(config, tiny_model, choose_problems(config.task, 2, None, 7), name, 3, 7)
+        return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+    plain = search()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(HFEngine, "generate", lambda *_, **__: pytest.fail("chains must be watched one by one"))
+    assert search() == plain
+
+
+def test_a_budget_is_asked_for_where_the_task_can(config: Config, tiny_model: Path) -> None:
+    problems = choose_problems(config.task, 1, None, 7)
+    with pytest.raises(UserError, match=r"task\.budget_share=0"):
+        show_search(config, tiny_model, problems, "ask", 2, 7)
 
 
 def test_who_cannot_read_the_words_of_a_revision_is_not_asked_for_one(config: Config, tiny_model: Path) -> None:

@@ -1,11 +1,12 @@
 """Strategies by scripted models: what is picked, and that every token is counted."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from rewards.equal import Checker
-from rollout.search.strategies import STRATEGIES, BestOf, MajorityVote, Revisions, certainty, make_strategy
+from rollout.search.strategies import STRATEGIES, Asking, BestOf, MajorityVote, Revisions, certainty, make_strategy, request
 from rollout.search.vote import weighted_majority
 from rollout.types import Problem, SamplingParams
 from tests.rollout.test_forcing import ATTEMPTS, FORM, attempt, give_up, pool_of
@@ -94,6 +95,23 @@ def test_a_revision_is_shown_what_was_answered_last(checker: Checker) -> None:
         assert one.picked is one.samples[0], "the last of those that answer"
         assert [sample.problem for sample in other.samples] == [PROBLEMS[1]] * 2
         assert (one.tokens, other.tokens) == (3 + 6, 3 + 6)
+
+
+def test_a_budget_is_asked_for_in_the_prompt(checker: Checker) -> None:
+    asked: list[str] = []
+
+    def think(prompt: str, _: int) -> str:
+        asked.append(prompt)
+        return " 3" if "p:" in prompt else " none"
+
+    with pool_of(think) as pool:
+        one, other = Asking(4, lambda problem, budget: replace(problem, prompt=f"{budget} {problem.prompt}")).search(
+            pool, PROBLEMS, PARAMS, 0
+        )
+    assert asked == ["4 p:", "4 q:"]
+    assert (one.picked, one.problem, one.tokens) == (one.samples[0], PROBLEMS[0], 3)
+    assert (other.picked, [sample.problem for sample in other.samples], other.tokens) == (None, [PROBLEMS[1]], 6)
+    assert request(PROBLEMS[0], 512).prompt.startswith("p:\nUse around 512 tokens")
 
 
 def test_names(checker: Checker) -> None:
