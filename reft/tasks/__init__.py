@@ -117,6 +117,19 @@ class SteppedTask(Protocol):
         ...
 
 
+@runtime_checkable
+class BudgetedTask(Protocol):
+    """A task whose prompts can ask for so many tries."""
+
+    def budgets(self) -> Sequence[int]:
+        """The budgets that demonstrations show, ascending; empty where the settings show none."""
+        ...
+
+    def asked(self, problem: Problem, budget: int) -> Problem:
+        """The problem with its prompt asking for so many tries."""
+        ...
+
+
 class Task(Protocol):
     """A source of problems with known answers, and the reader of their chains."""
 
