@@ -1,4 +1,4 @@
-"""`reft chains`: one checkpoint or two of one task, studied with a worker in this process."""
+"""`reft chains`: one checkpoint or two of one task, studied with workers of a run's kind."""
 
 import json
 from collections.abc import Sequence
@@ -14,9 +14,13 @@ from reft.chains import Measured, compare, describe, measure
 from reft.config import Config
 from reft.files import write_atomically
 from reft.flops import Cost
+from reft.model import load_tokenizer
 from reft.progress import Display
-from reft.rollouts import local_pool, make_checker, try_prompts
+from reft.reward_config import RewardConfig
+from reft.rollouts import make_checker, try_prompts
+from reft.sittings import workers
 from reft.tasks import SteppedTask
+from rollout.codec import Codec
 from rollout.worker import derive_seed
 
 
@@ -26,7 +30,7 @@ def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int
 
     Args:
         n: chains a problem.
-        budget: tries at most.
+        budget: tries at most, or ends.
 
     Raises:
         ConfigError: if a checkpoint's tokenizer cannot read the problems.
@@ -34,7 +38,7 @@ def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int
     problems = vars(config.task.splits())[split][: config.evaluate.limit]
     params = sampled_params(config)
     seed = derive_seed(config.seed, "chains", split)
-    config = replace(config, rollout=replace(config.rollout, engine="hf"))
+    config = replace(config, rewards={"correct": RewardConfig("correct")})  # verdicts are all that is looked at
     for checkpoint in paths:
         try_prompts(str(checkpoint), problems)
     checker = make_checker(config.checker)
@@ -42,24 +46,22 @@ def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int
     before: Measured | None = None
     try:
         for checkpoint in paths:
+
+            def note(line: str, name: str = checkpoint.name) -> None:
+                show.note(f"{name}: {line}")
+
             cost = Cost.of(AutoConfig.from_pretrained(checkpoint))
-            pool = local_pool(config, str(checkpoint))
-            try:
-
-                def note(line: str, name: str = checkpoint.name) -> None:
-                    show.note(f"{name}: {line}")
-
-                measured = measure(pool, config.task, problems, params, n, seed, budget, cost, checker, note)
+            codec = Codec(load_tokenizer(str(checkpoint)))
+            with workers(config, str(checkpoint), show) as pool:
+                measured = measure(pool, config.task, problems, params, n, seed, budget, cost, checker, codec, note)
                 content = {"checkpoint": checkpoint.name, "split": split, "seed": config.seed, "sampling": asdict(params)}
                 content |= {"chains_per_problem": n} | describe(measured, config.task)
                 note("altered chains")
                 first = [group[0] for group in measured.samples]
                 stepped = isinstance(config.task, SteppedTask)
                 content["ablations"] = ablate(pool, config.task, first, params, seed) if stepped else None
-            finally:
-                pool.close()
             if before is not None:
-                content["gain"] = {"before": str(paths[0])} | compare(before, measured)
+                content["gain"] = {"before": str(paths[0])} | compare(before, measured, config.task)
             before = measured
             file = checkpoint.absolute().parent.parent / "eval" / f"chains-{checkpoint.name}-{split}.json"
             content["file"] = str(file)

@@ -5,9 +5,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from reft.chain_lengths import ALLOWED_GROWTH
+
 CURVES = {
-    "cap": "tries cut",
-    "wait": "tries cut and called for",
+    "cap": {"tries": "tries cut", "tokens": "cut at so many tokens"},
+    "wait": {"tries": "tries cut and called for", "ends": "ends taken away"},
+    "ask": {"tries": "tries asked for"},
+}
+"""What strategies do, by the unit of their budgets."""
+TOGETHER = {
     "one_try_vote": "vote of one-try chains",
     "one_try_oracle": "oracle over one-try chains",
     "chain_vote": "vote of whole chains",
@@ -24,6 +30,7 @@ ALTERATIONS = {
 }
 QUALITY = {
     "repeated_tries": "repeated tries, of all tries",
+    "new_tries_per_token": "tries not made before, a token",
     "verdict_error": "false verdicts, of all verdicts",
     "trace_error": "right answer, wrong step, of right answers",
 }
@@ -40,12 +47,13 @@ def print_chains(contents: list[dict[str, Any]]) -> None:
         tries = "" if natural["tries"] is None else f", {natural['tries']:.2f} tries"
         console.print(f"natural length: {natural['tokens_per_query']:.1f} tokens{tries}; accuracy {show(natural['accuracy'])}")
         _print_curves(console, content)
+        _print_asked(console, content["curves"])
         _print_difficulty(console, content["difficulty"])
         _print_rows(console, "Use of the chain: accuracy behind steps that are altered", ALTERATIONS, content["ablations"])
         _print_rows(console, "What is in the chains", QUALITY, content["quality"])
         _print_rows(console, "Tokens of chains that are", {"right": "right", "wrong": "wrong"}, content["length"])
         if "gain" in content:
-            _print_gain(console, content["gain"])
+            _print_gain(console, content["gain"], {curve["strategy"]: _name(curve) for curve in content["curves"]})
         console.print(f"written to {content['file']}")
 
 
@@ -57,14 +65,20 @@ def show(estimate: dict[str, Any] | None, n: bool = False, sign: bool = False) -
     return f"{value} [{low}, {high}]" + (f"  n = {estimate['n']}" if n else "")
 
 
+def _short(estimate: dict[str, Any] | None) -> str:
+    """A length with its interval."""
+    return "–" if estimate is None else "{value:.1f} [{low:.1f}, {high:.1f}]".format(**estimate)
+
+
 def _print_curves(console: Console, content: dict[str, Any]) -> None:
     table = Table(title="Accuracy against tokens; * takes more than the natural length", title_justify="left")
     for column in ("", "budget", "tokens a query", "FLOPs a query", "accuracy", "gain"):
         table.add_column(column, justify="left" if not column else "right", no_wrap=True)
+    names = {curve["strategy"]: _name(curve) for curve in content["curves"]}
     for curve in content["curves"]:
         for place, point in enumerate(curve["points"]):
             table.add_row(
-                CURVES.get(curve["strategy"], curve["strategy"]) if place == 0 else "",
+                names[curve["strategy"]] if place == 0 else "",
                 str(point["budget"]),
                 f"{point['tokens_per_query']:.1f}{'*' if point['beyond_natural'] else ' '}",
                 f"{point['flops_per_query']:.2g}",
@@ -76,12 +90,32 @@ def _print_curves(console: Console, content: dict[str, Any]) -> None:
     for name, found in content["scaling"].items():
         what = "none, since no budget goes beyond the natural length" if found is None else _gained(found)
         word = "upper bound of scaling by" if name.endswith("oracle") else "scaling by"
-        console.print(f"{word} {CURVES.get(name, name)}: {what}")
+        console.print(f"{word} {names[name]}: {what}")
+    for curve in content["curves"]:
+        console.print(f"{names[curve['strategy']]}: {_settled(curve)}")
     for point in content["sequential"]:
         gain = show(point["gain"], sign=True)
         console.print(
             f"{point['budget']} tries one behind the other against as many chains of one, picked by an oracle: {gain}"
         )
+
+
+def _name(curve: dict[str, Any]) -> str:
+    name = curve["strategy"]
+    return CURVES.get(name, {}).get(curve["unit"]) or TOGETHER.get(name, name)
+
+
+def _settled(curve: dict[str, Any]) -> str:
+    """Up to where a curve gains, and its plateau."""
+    found = curve["plateau"]
+    if found is None:
+        plateau = "no plateau"
+    else:
+        gain = found["gain"]
+        value, low, high = (f"{gain[name]:+.3f}" for name in ("value", "low", "high"))
+        plateau = f"plateau of {found['accuracy']:.3f} from budget {found['budget']}, {value} [{low}, {high}] a doubling"
+        plateau += "" if found["certain"] else ", not for certain"
+    return f"gains for sure up to budget {curve['gains_until']}; {plateau}"
 
 
 def _gained(found: dict[str, Any]) -> str:
@@ -90,16 +124,30 @@ def _gained(found: dict[str, Any]) -> str:
     return f"{show(gain, sign=True)} on the natural accuracy, budget {found['budget']}{word}"
 
 
+def _print_asked(console: Console, curves: list[dict[str, Any]]) -> None:
+    """Tries that were asked for against those that were made."""
+    points = [point for curve in curves if curve["strategy"] == "ask" for point in curve["points"] if "used" in point]
+    if not points:
+        return
+    table = Table(title="Tries asked for, and used", title_justify="left")
+    for column in ("asked", "used", "no more than asked", "accuracy"):
+        table.add_column(column, justify="right")
+    for point in points:
+        table.add_row(str(point["budget"]), *(show(point[name]) for name in ("used", "control", "accuracy")))
+    console.print(table)
+
+
 def _print_difficulty(console: Console, found: dict[str, Any] | None) -> None:
     if found is None:
         console.print("difficulty: the task cannot tell")
         return
     table = Table(title="Length against difficulty", title_justify="left")
-    for column in ("difficulty", "problems", "tokens", "accuracy"):
+    for column in ("difficulty", "problems", "tokens", "of right chains", "of wrong chains", "accuracy"):
         table.add_column(column, justify="right")
     for row in found["bins"]:
         name = f"{row['from']:.3g}" + ("" if row["from"] == row["to"] else f" – {row['to']:.3g}")
-        table.add_row(name, str(row["tokens"]["n"]), show(row["tokens"]), show(row["accuracy"]))
+        tokens = [_short(row[kind]) for kind in ("tokens", "tokens_right", "tokens_wrong")]
+        table.add_row(name, str(row["tokens"]["n"]), *tokens, show(row["accuracy"]))
     console.print(table)
     if found["slope"] is None:
         console.print("all problems are as difficult, so there is no slope")
@@ -117,9 +165,12 @@ def _print_rows(console: Console, title: str, labels: dict[str, str], values: di
     console.print(table)
 
 
-def _print_gain(console: Console, gain: dict[str, Any]) -> None:
+def _print_gain(console: Console, gain: dict[str, Any], names: dict[str, str]) -> None:
     parts = {"total": "in all", "quality": "quality: at the first one's tokens", "persistence": "persistence: by going on"}
     _print_rows(console, f"Gain on {gain['before']}", parts, gain)
     for name, points in gain["matched"].items():
         texts = [f"{point['budget']}: {show(point['gain'], sign=True)}" for point in points]
-        console.print(f"gain at equal budgets, {CURVES.get(name, name)}: {'; '.join(texts)}")
+        console.print(f"gain at equal budgets, {names.get(name, name)}: {'; '.join(texts)}")
+    if (easiest := gain["easiest"]) is not None:
+        grown = "padded" if easiest["times"]["low"] > ALLOWED_GROWTH else f"{ALLOWED_GROWTH} or less is fine"
+        console.print(f"length on the easiest problems: {show(easiest['times'])} times the first one's; {grown}")

@@ -121,7 +121,9 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="a folder in RUN/checkpoints, or two")
             command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to study it on")
             command.add_argument("-n", type=int, default=4, help="chains a problem, which vote, too (4)")
-            command.add_argument("--budget", type=int, default=8, help="tries at most, cut or called for (8)")
+            command.add_argument(
+                "--budget", type=int, default=8, help="tries at most, cut or called for; without tries, ends (8)"
+            )
             command.add_argument("--limit", type=int, help="problems at most; all without it")
         case "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")

@@ -23,14 +23,18 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
     return Estimate(mean, len(gaps), mean - half, mean + half)
 
 
-def ratio(parts: Sequence[float], wholes: Sequence[float]) -> Estimate | None:
-    """Parts in all over wholes in all, one pair a problem, whose spread the interval comes from, cut to 0 and up; at 0 and 1,
-    where there is none, Wilson's of as many trials as there are wholes. None without wholes."""
+def ratio(parts: Sequence[float], wholes: Sequence[float], share: bool = True) -> Estimate | None:
+    """Parts in all over wholes in all, one pair a problem, whose spread the interval comes from, cut to 0 and up. A share that
+    is 0 or 1 has none, and takes Wilson's of as many trials as there are wholes. None without wholes.
+
+    Args:
+        share: whether parts are of their wholes; else the ratio may be more than 1.
+    """
     total = sum(wholes)
     if not total:
         return None
     value = sum(parts) / total
-    if value in (0.0, 1.0):
+    if share and value in (0.0, 1.0):
         return replace(proportion(sum(parts), int(total)), n=len(wholes))
     spread = sum((part - value * whole) ** 2 for part, whole in zip(parts, wholes, strict=True))
     half = Z95 * math.sqrt(spread * len(wholes) / max(1, len(wholes) - 1)) / total

@@ -1,4 +1,4 @@
-"""Accuracy against compute: where a curve has its plateau, and when training longer is cheaper than sampling more."""
+"""Accuracy against compute: points, curves, and when training longer is cheaper than sampling more."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,6 @@ from dataclasses import dataclass
 
 from reft.statistics import Estimate
 
-LEAST_GAIN = 0.03
-"""Of accuracy per doubling of compute: what gains less is a plateau."""
-LEAST_SPAN = 0.5
-"""Doublings of compute that a plateau is long at least: budgets that are not spent say nothing about more compute."""
 BOUNDS = ("oracle", "upper_bound", "pass@k")
 """Strategies that know the answers, or what the names of such end with: bounds, which nobody can buy."""
 
@@ -38,53 +34,6 @@ class Curve:
     def bound(self) -> bool:
         """Whether it needs to know the answers."""
         return self.strategy.endswith(BOUNDS)
-
-
-@dataclass(frozen=True)
-class Plateau:
-    """The tail of a curve, two points or more, in which compute buys little."""
-
-    start: float
-    """Compute at its first point."""
-    end: float
-    level: float
-    """Mean accuracy of its points."""
-    gain: float
-    """Accuracy per doubling of compute, by least squares."""
-    error: float
-    """Half of the gain's 95% interval, from the points' own; too wide where points share problems."""
-
-    @property
-    def certain(self) -> bool:
-        """Whether the interval, too, is below what a plateau may gain."""
-        return self.gain + self.error < LEAST_GAIN
-
-
-def find_plateau(compute: Sequence[float], accuracies: Sequence[Estimate]) -> Plateau | None:
-    """The longest tail that gains less than `LEAST_GAIN` per doubling over `LEAST_SPAN` or more; None where none does, or where
-    there are fewer than three points.
-
-    A tail that falls by as much per doubling, or more, is no plateau either, but a curve that turns.
-    """
-    order = sorted(range(len(compute)), key=lambda place: compute[place])
-    doublings = [math.log2(compute[place]) for place in order]
-    values = [accuracies[place] for place in order]
-    if len(order) < 3:
-        return None
-    for first in range(len(order) - 1):
-        tail = doublings[first:]
-        middle = sum(tail) / len(tail)
-        spread = sum((at - middle) ** 2 for at in tail)
-        if tail[-1] - tail[0] < LEAST_SPAN:
-            return None
-        shares = [(at - middle) / spread for at in tail]
-        gain = sum(share * value.value for share, value in zip(shares, values[first:], strict=True))
-        if abs(gain) < LEAST_GAIN:
-            widths = [(value.high - value.low) / 2 for value in values[first:]]
-            error = math.sqrt(sum((share * width) ** 2 for share, width in zip(shares, widths, strict=True)))
-            level = sum(value.value for value in values[first:]) / len(tail)
-            return Plateau(2 ** doublings[first], 2 ** doublings[-1], level, gain, error)
-    return None
 
 
 def least_cost(points: Sequence[tuple[float, float]], accuracy: float) -> float | None:

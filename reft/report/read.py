@@ -159,7 +159,7 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
     for curve in report.get("curves", []):
         points = tuple(
             Point(
-                str(point["budget"]),
+                f"{point['budget']} {curve['unit']}" if "unit" in curve else str(point["budget"]),
                 estimate_of(point["accuracy"]),
                 point.get("tokens_per_query"),
                 point.get("flops_per_query"),

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from reft.chain_curves import Point, at_tokens, plain_curve
+from reft.chain_lengths import difficulty, easiest_growth
 from reft.chain_table import print_chains
-from reft.chains import Measured, Point, at_tokens, compare, describe, difficulty, measure, scaling
+from reft.chains import Measured, compare, describe, measure, scaling
 from reft.flops import Cost
-from reft.tasks.running_total import RunningTotal
 from reft.tasks.signed_sum import SignedSum
 from rewards.equal import Checker
 from rewards.scorer import Scorer
@@ -17,10 +18,12 @@ from rollout.engines.scripted import ScriptedEngine
 from rollout.pool import LocalPool
 from rollout.types import Problem, SamplingParams
 from rollout.worker import Worker
+from tests.rollout.characters import Characters
 
 TASK = SignedSum()
 PROBLEMS = [problem for problem in TASK._problems() if len(TASK._solutions(problem)) == 1][:6]
 PARAMS = SamplingParams(max_tokens=1000)
+CHARACTERS = Characters()
 
 
 def tries(problem: Problem) -> list[str]:
@@ -69,7 +72,7 @@ def pool_of(patience: int) -> Iterator[LocalPool]:
 
 def study(patience: int) -> Measured:
     with pool_of(patience) as pool:
-        return measure(pool, TASK, PROBLEMS, PARAMS, 2, 0, 4, Cost(1.0, 0.0), Checker())
+        return measure(pool, TASK, PROBLEMS, PARAMS, 2, 0, 4, Cost(1.0, 0.0), Checker(), CHARACTERS)
 
 
 def shares(measured: Measured, name: str) -> list[float]:
@@ -93,6 +96,12 @@ def test_curves_of_one_who_gives_up() -> None:
     assert [point["beyond_natural"] for point in wait["points"]] == [False, True, True]
     assert [point["budget"] for point in wait["points"]] == [1, 2, 4]
     assert content["quality"]["verdict_error"]["value"] == content["quality"]["repeated_tries"]["value"] == 0
+    new = content["quality"]["new_tries_per_token"]
+    assert new["value"] == pytest.approx(2 / found.natural.tokens), "two tries a chain, none of them again"
+    assert {curve["strategy"]: curve["unit"] for curve in content["curves"]} == {
+        "cap": "tries", "wait": "tries", "one_try_vote": "chains", "one_try_oracle": "chains", "chain_vote": "chains",
+        "chain_oracle": "chains",
+    }  # fmt: skip
 
 
 def test_a_query_costs_its_prompt_once_and_all_that_is_drawn() -> None:
@@ -112,7 +121,7 @@ def test_a_query_costs_its_prompt_once_and_all_that_is_drawn() -> None:
 
 def test_gain_is_quality_and_persistence() -> None:
     before, after = study(patience=2), study(patience=4)
-    gain = compare(before, after)
+    gain = compare(before, after, TASK)
     assert gain["total"]["value"] == 1
     assert gain["quality"]["value"] + gain["persistence"]["value"] == pytest.approx(gain["total"]["value"])
     assert gain["quality"]["value"] < 0.1, "the first two tries are the same"
@@ -126,6 +135,21 @@ def test_between_two_points_by_doublings() -> None:
     assert at_tokens(points, 16) == pytest.approx([0.5, 1])
     assert at_tokens(points, 4) == [0, 1]
     assert at_tokens(points, 64) == [1, 1]
+
+
+def test_a_curve_says_where_its_gains_end() -> None:
+    levels = {1: 0, 2: 40, 4: 80, 8: 80, 16: 81}
+    points = [Point(budget, 10 * budget, 0, tuple([1.0] * right + [0.0] * (100 - right))) for budget, right in levels.items()]
+    found = plain_curve(points, 25)
+    assert found["gains_until"] == 4, "a problem of a hundred may be chance"
+    assert (found["plateau"]["budget"], found["plateau"]["tokens_per_query"]) == (4, 40)
+    assert found["plateau"]["gain"]["value"] == pytest.approx(0.005)
+    assert found["plateau"]["gain"]["low"] < 0 < found["plateau"]["gain"]["high"]
+    assert found["plateau"]["accuracy"] == pytest.approx(0.80333, abs=1e-4)
+    assert [point["beyond_natural"] for point in found["points"]] == [False, False, True, True, True]
+    rising = plain_curve(points[:3], 25)
+    assert (rising["gains_until"], rising["plateau"]) == (4, None)
+    assert plain_curve(points[3:], 25)["gains_until"] == 8, "where nothing is gained, the first"
 
 
 def test_no_scaling_up_to_the_natural_length() -> None:
@@ -152,28 +176,34 @@ def test_length_goes_with_difficulty() -> None:
         (pytest.approx(5 / 3), 5, 4),
         (5 / 2, 13, 4),
     ]
+    assert [row["tokens_wrong"]["value"] for row in found["bins"]] == [5, 13]
+    assert [row["tokens_right"] for row in found["bins"]] == [None, None], "nobody answers"
     assert found["slope"]["value"] == pytest.approx(8 / (5 / 2 - 5 / 3))
     assert found["spearman"]["value"] == 1
+    grown = easiest_growth([groups[-1], *groups[:7]], [groups[0], *groups[:7]], TASK)  # an easy one grows, from 5 to 13
+    assert grown is not None
+    assert (grown["from"], grown["to"], grown["times"]["n"]) == (5 / 3, 5 / 3, 4)
+    assert grown["times"]["value"] == pytest.approx((13 + 3 * 5) / (4 * 5))
+    assert easiest_growth(groups[:4], groups[:4], TASK) is None, "all problems are as difficult"
+    same = easiest_growth(groups, groups, TASK)
+    assert same is not None
+    assert (same["times"]["low"], same["times"]["high"]) == (1, 1)
     alike = difficulty(groups[:4], TASK)
     assert alike is not None
     assert alike["slope"] is None
-
-
-def test_a_task_that_makes_no_tries_has_no_budgets() -> None:
-    task = RunningTotal(operands=3, train_size=1, dev_size=1, test_size=4)
-    with closing(LocalPool(Worker(ScriptedEngine(lambda *_: " # 3"), Scorer([], Checker()), task.read))) as pool:
-        found = measure(pool, task, task.splits().test, PARAMS, 2, 0, 4, Cost(1.0, 0.0), Checker())
-    assert set(found.curves) == {"chain_vote", "chain_oracle"}
 
 
 def test_tables_name_what_is_beyond_the_natural_length(capsys: pytest.CaptureFixture[str]) -> None:
     found = study(patience=2)
     extra = {"checkpoint": "step_1", "split": "test", "ablations": None, "file": "chains.json"}
     second = describe(found, TASK) | extra
-    print_chains([second, second | {"gain": {"before": "warmup"} | compare(found, replace(found))}])
+    print_chains([second, second | {"gain": {"before": "warmup"} | compare(found, replace(found), TASK)}])
     text = capsys.readouterr().out
     assert "natural length" in text
     assert "scaling by tries cut: none" in text
     assert "scaling by tries cut and called for: +1.000" in text
     assert "persistence: by going on" in text
+    assert "tries cut and called for: gains for sure up to budget 4; no plateau" in text
+    assert "tries cut: gains for sure up to budget 1; plateau of 0.000 from budget 1" in text
+    assert "tries not made before, a token" in text
     assert f"n = {len(PROBLEMS)}" in text

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reft.errors import DataError
-from reft.report.curves import LEAST_GAIN, break_even, find_plateau, least_cost
+from reft.plateau import LEAST_GAIN, find_plateau
+from reft.report.curves import break_even, least_cost
 from reft.report.read import read_log
 from reft.statistics import Estimate, proportion
 

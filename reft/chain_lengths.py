@@ -1,0 +1,92 @@
+"""How long chains are: right and wrong ones, by difficulty, and against another policy's on the easiest problems."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy
+
+from reft.chain_curves import shares
+from reft.statistics import Estimate, mean_over_clusters, mean_over_problems
+from reft.tasks import SteppedTask, Task
+from reft.trends import ratio, slope, spearman
+from rollout.types import Sample
+
+BINS = 5
+"""Bins of difficulty at most."""
+ALLOWED_GROWTH = 1.3
+"""On the easiest problems; chains that grow more there are padded."""
+
+Groups = Sequence[Sequence[Sample]]
+"""Chains of each problem."""
+
+
+def lengths(groups: Groups) -> dict[str, Any]:
+    """Percentiles of all lengths, in tokens, and the means of right and of wrong chains."""
+    flat = [len(sample.completion.tokens) for group in groups for sample in group]
+    content: dict[str, Any] = {f"p{share}": float(numpy.percentile(flat, share)) for share in (10, 50, 90)}
+    return content | {name: plain(_mean_length(groups, right)) for name, right in (("right", True), ("wrong", False))}
+
+
+def difficulty(groups: Groups, task: Task) -> dict[str, Any] | None:
+    """Length against difficulty: bins, tokens for each unit of difficulty, and the correlation of ranks, over problems. None
+    where the task cannot tell; slope and ranks are None where all problems are as difficult."""
+    if not isinstance(task, SteppedTask):
+        return None
+    hard = [task.difficulty(group[0].problem) for group in groups]
+    tokens = _tokens(groups)
+    rows = []
+    for low, high in _bins(hard):
+        own = [group for group, value in zip(groups, hard, strict=True) if low <= value <= high]
+        rows.append(
+            {
+                "from": low,
+                "to": high,
+                "tokens": asdict(mean_over_clusters(_tokens(own))),
+                "tokens_right": plain(_mean_length(own, True)),
+                "tokens_wrong": plain(_mean_length(own, False)),
+                "accuracy": asdict(mean_over_problems(shares(own))),
+            }
+        )
+    return {"bins": rows, "slope": plain(slope(hard, tokens)), "spearman": plain(spearman(hard, tokens))}
+
+
+def easiest_growth(before: Groups, after: Groups, task: Task) -> dict[str, Any] | None:
+    """How many times as long another policy's chains are on the easiest bin of the same problems; None where the task cannot
+    tell, or where all problems are as difficult."""
+    if not isinstance(task, SteppedTask):
+        return None
+    hard = [task.difficulty(group[0].problem) for group in before]
+    bins = _bins(hard)
+    if len(bins) < 2:
+        return None
+    low, high = bins[0]
+    easy = [place for place, value in enumerate(hard) if low <= value <= high]
+    first, second = ([tokens[place] for place in easy] for tokens in (_tokens(before), _tokens(after)))
+    return {"from": low, "to": high, "times": plain(ratio(second, first, share=False))}
+
+
+def plain(estimate: Estimate | None) -> dict[str, Any] | None:
+    """As it is written."""
+    return None if estimate is None else asdict(estimate)
+
+
+def _tokens(groups: Groups) -> list[float]:
+    """Mean length, problem by problem."""
+    return [float(numpy.mean([len(sample.completion.tokens) for sample in group])) for group in groups]
+
+
+def _mean_length(groups: Groups, right: bool) -> Estimate | None:
+    """Tokens a chain, of right or of wrong ones; None where there are none."""
+    own = [[len(one.completion.tokens) for one in group if one.verdict.correct is right] for group in groups]
+    return ratio([float(sum(tokens)) for tokens in own], [float(len(tokens)) for tokens in own], share=False)
+
+
+def _bins(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Each value a bin where they are few, else bins of about as many problems each; equal values are in one."""
+    kinds = sorted(set(values))
+    if len(kinds) <= BINS:
+        return [(value, value) for value in kinds]
+    edges = sorted({float(edge) for edge in numpy.quantile(values, numpy.arange(1, BINS + 1) / BINS, method="higher")})
+    lows = [kinds[0], *(min(kind for kind in kinds if kind > edge) for edge in edges[:-1])]
+    return list(zip(lows, edges, strict=True))
