@@ -39,6 +39,22 @@ function short(value) {
   return String(Number(value.toPrecision(3)));
 }
 
+// As a tick of an axis says it: 20M for 2e7.
+function tick(value) {
+  const power = Math.min(5, Math.max(0, Math.floor(Math.log10(value) / 3 + 1e-9)));
+  return String(Number((value / 1000 ** power).toPrecision(3))) + ["", "k", "M", "G", "T", "P"][power];
+}
+
+// 1, 2, 5, 10, ... within a range and next to it; only 1, 10, ... where they are many.
+function ticksOf(values) {
+  const known = values.filter((value) => value > 0);
+  const [low, high] = [Math.floor(Math.log10(Math.min(...known))), Math.ceil(Math.log10(Math.max(...known)))];
+  const steps = high - low > 3 ? [1] : [1, 2, 5];
+  const found = [];
+  for (let power = low; power <= high; power += 1) found.push(...steps.map((step) => step * 10 ** power));
+  return { tickmode: "array", tickvals: found, ticktext: found.map(tick) };
+}
+
 function share(value) {
   return value === null || value === undefined ? "–" : value.toFixed(3);
 }
@@ -117,7 +133,15 @@ function draw(element, chart, axis, compact, hidden = new Set()) {
     yaxis: { ...base, rangemode: chart.share ? undefined : "normal" },
     annotations: apart(plateaus.map((found) => found.mark)),
   };
-  if (axis.log) Object.assign(layout.xaxis, { dtick: "D2", exponentformat: "power", showexponent: "all" });
+  if (axis.log) Object.assign(layout.xaxis, ticksOf(chart.series.flatMap((one) => one.x[axis.key])));
+  layout.shapes = shown.filter((one) => one.natural && one.x[axis.key][0] > 0).map((one) => ({
+    type: "line", xref: "x", yref: "paper", x0: one.x[axis.key][0], x1: one.x[axis.key][0], y0: 0, y1: 1, layer: "below",
+    line: { color: palette[one.colour % palette.length], width: 1.5, dash: "dash" },
+  }));
+  layout.annotations.push(...layout.shapes.map((shape) => ({
+    x: Math.log10(shape.x0), y: 0.6, yref: "paper", text: "natural length", textangle: -90, xanchor: "right", yanchor: "bottom",
+    xshift: 2, showarrow: false, font: { color: shape.line.color, size: 10 },
+  })));
   if (chart.share) {
     layout.yaxis.title = { text: "accuracy", font: { size: 12 } };
     layout.yaxis.range = [-0.02, 1.04];
@@ -154,7 +178,7 @@ function drawAll() {
 }
 
 // A figure: title, a choice of axes and of charts where there are several, the plot.
-function figure(element, charts, title, changed = () => {}) {
+function figure(element, charts, title, caption, changed = () => {}) {
   const plot = make("div", { class: "plot", role: "img", "aria-label": title });
   const picks = make("div", { class: "pick" });
   const names = make("div", { class: "names", role: "group", "aria-label": "curves" });
@@ -174,10 +198,22 @@ function figure(element, charts, title, changed = () => {}) {
           onclick: () => { axis = one; show(); } }, one.label))
       : [];
     const palette = isDark() ? DARK : LIGHT;
-    names.replaceChildren(...chart.series.map((one) => make("button", { type: "button", "aria-pressed": String(!hidden.has(one.name)),
+    const nameOf = (one) => make("button", { type: "button", "data-name": one.name, "aria-pressed": String(!hidden.has(one.name)),
       onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); show(); } },
       make("span", { class: `swatch ${one.dash || ""}`, style: `color:${palette[one.colour % palette.length]}` },
-        SIGNS[(one.symbol || 0) % SIGNS.length]), one.name)));
+        SIGNS[(one.symbol || 0) % SIGNS.length]), one.short || one.name);
+    const owners = [...new Set(chart.series.map((one) => one.owner))];
+    const all = (owned) => () => {
+      const none = owned.every((one) => hidden.has(one.name));
+      owned.forEach((one) => (none ? hidden.delete(one.name) : hidden.add(one.name)));
+      show();
+    };
+    names.replaceChildren(...owners.map((owner) => {
+      const owned = chart.series.filter((one) => one.owner === owner);
+      const pressed = String(owned.some((one) => !hidden.has(one.name)));
+      const title = owner ? make("button", { type: "button", class: "owner", "aria-pressed": pressed, onclick: all(owned) }, owner) : null;
+      return make("div", { class: "owned" }, title, ...owned.map(nameOf));
+    }));
     const sets = charts.length > 1
       ? [make("select", { "aria-label": "problems", onchange: (event) => {
           chart = charts[event.target.value];
@@ -187,7 +223,7 @@ function figure(element, charts, title, changed = () => {}) {
       : [];
     picks.replaceChildren(...sets, ...keys);
   };
-  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), plot, names);
+  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), make("p", { class: "note" }, caption), plot, names);
   buttons();
   changed(chart, axis);
   drawLater(plot, show);

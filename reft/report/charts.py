@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from reft.plateau import Plateau, find_plateau
+from reft.chain_table import TOGETHER
 from reft.report.curves import BreakEven, Curve, Point, break_even
 from reft.report.read import LOOPS, MODES, RunRecord
 from reft.run import WARMUP
@@ -34,6 +35,17 @@ LEARNING = {
     "warmup/token_accuracy": "warm-up: tokens predicted",
 }
 """Metrics that have a chart of their own, where there are any."""
+
+STRATEGIES = TOGETHER | {
+    "cap": "cut short",
+    "wait": "made to go on",
+    "ask": "asked for",
+    "natural": "natural length",
+    "maj@k": "majority of k",
+    "pass@k": "one of k is right",
+    "upper_bound": "one of them is right",
+}
+"""What strategies are called on the page, where it is not by their name."""
 
 Chart = dict[str, Any]
 
@@ -98,11 +110,13 @@ def _test_time_chart(split: str, curves: Sequence[Curve]) -> Chart:
     for curve in curves:
         accuracies = [point.accuracy for point in curve.points]
         owner = f"{curve.run}, {curve.checkpoint}" if several and curve.run != curve.checkpoint else curve.checkpoint
+        told = STRATEGIES.get(curve.strategy, curve.strategy.replace("_", " "))
         x = {key: [read(point) for point in curve.points] for key, (_, read) in AXES.items()}
         drawn.append(
             series(
-                f"{owner}: {curve.strategy.replace('_', ' ')}", x, [value.value for value in accuracies],
+                f"{owner}: {told}", x, [value.value for value in accuracies],
                 owners.index((curve.run, curve.checkpoint)), symbol=strategies.index(curve.strategy),
+                owner=owner, short=told, natural=curve.strategy == "natural",
                 labels=[point.label for point in curve.points], n=[value.n for value in accuracies],
                 dash="dot" if curve.bound else "solid",
                 plateau={key: _plain(_plateau(curve, read)) for key, (_, read) in AXES.items()},

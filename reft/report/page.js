@@ -76,10 +76,13 @@ function start() {
   $("theme").addEventListener("click", () => setTheme(isDark() ? "light" : "dark"));
   $("runs").append(...data.runs.map(runCard));
   $("notes").append(...data.notes.map((note) => make("p", { class: "note warn" }, note)));
-  if (data.training) figure($("training"), [data.training], data.training.title);
+  if (data.training) figure($("training"), [data.training], data.training.title,
+    "While training goes on: one chain a problem, the likeliest (greedy) or drawn (sampled). Bars are 95% intervals.");
   else $("training").remove();
   const tests = data.test_time.filter((chart) => chart.axes.length);
-  if (tests.length) figure($("test-time"), tests, "Accuracy against test-time compute", showPlateaus);
+  if (tests.length) figure($("test-time"), tests, "Accuracy against test-time compute",
+    "What checkpoints make of more compute a query. Dashes: how long they think unforced; gains beyond are scaling. Bands: plateaus.",
+    showPlateaus);
   else $("test-time").remove();
   if (!data.training && !tests.length) $("compute").hidden = true;
   showBreakEven(data.break_even);

@@ -53,8 +53,8 @@ def choose(browser: Browser, name: str, value: str) -> None:
 def test_charts_are_drawn(opened: Browser) -> None:
     opened.run("drawAll()")
     assert opened.run("document.querySelectorAll('.js-plotly-plot .main-svg').length") >= 2 * 6
-    names = opened.run("[...document.querySelectorAll('#test-time .names button')].map((e) => e.lastChild.data)")
-    assert {"warmup: cap", "step_000020: wait"} <= set(names)
+    names = opened.run("[...document.querySelectorAll('#test-time .names button')].map((e) => e.dataset.name)")
+    assert {"warmup: cut short", "step_000020: made to go on"} <= set(names)
     assert "plateau" in opened.run("document.querySelector('#test-time .plot').textContent")
     assert "break-even queries" in opened.run("document.getElementById('break-even').textContent")
 
