@@ -9,8 +9,8 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from reft.plateau import Plateau, find_plateau
 from reft.chain_table import TOGETHER
+from reft.plateau import Plateau, find_plateau
 from reft.report.curves import BreakEven, Curve, Point, break_even
 from reft.report.read import LOOPS, MODES, RunRecord
 from reft.run import WARMUP
