@@ -115,7 +115,9 @@ def _settled(curve: dict[str, Any]) -> str:
         value, low, high = (f"{gain[name]:+.3f}" for name in ("value", "low", "high"))
         plateau = f"plateau of {found['accuracy']:.3f} from budget {found['budget']}, {value} [{low}, {high}] a doubling"
         plateau += "" if found["certain"] else ", not for certain"
-    return f"gains for sure up to budget {curve['gains_until']}; {plateau}"
+    first, last = curve["points"][0]["budget"], curve["gains_until"]
+    gains = "no gain is for sure" if last == first else f"the last sure gain is at budget {last}"
+    return f"{gains}; {plateau}"
 
 
 def _gained(found: dict[str, Any]) -> str:

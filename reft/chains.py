@@ -89,8 +89,7 @@ def describe(measured: Measured, task: Task) -> dict[str, Any]:
     """What one policy's chains show, as it is written."""
     flat = [sample for group in measured.samples for sample in group]
     natural = measured.natural
-    # A chain that is cut is never longer than it would have been, whatever chance says of two samplings.
-    limits = {name: math.inf if name == "cap" else natural.tokens for name in measured.curves}
+    limits = {name: _limit(measured, name) for name in measured.curves}
     return {
         "natural": {
             "tokens_per_query": natural.tokens,
@@ -171,6 +170,15 @@ def quality(groups: Groups, task: Task) -> dict[str, Any] | None:
         parts, wholes = ([float(sum(pair[at] for pair in group)) for group in counted] for at in (0, 1))
         content[name] = plain(ratio(parts, wholes))
     return content
+
+
+def _limit(measured: Measured, name: str) -> float:
+    """Tokens beyond which a point of a curve takes more than nobody's forcing it: whatever chance says of two samplings, a
+    chain that is cut is never longer than it would have been, and none that ends at its first end is."""
+    natural = measured.natural.tokens
+    if name == "cap":
+        return math.inf
+    return max(natural, measured.curves[name][0].tokens) if measured.units[name] == "ends" else natural
 
 
 def _new_tries(trace: Trace) -> int:

@@ -203,7 +203,7 @@ def test_tables_name_what_is_beyond_the_natural_length(capsys: pytest.CaptureFix
     assert "scaling by tries cut: none" in text
     assert "scaling by tries cut and called for: +1.000" in text
     assert "persistence: by going on" in text
-    assert "tries cut and called for: gains for sure up to budget 4; no plateau" in text
-    assert "tries cut: gains for sure up to budget 1; plateau of 0.000 from budget 1" in text
+    assert "tries cut and called for: the last sure gain is at budget 4; no plateau" in text
+    assert "tries cut: no gain is for sure; plateau of 0.000 from budget 1" in text
     assert "tries not made before, a token" in text
     assert f"n = {len(PROBLEMS)}" in text

@@ -1,0 +1,70 @@
+"""`reft chains` as a user types it: a small policy that has warmed up, with one worker and with two."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reft.compose import compose
+from tests.test_end_to_end import run
+from tests.test_readme import glossary
+from tests.test_rerank import warm_up
+
+TOTALS = """
+task: {use: running_total, operands: 2, long_share: 0.9, train_size: 99, dev_size: 20, test_size: 40, demonstrations_size: 1280}
+model: {layers: 1, width: 32, heads: 2, context: 32}
+warmup: {epochs: 8, batch_size: 64, lr: 1.0e-2, ready_at: null}
+sampling: {max_tokens: 12}
+learner: {threads: 1}
+rollout: {workers: 2, shard_size: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chains")
+    (folder / "totals.yaml").write_text(TOTALS)
+    warm_up(folder / "two", compose(str(folder / "totals.yaml")))
+    shutil.copytree(folder / "two", folder / "one")
+    written = (folder / "one" / "config.yaml").read_text()
+    assert "workers: 2" in written
+    (folder / "one" / "config.yaml").write_text(written.replace("workers: 2", "workers: 1"))
+    for name in ("one", "two"):
+        done = run(folder, "chains", f"{name}/checkpoints/warmup", "-n", "3", "--budget", "2")
+        assert done.returncode == 0, done.stderr[-3000:]
+        (folder / f"{name}.txt").write_text(done.stdout)
+    return folder
+
+
+def report(folder: Path, name: str) -> dict:
+    return json.loads((folder / name / "eval" / "chains-warmup-test.json").read_text())
+
+
+def test_the_number_of_workers_changes_nothing(folder: Path) -> None:
+    one, two = (report(folder, name) for name in ("one", "two"))
+    assert one.pop("file") != two.pop("file")
+    assert one == two
+
+
+def test_cut_chains_end_in_the_natural_ones(folder: Path) -> None:
+    content = report(folder, "one")
+    natural, curves = content["natural"], {curve["strategy"]: curve for curve in content["curves"]}
+    assert set(curves) == {"cap", "wait", "chain_vote", "chain_oracle"}
+    budgets = [point["budget"] for point in curves["cap"]["points"]]
+    tokens = [point["tokens_per_query"] for point in curves["cap"]["points"]]
+    assert budgets[:4] == [1, 2, 4, 8]
+    assert budgets[-1] <= 12
+    assert curves["cap"]["unit"] == "tokens"
+    last = curves["cap"]["points"][-1]
+    for name in ("tokens_per_query", "flops_per_query", "accuracy"):
+        assert last[name] == natural[name], "the last budget is the longest chain's"
+    assert tokens[0] < tokens[2] < tokens[-1]
+    assert 0 < natural["accuracy"]["value"] < 1
+
+
+def test_each_key_is_explained(folder: Path) -> None:
+    content = report(folder, "one")
+    names = {*content, *content["curves"][0]} - {"checkpoint", "split", "seed", "sampling", "file", "strategy", "points"}
+    assert names - glossary() - {"chains_per_problem"} == set()
+    assert "scaling by ends taken away" in (folder / "one.txt").read_text()
