@@ -89,7 +89,7 @@ def print_summary(content: dict[str, Any]) -> None:
     console.print(f"\nEverything is in {run}. Next:")
     hints = {
         f"reft sample {run}/checkpoints/{checkpoint}": "watch it think",
-        f"reft report {run}": "a page: accuracy against compute, curves, chains before and after",
+        f"reft report {run} --study": "a page: accuracy against training and test-time compute, every chain",
         f"tensorboard --logdir {run}/tensorboard": "the curves",
         f"less {run}/eval/{stages[-1]}.jsonl": "every chain of the evaluation, with its verdict",
     }

@@ -18,6 +18,7 @@ from reft.report.chains import Packed, pack_chains
 from reft.report.charts import break_evens, learning_charts, test_time_charts, training_chart
 from reft.report.curves import Curve
 from reft.report.read import RunRecord
+from reft.report.studies import usefulness
 
 HERE = Path(__file__).parent
 SCRIPTS = ("charts.js", "browser.js", "page.js")
@@ -42,6 +43,8 @@ def build_page(runs: Sequence[RunRecord], logs: Sequence[Curve] = ()) -> tuple[s
         "training": _finite(training),
         "test_time": _finite(test_time_charts(curves)),
         "learning": _finite(learning_charts(runs)),
+        "useful": _finite(usefulness(runs)),
+        "unstudied": [str(run.path) for run in runs if run.summary and not run.studies],
         "break_even": [row for run in runs for row in break_evens(run)],
         "chains": {"shown": packed.shown, "total": packed.total},
         "notes": [f"{run.name}: {note}" for run in runs for note in run.notes],

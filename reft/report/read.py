@@ -33,6 +33,10 @@ class RunRecord:
     curves: list[Curve]
     training: dict[str, float]
     """Operations that each checkpoint has cost, where they were counted."""
+    best: str | None
+    """The checkpoint that training ended with; None where it has not ended."""
+    studies: list[dict[str, Any]]
+    """What `reft chains` has found, a checkpoint each."""
     dev: Estimate | None
     """Greedy accuracy on dev of what reinforcement started from; its n is that of all dev accuracies."""
     notes: list[str] = field(default_factory=list)
@@ -56,6 +60,8 @@ def read_run(path: Path, name: str) -> RunRecord:
             curves += _curves(name, stem, report, best)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             notes.append(f"eval/{stem}.json is not of the form that was expected ({type(error).__name__}: {error})")
+    training = _training(rows, state)
+    curves.sort(key=lambda curve: training.get(curve.checkpoint, float("inf")))
     readiness = reports.get("readiness", {})
     return RunRecord(
         name=name,
@@ -64,10 +70,18 @@ def read_run(path: Path, name: str) -> RunRecord:
         summary=summary,
         rows=rows,
         curves=_join(curves),
-        training=_training(rows, state),
+        training=training,
+        best=_best(path, best),
+        studies=[report for stem, report in reports.items() if stem.startswith("chains-")],
         dev=estimate_of(readiness["greedy"]["accuracy"]) if "greedy" in readiness else None,
         notes=notes,
     )
+
+
+def _best(path: Path, step: int | None) -> str | None:
+    """The checkpoint of the best step or round, of whichever there is one."""
+    names = [] if step is None else [step_name(step), round_name(step)]
+    return next((name for name in names if (path / "checkpoints" / name).is_dir()), None)
 
 
 def _settings(path: Path) -> dict[str, Any]:
