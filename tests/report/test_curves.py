@@ -42,6 +42,23 @@ def test_what_still_gains_or_loses_has_none(values: tuple[float, ...]) -> None:
     assert find_plateau([2**place for place in range(len(values))], exact(*values)) is None
 
 
+@pytest.mark.parametrize(
+    "values", [(0.15, 0.55, 0.9, 0.6, 0.1), (0.2, 0.8, 0.2), (0.2, 0.9, 0.9, 0.9, 0.9, 0.2), (0.9, 0.5, 0.5, 0.9)]
+)
+def test_a_curve_that_turns_has_none(values: tuple[float, ...]) -> None:
+    """Though a line through its points may be level."""
+    points = [proportion(value * 500, 500) for value in values]
+    assert find_plateau([2**place for place in range(len(values))], points) is None
+
+
+def test_points_near_the_level_may_scatter() -> None:
+    few = [proportion(value * 30, 30) for value in (0.2, 0.7, 0.6, 0.7)]
+    plateau = find_plateau([1, 2, 4, 8], few)
+    assert plateau is not None
+    assert (plateau.start, plateau.certain) == (2, False)
+    assert find_plateau([1, 2, 4, 8], exact(0.2, 0.7, 0.6, 0.7)) is None, "nobody doubts that these are off the level"
+
+
 def test_budgets_that_are_not_spent_are_no_plateau() -> None:
     assert find_plateau([1, 2, 4, 4.1], exact(0.2, 0.5, 0.8, 0.8)) is None
     assert find_plateau([1, 2, 4, 6], exact(0.2, 0.5, 0.8, 0.8)) is not None
