@@ -36,6 +36,8 @@ LEARNING = {
 }
 """Metrics that have a chart of their own, where there are any."""
 
+LEAST_BUDGETS = 3
+"""Of a strategy, that break-even is read from: one or two points are no curve."""
 STRATEGIES = TOGETHER | {
     "cap": "cut short",
     "wait": "made to go on",
@@ -170,16 +172,20 @@ def learning_charts(runs: Sequence[RunRecord]) -> list[Chart]:
 
 
 def break_evens(run: RunRecord) -> list[dict[str, Any]]:
-    """Of a run's checkpoints, each against the next one that has cost more, at equal accuracy, split by split."""
+    """Of a run's checkpoints, each against the next one that has cost more, at equal accuracy, split by split; of those that
+    were measured at several budgets, on as many problems."""
     found = []
     for split in dict.fromkeys(curve.split for curve in run.curves):
-        frontiers: dict[str, list[tuple[float, float]]] = {}
-        for curve in run.curves:
-            if curve.split == split and curve.checkpoint in run.training and not curve.bound:
-                points = [(point.flops, point.accuracy.value) for point in curve.points if point.flops is not None]
-                frontiers.setdefault(curve.checkpoint, []).extend(points)
-        names = sorted((name for name, points in frontiers.items() if points), key=lambda name: run.training[name])
-        for earlier, later in pairwise(names):
+        own = [curve for curve in run.curves if curve.split == split and curve.checkpoint in run.training and not curve.bound]
+        whole = max((point.accuracy.n for curve in own for point in curve.points), default=0)
+        frontiers: dict[str, list[tuple[float, Estimate]]] = {}
+        budgets: dict[str, int] = {}
+        for curve in own:
+            points = [(point.flops, point.accuracy) for point in curve.points if point.flops is not None]
+            frontiers.setdefault(curve.checkpoint, []).extend(point for point in points if point[1].n == whole)
+            budgets[curve.checkpoint] = max(budgets.get(curve.checkpoint, 0), len(points))
+        names = [name for name, points in frontiers.items() if points and budgets[name] >= LEAST_BUDGETS]
+        for earlier, later in pairwise(sorted(names, key=lambda name: run.training[name])):
             pair = [(name, run.training[name], frontiers[name]) for name in (earlier, later)]
             found += [_told(run.name, split, result) for result in break_even(pair[0], pair[1])]
     return found
@@ -187,10 +193,15 @@ def break_evens(run: RunRecord) -> list[dict[str, Any]]:
 
 def _told(run: str, split: str, result: BreakEven) -> dict[str, Any]:
     queries = result.queries
-    finite = queries is not None and queries != float("inf")
     return asdict(result) | {
         "run": run,
         "split": split,
-        "queries": queries if finite else None,
+        "queries": _countable(queries),
+        "low": _countable(result.low),
+        "high": _countable(result.high),
         "never": queries == float("inf"),
     }
+
+
+def _countable(queries: float | None) -> float | None:
+    return None if queries == float("inf") else queries

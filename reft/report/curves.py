@@ -67,38 +67,55 @@ class BreakEven:
     """Operations that each has cost to train."""
     query: tuple[float | None, float | None]
     """Operations of a query with which each reaches the accuracy; None where no budget that was measured does."""
+    low: float
+    """Queries where all accuracies are at those ends of their intervals that speak for training; 0 where the earlier one does
+    not reach the accuracy then."""
+    high: float
+    """Where all are at the ends that speak against it; infinite where it does not pay then, or does not reach the accuracy."""
 
     @property
     def queries(self) -> float | None:
         """(C_later - C_earlier) / (f_earlier - f_later); infinite where the later one's queries are no cheaper; None where the
         accuracy is out of reach for one of them."""
-        earlier, later = self.query
-        if earlier is None or later is None:
-            return None
-        return (self.training[1] - self.training[0]) / (earlier - later) if earlier > later else math.inf
+        return None if None in self.query else _queries(self.training, self.query)
 
 
-def break_even(
-    earlier: tuple[str, float, Sequence[tuple[float, float]]],
-    later: tuple[str, float, Sequence[tuple[float, float]]],
-    step: float = 0.1,
-) -> list[BreakEven]:
-    """Two checkpoints, each as (name, operations of training, points of its frontier), at the accuracies between the least and
-    the greatest that either reaches, multiples of `step`, and at the greatest of each."""
-    best = [max(value for _, value in points) for _, _, points in (earlier, later)]
-    least = min(value for _, _, points in (earlier, later) for _, value in points)
+Measured = tuple[str, float, Sequence[tuple[float, Estimate]]]
+"""A checkpoint: its name, operations of its training, operations of a query and accuracy budget by budget."""
+
+
+def break_even(earlier: Measured, later: Measured, step: float = 0.1) -> list[BreakEven]:
+    """Two checkpoints at the accuracies between the least and the greatest that either reaches, multiples of `step`, and at the
+    greatest of each."""
+    best = [max(value.value for _, value in points) for _, _, points in (earlier, later)]
+    least = min(value.value for _, _, points in (earlier, later) for _, value in points)
     grid = [round(number * step, 6) for number in range(1, math.ceil(1 / step))]
     targets = sorted({*(target for target in grid if least < target < max(best)), *best})
-    return [
-        BreakEven(
-            accuracy,
-            earlier[0],
-            later[0],
-            (earlier[1], later[1]),
-            (least_cost(earlier[2], accuracy), least_cost(later[2], accuracy)),
-        )
-        for accuracy in targets
-    ]
+    training = (earlier[1], later[1])
+    found = []
+    for accuracy in targets:
+        costs = {
+            end: [
+                least_cost([(cost, getattr(value, end)) for cost, value in points], accuracy)
+                for _, _, points in (earlier, later)
+            ]
+            for end in ("value", "low", "high")
+        }
+        low = _queries(training, (costs["low"][0], costs["high"][1]))
+        high = _queries(training, (costs["high"][0], costs["low"][1]))
+        query = (costs["value"][0], costs["value"][1])
+        found.append(BreakEven(accuracy, earlier[0], later[0], training, query, low, high))
+    return found
+
+
+def _queries(training: tuple[float, float], query: tuple[float | None, float | None]) -> float:
+    """Queries from which the later one is cheaper in all: infinite where it never is, 0 where it alone reaches the accuracy."""
+    earlier, later = query
+    if later is None:
+        return math.inf
+    if earlier is None:
+        return 0.0
+    return max(0.0, (training[1] - training[0]) / (earlier - later)) if earlier > later else math.inf
 
 
 def estimate_of(content: dict[str, float]) -> Estimate:

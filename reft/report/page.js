@@ -44,14 +44,16 @@ function showPlateaus(chart, axis) {
 function showBreakEven(rows) {
   if (!rows.length) return;
   const told = (row) => {
-    if (row.never) return "never: its queries are no cheaper";
-    if (row.queries !== null) return short(Math.max(0, row.queries));
+    const most = row.high === null ? "never" : short(row.high);
+    if (row.never) return `never: its queries are no cheaper (${short(row.low)} – ${most})`;
+    if (row.queries !== null) return `${short(row.queries)} (${short(row.low)} – ${most})`;
     return row.query[0] === null && row.query[1] === null ? "–" : row.query[0] === null ? "only training reaches it" : "only the earlier reaches it";
   };
   const several = new Set(rows.map((row) => row.run)).size > 1;
   $("break-even").append(make("div", { class: "card below" }, make("h3", {}, "Break-even: training longer against sampling more"),
     make("p", { class: "note" }, "At equal accuracy, the later checkpoint costs more to train and the earlier one more to ask. " +
-      "From so many queries on, training longer has been cheaper in all; between budgets that were measured, costs are interpolated."),
+      "From so many queries on, training longer has been cheaper in all; between budgets that were measured, costs are interpolated. " +
+      "In brackets, with all accuracies at the ends of their intervals that speak for training, and against it."),
     table(["accuracy", "problems", "earlier", "FLOPs a query", "later", "FLOPs a query", "more training, FLOPs", "break-even queries"],
       rows.map((row) => [share(row.accuracy), several ? `${row.run}, ${row.split}` : row.split, row.earlier, short(row.query[0]), row.later,
         short(row.query[1]), short(row.training[1] - row.training[0]), told(row)]), [0, 3, 5, 6, 7])));

@@ -85,8 +85,14 @@ def test_cost_is_interpolated_by_its_logarithm_along_the_frontier() -> None:
     assert least_cost(points, 0.81) is None
 
 
+def exactly(*points: tuple[float, float]) -> list[tuple[float, Estimate]]:
+    return [(cost, Estimate(value, 100, value, value)) for cost, value in points]
+
+
 def test_break_even_is_where_totals_are_equal() -> None:
-    found = break_even(("early", 1e6, [(10.0, 0.3), (1000.0, 0.7)]), ("late", 3e6, [(10.0, 0.5), (100.0, 0.9)]), step=0.1)
+    found = break_even(
+        ("early", 1e6, exactly((10.0, 0.3), (1000.0, 0.7))), ("late", 3e6, exactly((10.0, 0.5), (100.0, 0.9))), step=0.1
+    )
     at = {result.accuracy: result for result in found}
     assert sorted(at) == [0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     queries = at[0.5].queries
@@ -97,11 +103,27 @@ def test_break_even_is_where_totals_are_equal() -> None:
     assert 1e6 + queries * early == pytest.approx(3e6 + queries * late)
     assert at[0.9].query[0] is None
     assert at[0.9].queries is None
+    assert at[0.5].low == at[0.5].high == queries, "nothing is uncertain"
+    assert (at[0.9].low, at[0.9].high) == (0, 0), "only training reaches it"
 
 
 def test_there_is_none_where_the_later_one_costs_more_to_ask() -> None:
-    (result,) = break_even(("early", 1e6, [(10.0, 0.5)]), ("late", 3e6, [(20.0, 0.5)]))
-    assert result.queries == math.inf
+    (result,) = break_even(("early", 1e6, exactly((10.0, 0.5))), ("late", 3e6, exactly((20.0, 0.5))))
+    assert result.queries == result.low == result.high == math.inf
+
+
+def test_break_even_is_as_uncertain_as_the_accuracies() -> None:
+    def points(*pairs: tuple[float, float]) -> list[tuple[float, Estimate]]:
+        return [(cost, Estimate(value, 100, value - 0.1, value + 0.1)) for cost, value in pairs]
+
+    early, late = points((10.0, 0.3), (1000.0, 0.7)), points((10.0, 0.5), (100.0, 0.9))
+    at = {result.accuracy: result for result in break_even(("early", 1e6, early), ("late", 3e6, late), step=0.1)}
+    # For training: .2 to .6 against .6 to 1; against it: .4 to .8 against .4 to .8.
+    assert at[0.5].low == pytest.approx(2e6 / (10 * 100**0.75 - 10))
+    assert at[0.5].high == pytest.approx(2e6 / (10 * 100**0.25 - 10 * 10**0.25))
+    assert at[0.5].low < at[0.5].queries < at[0.5].high
+    assert at[0.7].low == 0, "the earlier one may not reach it"
+    assert at[0.9].high == math.inf, "nor may the later one"
 
 
 def test_the_published_log_of_o1_mini_has_its_plateau_near_seven_tenths(shared: Path) -> None:
