@@ -30,7 +30,9 @@ USUAL = {"n": 4, "budget": 8, "limit": None}
 """Settings of a study whose file's name does not tell them."""
 
 
-def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int, show: Display) -> list[dict[str, Any]]:
+def study(
+    config: Config, paths: Sequence[Path], split: str, n: int, budget: int, show: Display, limit: int | None = None
+) -> list[dict[str, Any]]:
     """What the chains of each checkpoint show, on the same problems; of a second one also what it gains on the first. Written
     to `RUN/eval/chains-<checkpoint>-<split>.json` of each one's run, and the chains beside it, a line each. Settings that are
     not the usual ones are part of the name, so that no study overwrites another one's.
@@ -38,13 +40,15 @@ def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int
     Args:
         n: chains a problem.
         budget: tries at most, or ends.
+        limit: problems at most, where not those that the config evaluates on.
 
     Raises:
         ConfigError: if a checkpoint's tokenizer cannot read the problems.
     """
     whole = vars(config.task.splits())[split]
-    problems = whole[: config.evaluate.limit]
-    settings = {"n": n, "budget": budget, "limit": None if len(problems) == len(whole) else len(problems)}
+    usual = whole[: config.evaluate.limit]
+    problems = usual if limit is None else whole[:limit]
+    settings = {"n": n, "budget": budget, "limit": None if len(problems) == len(usual) else len(problems)}
     params = sampled_params(config)
     seed = derive_seed(config.seed, "chains", split)
     config = replace(config, rewards={"correct": RewardConfig("correct")})  # verdicts are all that is looked at

@@ -42,7 +42,7 @@ QUALITY = {
 def print_chains(contents: list[dict[str, Any]]) -> None:
     """The tables of one policy or two, each number with its interval, and n where it is not the problems'."""
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 124)  # a row is a line, though it be cut by a narrow terminal
+    console.width = max(console.width, 140)  # a row is a line, though it be cut by a narrow terminal
     for content in contents:
         natural = content["natural"]
         problems = natural["accuracy"]["n"]
@@ -107,16 +107,26 @@ def _print_curves(console: Console, content: dict[str, Any]) -> None:
         console.print(
             f"{point['budget']} tries one behind the other against as many chains of one, picked by an oracle: {gain}"
         )
-    for budget in dict.fromkeys(row["budget"] for row in content["equal_tokens"]):
-        long = "natural length" if budget is None else f"{names['wait']}, budget {budget}"
-        _print_against(console, f"{long}:", [row for row in content["equal_tokens"] if row["budget"] == budget])
+    longs = {None: "natural length"} | {
+        row["budget"]: f"{names.get('wait')}, {row['budget']}" for row in content["equal_tokens"]
+    }
+    _print_against(console, [(longs[row["budget"]], row) for row in content["equal_tokens"]])
 
 
-def _print_against(console: Console, long: str, rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        theirs = "as many tokens" if row["their_tokens"] == row["tokens_per_query"] else f"all their {row['their_tokens']:.1f}"
-        told = f"{row['tokens_per_query']:.1f} tokens against {TOGETHER[row['against']]} at {theirs}"
-        console.print(f"{long} {told}: {show(row['gain'], sign=True)}")
+def _print_against(console: Console, rows: list[tuple[str, dict[str, Any]]], whose: str = "") -> None:
+    """One long chain against several short ones."""
+    if not rows:
+        return
+    table = Table(title=f"Gain of one chain on several{whose} that take as many tokens", title_justify="left")
+    for column in ("", "tokens", "against", "tokens", "gain"):
+        table.add_column(column, justify="right" if column in ("tokens", "gain") else "left", no_wrap=True)
+    before = None
+    for long, row in rows:
+        tokens = [f"{row[name]:.1f}" for name in ("tokens_per_query", "their_tokens")]
+        name, mine = ("", "") if long == before else (long, tokens[0])
+        table.add_row(name, mine, TOGETHER[row["against"]], tokens[1], show(row["gain"], sign=True))
+        before = long
+    console.print(table)
 
 
 def _name(curve: dict[str, Any]) -> str:
@@ -208,7 +218,7 @@ def _print_gain(console: Console, gain: dict[str, Any], names: dict[str, str]) -
     for name, points in gain["matched"].items():
         texts = [f"{point['budget']}: {show(point['gain'], sign=True)}" for point in points]
         console.print(f"gain at equal budgets, {names.get(name, name)}: {'; '.join(texts)}")
-    _print_against(console, "its natural length:", gain["equal_tokens"])
+    _print_against(console, [("its natural length", row) for row in gain["equal_tokens"]], " of the first one's")
     _print_compute(console, gain)
     if gain["slope"] is not None:
         console.print(f"tokens more for each unit of difficulty: {show(gain['slope'], sign=True)}")

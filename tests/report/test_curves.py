@@ -8,7 +8,7 @@ import pytest
 from reft.errors import DataError
 from reft.plateau import LEAST_GAIN, find_plateau
 from reft.report.curves import break_even, least_cost
-from reft.report.read import read_log
+from reft.report.read import _curves, read_log
 from reft.statistics import Estimate, proportion
 
 
@@ -74,6 +74,15 @@ def test_the_error_of_two_points_is_their_intervals_difference() -> None:
     assert plateau is not None
     assert plateau.error == pytest.approx(math.hypot(0.1, 0.3))
     assert not plateau.certain
+
+
+def test_many_chains_of_a_query_share_its_prompt() -> None:
+    share = {"value": 0.5, "n": 9, "low": 0.2, "high": 0.8}
+    sampled = {"accuracy": share, "tokens_per_chain": 5.0, "flops_per_query": 12.0, "maj@k": {"1": share, "4": share}}
+    for known, flops in (({"flops_per_prompt": 7.0}, [12, 7 + 4 * 5]), ({}, [12, 4 * 12])):
+        curves = _curves("run", "x", {"sampled": sampled | known}, None)
+        (curve,) = [curve for curve in curves if curve.strategy == "maj@k"]
+        assert [point.flops for point in curve.points] == flops
 
 
 def test_cost_is_interpolated_by_its_logarithm_along_the_frontier() -> None:
