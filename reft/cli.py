@@ -128,7 +128,7 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument(
                 "--budget", type=int, default=8, help="tries at most, cut or called for; without tries, ends (8)"
             )
-            command.add_argument("--limit", type=int, help="problems at most; all without it")
+            command.add_argument("--limit", type=int, help="problems at most; without it, as many as evaluation takes")
         case "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")

@@ -10,7 +10,6 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -165,8 +164,7 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
     from reft.chain_study import study
     from reft.chain_table import print_chains
 
-    evaluation = config.evaluate if limit is None else replace(config.evaluate, limit=limit)
-    print_chains(study(replace(config, evaluate=evaluation), checkpoints, split, n, budget, Display()))
+    print_chains(study(config, checkpoints, split, n, budget, Display(), limit))
     return 0
 
 

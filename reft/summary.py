@@ -234,4 +234,6 @@ def _add_rates(table: Table, columns: list[dict[str, Any]]) -> None:
 def _estimate(content: dict[str, Any], decimals: int = 0) -> str:
     """An estimate with its interval; `decimals` other than those of shares."""
     places = decimals or 3
+    if content["low"] is None:
+        return f"{content['value']:.{places}f} [–]"
     return f"{content['value']:.{places}f} [{content['low']:.{places}f}, {content['high']:.{places}f}]"

@@ -93,13 +93,15 @@ def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
                     if isinstance(row.get("chain"), str):
                         yield f"{kind}, {what}" if what else kind, int(number), row
     for file in files:
-        digits = "".join(character for character in file.stem.split("-")[0] if character.isdecimal())
-        early = file.stem in ("readiness", "warmup") or file.stem.startswith("warmup-")
+        stem = file.stem.removeprefix("chains-")  # of a study, which is called after its checkpoint
+        digits = "".join(character for character in stem.split("-")[0] if character.isdecimal())
+        early = stem in ("readiness", "warmup") or stem.startswith("warmup-")
         step = int(digits) if digits and not early else 0 if early else best if isinstance(best, int) else last
         greedy = _greedy_rows(run, file)
         for place, row in enumerate(read_lines(file, run.notes)):
-            if isinstance(row.get("chain"), str):
-                yield f"{file.stem}, {MODES[place >= greedy]}", step, row
+            how = row.get("how")
+            if isinstance(row.get("chain"), str) and how in (None, "natural"):  # what is forced or altered is not the policy's
+                yield f"{file.stem}, {how or MODES[place >= greedy]}", step, row
             for mode in MODES:  # of benchmarks: a row a problem
                 for chain in _list(row, mode):
                     if isinstance(chain, dict) and isinstance(chain.get("chain"), str):

@@ -69,7 +69,7 @@ def test_ends_that_are_taken_away_gain_nothing() -> None:
     content = describe(found, STEPS)
     curves = {curve["strategy"]: curve for curve in content["curves"]}
     assert {name: curve["unit"] for name, curve in curves.items()} == {
-        "cap": "tokens", "wait": "ends", "chain_vote": "chains", "chain_oracle": "chains",
+        "cap": "tokens", "wait": "ends", **dict.fromkeys(("chain_vote", "chain_weighted", "chain_oracle"), "chains"),
     }  # fmt: skip
     assert [point["beyond_natural"] for point in curves["wait"]["points"]] == [False, True, True]
     assert curves["wait"]["gains_until"] == 1
@@ -104,7 +104,13 @@ def test_gain_at_matched_tokens_and_by_going_on() -> None:
 
 def test_tables_of_chains_without_tries(capsys: pytest.CaptureFixture[str]) -> None:
     found = study(thinker(jumps=False))
-    extra = {"checkpoint": "step_1", "split": "test", "ablations": None, "file": "chains.json"}
+    extra = {
+        "checkpoint": "step_1",
+        "split": "test",
+        "ablations": None,
+        "compute": {"training_flops": None},
+        "file": "chains.json",
+    }
     gain = {"before": "warmup"} | compare(study(thinker(jumps=True)), found, STEPS)
     print_chains([describe(found, STEPS) | extra | {"gain": gain}])
     text = capsys.readouterr().out
@@ -152,7 +158,18 @@ def test_tries_asked_for_and_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert {point["control"]["n"] for point in ask["points"]} == {4}
     assert [point["used"]["low"] < 1.25 < point["used"]["high"] for point in ask["points"]] == [True, False]
     assert [point["beyond_natural"] for point in ask["points"]] == [False, True], "a prompt is none of the chain"
-    print_chains([content | {"checkpoint": "step_1", "split": "test", "ablations": None, "file": "chains.json"}])
+    print_chains(
+        [
+            content
+            | {
+                "checkpoint": "step_1",
+                "split": "test",
+                "ablations": None,
+                "compute": {"training_flops": None},
+                "file": "chains.json",
+            }
+        ]
+    )
     text = capsys.readouterr().out
     assert "Tries asked for, and used" in text
     assert "0.750" in text
