@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from reft.errors import ConfigError
-from reft.tasks import Splits, Trace
+from reft.tasks import Splits, SteppedTask, Trace
 from reft.tasks.word_problems import WordProblems
 from rewards.program import Program, Programs
 from rollout.types import Problem
@@ -242,3 +242,59 @@ def test_programs_are_traced(text: str, trace: Trace) -> None:
 def test_more_than_there_are() -> None:
     with pytest.raises(ConfigError, match="no such problem"):
         WordProblems(warmup_operations=(2, 2)).demonstrations([Problem("", "", "4", {"operations": 3})], 0)
+
+
+def test_chains_are_put_together_from_their_steps(worded: Splits, programmed: Splits) -> None:
+    assert isinstance(WORDS, SteppedTask)
+    for problem in worded.test:
+        chain = problem.columns["chain"]
+        steps = WORDS.steps(problem, chain)
+        assert steps is not None
+        assert len(steps) == WORDS.trace(problem, chain).steps
+        assert " ".join([*steps, WORDS.answering, problem.answer]) == chain
+        assert WORDS.difficulty(problem) == problem.columns["operations"]
+    for problem in programmed.test:
+        steps = PROGRAMS.steps(problem, chain := problem.columns["chain"])
+        assert steps is not None
+        assert " ".join([*steps, PROGRAMS.answering, f"{problem.columns['asked'].lower()} ( )"]) == chain
+        assert PROGRAMS.corrupt(problem, chain) is None
+    assert WORDS.steps(PROBLEM, "Ann has 4 . #### 5") is None
+
+
+@pytest.mark.parametrize(
+    ("chain", "said", "prefix", "answer"),
+    [
+        (
+            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4",
+            {"Mia": ("5",), "Sam": ("Mia", "+", "2"), "Ann": ("Sam", "-", "3")},
+            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 8",
+            "5",
+        ),
+        (  # half of 7 pens is none, so it is 8 that are told
+            "Ann has Sam / 2 . Sam has Mia + 1 . Mia has 5 . Sam has 5 + 1 = 6 . Ann has 6 / 2 = 3 . #### 3",
+            {"Mia": ("5",), "Sam": ("Mia", "+", "1"), "Ann": ("Sam", "/", "2")},
+            "Ann has Sam / 2 . Sam has Mia + 1 . Mia has 5 . Sam has 5 + 1 = 8",
+            "4",
+        ),
+    ],
+)
+def test_a_result_that_is_made_false_leads_elsewhere(chain: str, said: dict, prefix: str, answer: str) -> None:
+    values = {"Mia": 5, "Sam": int(prefix.split()[-1]) - (1 if answer == "5" else 2), "Ann": int(chain.split()[-1])}
+    problem = Problem("", "", chain.split()[-1], {"asked": "Ann", "said": said, "values": values})
+    corruption = WORDS.corrupt(problem, chain)
+    assert corruption is not None
+    assert corruption.prefix == prefix
+    assert corruption.follows(f"{prefix} . Ann has 8 - 3 = {answer} . #### {answer}")
+    assert not corruption.follows(chain)
+
+
+def test_what_cannot_be_made_false_is_left(worded: Splits) -> None:
+    single = Problem(
+        "", "", "7", {"asked": "Sam", "said": {"Mia": ("5",), "Sam": ("Mia", "+", "2")}, "values": {"Mia": 5, "Sam": 7}}
+    )
+    assert WORDS.corrupt(single, "Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . #### 7") is None, "nothing follows from it"
+    assert WORDS.corrupt(worded.test[0], "#### 7") is None
+    found = [WORDS.corrupt(problem, problem.columns["chain"]) for problem in worded.test if problem.columns["operations"] > 2]
+    assert sum(corruption is not None for corruption in found) > 0.9 * len(found)
+    assert not any(corruption.follows(problem.columns["chain"]) for problem in worded.test
+                   if (corruption := WORDS.corrupt(problem, problem.columns["chain"])) is not None)  # fmt: skip
