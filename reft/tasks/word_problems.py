@@ -20,7 +20,7 @@ from typing import Literal
 
 from reft.errors import ConfigError
 from reft.tasks import Corruption, Demonstration, SplitName, Splits, Trace, split_of
-from reft.word_steps import (
+from reft.tasks.word_steps import (
     CALL,
     OPERATIONS,
     SENTENCE,
