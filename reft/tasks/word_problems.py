@@ -193,7 +193,7 @@ class WordProblems:
     def corrupt(self, problem: Problem, text: str) -> Corruption | None:
         """The first result that may be more than it is and still lead to another number for who is asked for; none in programs,
         which have no results."""
-        steps = self.steps(problem, text) if self.style == "n-cot" else None
+        steps = self.steps(problem, text)
         return corrupt_sentence(problem, steps, self.largest, self.read) if steps else None
 
     def _problem(self, operations: int, generator: random.Random) -> Problem:

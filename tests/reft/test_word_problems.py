@@ -262,30 +262,47 @@ def test_chains_are_put_together_from_their_steps(worded: Splits, programmed: Sp
 
 
 @pytest.mark.parametrize(
-    ("chain", "said", "prefix", "answer"),
+    ("said", "steps", "false", "answer"),
     [
         (
-            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . Ann has 7 - 3 = 4 . #### 4",
-            {"Mia": ("5",), "Sam": ("Mia", "+", "2"), "Ann": ("Sam", "-", "3")},
-            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 8",
+            "Ann Sam - 3, Sam Mia + 2 7, Mia 5",
+            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 .",
+            "Sam has 5 + 2 = 8",
             "5",
         ),
-        (  # half of 7 pens is none, so it is 8 that are told
-            "Ann has Sam / 2 . Sam has Mia + 1 . Mia has 5 . Sam has 5 + 1 = 6 . Ann has 6 / 2 = 3 . #### 3",
-            {"Mia": ("5",), "Sam": ("Mia", "+", "1"), "Ann": ("Sam", "/", "2")},
-            "Ann has Sam / 2 . Sam has Mia + 1 . Mia has 5 . Sam has 5 + 1 = 8",
-            "4",
+        (  # five times three has no half, so it is six
+            "Ann Sam / 2, Sam Mia * 3 12, Mia Joe + 1 4, Joe 3",
+            "Ann has Sam / 2 . Sam has Mia * 3 . Mia has Joe + 1 . Joe has 3 .",
+            "Mia has 3 + 1 = 6",
+            "9",
+        ),
+        (  # Eve does not matter
+            "Ann Sam - 3, Sam Mia + 2 7, Mia 5, Eve Mia + 1 6",
+            "Mia has 5 . Eve has Mia + 1 . Eve has 5 + 1 = 6 . Ann has Sam - 3 . Sam has Mia + 2 .",
+            "Sam has 5 + 2 = 8",
+            "5",
         ),
     ],
 )
-def test_a_result_that_is_made_false_leads_elsewhere(chain: str, said: dict, prefix: str, answer: str) -> None:
-    values = {"Mia": 5, "Sam": int(prefix.split()[-1]) - (1 if answer == "5" else 2), "Ann": int(chain.split()[-1])}
-    problem = Problem("", "", chain.split()[-1], {"asked": "Ann", "said": said, "values": values})
-    corruption = WORDS.corrupt(problem, chain)
+def test_a_result_that_is_made_false_leads_elsewhere(said: str, steps: str, false: str, answer: str) -> None:
+    people = [person.split() for person in said.split(", ")]
+    true = {"5": 4, "9": 6}[answer]
+    values = {name: int(words[-1]) for name, *words in people} | {"Ann": true}
+    problem = Problem(
+        "", "", str(true), {"asked": "Ann", "said": {name: words[:3] for name, *words in people}, "values": values}
+    )
+    name, _, *counted = false.split()
+    right = f"{steps} {name} has {' '.join(counted[:-1])} {values[name]}"
+    end = {
+        name: f"Ann has {values[name]} - 3 = {true} . #### {true}",
+        "Mia": "Sam has 4 * 3 = 12 . Ann has 12 / 2 = 6 . #### 6",
+    }[name]
+    assert WORDS.trace(problem, f"{right} . {end}").valid
+    corruption = WORDS.corrupt(problem, f"{right} . {end}")
     assert corruption is not None
-    assert corruption.prefix == prefix
-    assert corruption.follows(f"{prefix} . Ann has 8 - 3 = {answer} . #### {answer}")
-    assert not corruption.follows(chain)
+    assert corruption.prefix == f"{steps} {false}"
+    assert corruption.follows(f"{steps} {false} . #### {answer}")
+    assert not corruption.follows(f"{right} . {end}")
 
 
 def test_what_cannot_be_made_false_is_left(worded: Splits) -> None:
