@@ -90,6 +90,14 @@ def test_who_answers_at_a_glance_is_not_cut() -> None:
     ]  # fmt: skip
 
 
+def test_the_first_end_is_not_beyond_the_natural_length() -> None:
+    content = describe(study(thinker(jumps=True)), STEPS)
+    (wait,) = [curve for curve in content["curves"] if curve["strategy"] == "wait"]
+    assert content["natural"]["tokens_per_query"] == 13
+    assert [point["tokens_per_query"] for point in wait["points"]] == [22, 23, 25], "by chance, the first chains do not jump"
+    assert [point["beyond_natural"] for point in wait["points"]] == [False, True, True]
+
+
 def test_gain_at_matched_tokens_and_by_going_on() -> None:
     before, after = study(thinker(jumps=True)), study(thinker(jumps=False))
     gain = compare(before, after, STEPS)

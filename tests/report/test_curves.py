@@ -1,6 +1,7 @@
 """Plateaus, costs and break-even in closed form."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,14 @@ def test_what_is_no_log_is_told(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(DataError, match=r"log\.json"):
         read_log(file, 30)
+
+
+def test_budgets_are_told_with_their_unit() -> None:
+    points = [{"budget": budget, "accuracy": asdict(proportion(1, 2)), "tokens_per_query": 3.0 * budget} for budget in (1, 2)]
+    report = {
+        "split": "test",
+        "curves": [{"strategy": "cap", "unit": "tokens", "points": points}, {"strategy": "x", "points": points}],
+    }
+    first, second = _curves("run", "chains-warmup-test", report, None)
+    assert [point.label for point in first.points] == ["1 tokens", "2 tokens"]
+    assert [point.label for point in second.points] == ["1", "2"]
