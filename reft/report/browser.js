@@ -172,7 +172,7 @@ function show(place) {
   const [id, prompt, answer] = problemOf(row);
   const [outcome] = book.verdicts[row[at.verdict]];
   const same = book.same.get(row[at.problem]);
-  const rewards = Object.entries(row[at.rewards] || {}).map(([name, value]) => `${name} ${typeof value === "number" ? short(value) : value}`).join(", ");
+  const rewards = Object.entries(row[at.rewards] || {}).map(([name, value]) => `${name} ${value === null ? "not a number" : typeof value === "number" ? short(value) : value}`).join(", ");
   const mean = row[at.logprobs] && row[at.logprobs].length ? row[at.logprobs].reduce((sum, value) => sum + value, 0) / row[at.logprobs].length / 100 : null;
   const parts = [
     make("div", { class: "top" },

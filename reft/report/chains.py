@@ -8,14 +8,17 @@ import base64
 import heapq
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
+from reft.report.form import readable
 from reft.report.pieces import Pieces
-from reft.report.read import MODES, RunRecord, read_lines
+from reft.report.read import LOOPS, MODES, RunRecord, read_lines
 
 LARGEST = 24_000_000
 """Characters of chains, and of what is told of them, in the page before it is compressed."""
@@ -49,7 +52,7 @@ def pack_chains(runs: Sequence[RunRecord], largest: int = LARGEST, largest_packe
     pieces = {run.name: Pieces.of_run(run.path) for run in runs}
     while True:
         content = _table(kept, pieces)
-        data = zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 6)
+        data = zlib.compress(json.dumps(content, separators=(",", ":"), allow_nan=False).encode(), 6)
         if len(data) * 4 / 3 <= largest_packed or len(kept) < 2:
             return Packed(base64.b64encode(data).decode("ascii"), len(kept), total)
         share = 0.95 * largest_packed / (len(data) * 4 / 3)
@@ -83,8 +86,6 @@ def _choose(runs: Sequence[RunRecord], largest: int) -> tuple[list[Chain], int]:
 def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Source, step and row of every chain that a run has written: of steps, of rounds, of evaluations."""
     files = sorted(run.path.glob("eval/*.jsonl"), key=lambda file: (file.stem not in ("readiness", "warmup"), file.stem))
-    last = max((row["step"] for rows in run.rows.values() for row in rows if row.get("phase") != "warmup"), default=0)
-    best = run.summary.get("best_step")
     for folder, kind in (("samples", "training"), ("rounds", "round")):
         for file in sorted(run.path.glob(f"{folder}/*.jsonl")):
             number, _, what = file.stem.partition("_")[2].partition("-")
@@ -93,27 +94,33 @@ def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
                     if isinstance(row.get("chain"), str):
                         yield f"{kind}, {what}" if what else kind, int(number), row
     for file in files:
-        stem = file.stem.removeprefix("chains-")  # of a study, which is called after its checkpoint
-        digits = "".join(character for character in stem.split("-")[0] if character.isdecimal())
-        early = stem in ("readiness", "warmup") or stem.startswith("warmup-")
-        step = int(digits) if digits and not early else 0 if early else best if isinstance(best, int) else last
-        greedy = _greedy_rows(run, file)
+        name = readable(file.stem)
+        step, greedy = _step_of(run, name), _greedy_rows(run, name)
         for place, row in enumerate(read_lines(file, run.notes)):
             how = row.get("how")
             if isinstance(row.get("chain"), str) and how in (None, "natural"):  # what is forced or altered is not the policy's
-                yield f"{file.stem}, {how or MODES[place >= greedy]}", step, row
+                yield f"{name}, {how or MODES[place >= greedy]}", step, row
             for mode in MODES:  # of benchmarks: a row a problem
                 for chain in _list(row, mode):
                     if isinstance(chain, dict) and isinstance(chain.get("chain"), str):
-                        yield f"{file.stem}, {mode}", step, {**{name: row.get(name) for name in PROBLEM}, **chain}
+                        yield f"{name}, {mode}", step, {**{name: row.get(name) for name in PROBLEM}, **chain}
 
 
-def _greedy_rows(run: RunRecord, file: Path) -> float:
+def _step_of(run: RunRecord, evaluation: str) -> int:
+    """The step, or round, of the checkpoint that was evaluated; 0 where it is of none, as what training starts from."""
+    if evaluation in ("reinforced", "self_trained"):
+        best: int | None = run.summary.get("best_step")
+        steps = (row["step"] for phase in LOOPS for row in run.rows.get(phase, []))
+        return best if best is not None else max(steps, default=0)
+    checkpoint = Path(run.reports.get(evaluation, {}).get("checkpoint", evaluation)).name
+    found = re.search(r"(?:step|round)_([0-9]{1,15})(?![0-9])", checkpoint)
+    return int(found[1]) if found else 0
+
+
+def _greedy_rows(run: RunRecord, evaluation: str) -> float:
     """How many rows of an evaluation are greedy, which are its first: as many as its report has problems."""
-    try:
-        return int(json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))["greedy"]["accuracy"]["n"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return math.inf
+    greedy = run.reports.get(evaluation, {}).get("greedy")
+    return math.inf if greedy is None else greedy["accuracy"]["n"]
 
 
 def _table(chains: Sequence[Chain], pieces: Mapping[str, Pieces]) -> dict[str, Any]:
@@ -158,11 +165,12 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 
 def _texts(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Rewards, or why there are none, by the names of their functions."""
+    """Rewards, or why there are none, by the names of their functions; None for what is no finite number."""
     value = row.get(name)
     if not isinstance(value, dict):
         return {}
-    return {str(key)[:100]: item if isinstance(item, int | float) else str(item)[:500] for key, item in value.items()}
+    kept = (int, float, NoneType)
+    return {str(key)[:100]: item if isinstance(item, kept) else str(item)[:500] for key, item in value.items()}
 
 
 def _list(row: Mapping[str, Any], name: str) -> list[Any]:
@@ -171,5 +179,4 @@ def _list(row: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A number that JSON of other languages knows, too; None for anything else."""
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+    return value if isinstance(value, int | float) else None

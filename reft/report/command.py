@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reft.errors import ConfigError
 from reft.files import write_atomically
+from reft.report.form import readable
 from reft.report.page import build_page
 from reft.report.read import read_log, read_run
 from reft.run import WARMUP
@@ -18,7 +19,7 @@ def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path 
         raise ConfigError(f"--problems {problems} is out of range; choose 1 or more")
     if len(set(runs)) < len(runs):
         raise ConfigError("report names a run twice; name each once")
-    names = _names(runs)
+    names = [readable(name) for name in _names(runs)]
     records = [read_run(path, name) for path, name in zip(runs, names, strict=True)]
     curves = [curve for file in logs for curve in read_log(file, problems)]
     file = out or (runs[0] / "report.html" if runs else Path("report.html"))
@@ -28,9 +29,9 @@ def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path 
     write_atomically(file, page)
     for record in records:
         for note in record.notes:
-            print(f"{record.name}: {note}")
+            print(readable(f"{record.name}: {note}"))
     part = "" if packed.shown == packed.total else f" of {packed.total:,}; the page says so"
-    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, {packed.shown:,} chains{part}")
+    print(f"{readable(file)}: {file.stat().st_size / 1e6:.1f} MB, {packed.shown:,} chains{part}")
     return 0
 
 

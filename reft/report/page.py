@@ -17,6 +17,7 @@ from reft import __version__
 from reft.report.chains import Packed, pack_chains
 from reft.report.charts import break_evens, learning_charts, test_time_charts, training_chart
 from reft.report.curves import Curve
+from reft.report.form import readable
 from reft.report.read import RunRecord
 from reft.report.studies import usefulness
 
@@ -59,7 +60,7 @@ def build_page(runs: Sequence[RunRecord], logs: Sequence[Curve] = ()) -> tuple[s
     )
     parts = {
         "POLICY": policy,
-        "TITLE": html.escape(title),
+        "TITLE": html.escape(readable(title)),
         "STYLE": (HERE / "page.css").read_text(encoding="utf-8"),
         "DATA": as_data(data),
         "CHAINS": packed.text,
@@ -90,12 +91,12 @@ def _script(text: str) -> Script:
 def _run_card(run: RunRecord) -> dict[str, Any]:
     """What is told of a run at the top of the page."""
     summary = run.summary
-    algorithm = (run.settings.get("algorithm") or {}).get("use")
-    task = (run.settings.get("task") or {}).get("use")
+    algorithm = run.settings.get("algorithm", {}).get("use")
+    task = run.settings.get("task", {}).get("use")
     return _finite(
         {
             "name": run.name,
-            "path": str(run.path),
+            "path": readable(run.path),
             "task": task,
             "algorithm": algorithm,
             "seed": run.settings.get("seed"),
@@ -103,8 +104,8 @@ def _run_card(run: RunRecord) -> dict[str, Any]:
             "best_step": summary.get("best_step"),
             "flops": summary.get("training_flops") or max(run.training.values(), default=None),
             "tokens": summary.get("tokens_sampled"),
-            "seconds": (summary.get("seconds") or {}).get("total"),
-            "stages": {name: summary[name] for name in TILES if isinstance(summary.get(name), dict)},
+            "seconds": summary.get("seconds", {}).get("total"),
+            "stages": {name: summary[name] for name in TILES if name in summary},
         }
     )
 

@@ -1,7 +1,6 @@
 """What a run directory holds for the page. Nothing is written and no lock is taken, so a run at work can be read, too. What is
-damaged is left out and told."""
+damaged is left out and told: `form` says what may be there."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from reft.errors import DataError, RunError
 from reft.report.curves import Curve, Point, estimate_of
+from reft.report.form import REPORT, ROW, SETTINGS, STATE, SUMMARY, Complaints, Fields, fit, parse, readable
 from reft.run import WARMUP, round_name, step_name
 from reft.statistics import Estimate, proportion
 
@@ -41,18 +41,21 @@ class RunRecord:
     """Greedy accuracy on dev of what reinforcement started from; its n is that of all dev accuracies."""
     notes: list[str] = field(default_factory=list)
     """What could not be read."""
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of `eval/`, by the names of their files."""
 
 
 def read_run(path: Path, name: str) -> RunRecord:
     """Raises `RunError` if there is no run in the folder."""
-    settings = _settings(path)
     notes: list[str] = []
+    settings = _settings(path, notes)
     rows: dict[str, list[dict[str, Any]]] = {}
-    for content in read_lines(path / "metrics.jsonl", notes):
-        if isinstance(content.get("step"), int):
-            rows.setdefault(str(content.get("phase")), []).append(content)
-    reports = {file.stem: report for file in sorted((path / "eval").glob("*.json")) if (report := _report(file, notes))}
-    state, summary = (_report(path / f"{stem}.json", notes) or {} for stem in ("state", "summary"))
+    for content in read_lines(path / "metrics.jsonl", notes, ROW):
+        rows.setdefault(content["phase"], []).append(content)
+    files = sorted((path / "eval").glob("*.json"))
+    reports = {readable(file.stem): report for file in files if (report := _report(file, notes, REPORT))}
+    state = _report(path / "state.json", notes, STATE) or {}
+    summary = _report(path / "summary.json", notes, SUMMARY) or {}
     best = state.get("best_step")
     curves = []
     for stem, report in _largest(reports).items():
@@ -75,6 +78,7 @@ def read_run(path: Path, name: str) -> RunRecord:
         studies=[report for stem, report in reports.items() if stem.startswith("chains-")],
         dev=estimate_of(readiness["greedy"]["accuracy"]) if "greedy" in readiness else None,
         notes=notes,
+        reports=reports,
     )
 
 
@@ -84,7 +88,7 @@ def _best(path: Path, step: int | None) -> str | None:
     return next((name for name in names if (path / "checkpoints" / name).is_dir()), None)
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def _settings(path: Path, notes: list[str]) -> dict[str, Any]:
     """The run's settings as they are written. Nothing that they name is looked up or run: the run may be a stranger's."""
     file = path / "config.yaml"
     if not file.is_file():
@@ -92,12 +96,14 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     except Exception as error:  # the YAML parser has a family of its own that OmegaConf does not wrap
-        if not isinstance(error, OmegaConfBaseException | OSError | ValueError) and not type(error).__module__.startswith(
-            "yaml"
-        ):
+        known = OmegaConfBaseException | OSError | ValueError | RecursionError
+        if not isinstance(error, known) and not type(error).__module__.startswith("yaml"):
             raise
         raise RunError(f"{file} cannot be read ({type(error).__name__}); have the run write it again") from error
-    return {str(key): value for key, value in content.items()} if isinstance(content, dict) else {}
+    complaints = Complaints("config.yaml")
+    found: dict[str, Any] = fit(content, SETTINGS, complaints) or {}
+    notes.extend(complaints.told())
+    return found
 
 
 def read_log(file: Path, problems: int) -> list[Curve]:
@@ -107,7 +113,7 @@ def read_log(file: Path, problems: int) -> list[Curve]:
         DataError: if it is none.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse(file.read_text(encoding="utf-8"))
         points = tuple(
             Point(
                 f"limit {int(row['token_limit']):,}",
@@ -116,7 +122,7 @@ def read_log(file: Path, problems: int) -> list[Curve]:
             )
             for row in content
         )
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{file} is no log of accuracies ({type(error).__name__}: {error}); "
             "it should hold a list of token_limit, accuracy and avg_tokens_used"
@@ -126,36 +132,46 @@ def read_log(file: Path, problems: int) -> list[Curve]:
     return [Curve(file.stem, file.stem.removeprefix("results_log_"), "published", "token limit", points)]
 
 
-def read_lines(file: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows of a file of JSON lines; what is not one is counted and told. A file that is not there has none."""
+def read_lines(file: Path, notes: list[str], form: Fields | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a file of JSON lines, what of them is of a form; what is not is counted and told. A file that is not there has
+    none."""
     if not file.is_file():
         return
     bad = 0
+    name = readable(f"{file.parent.name}/{file.name}")
+    complaints = Complaints(name)
     with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             try:
-                content = json.loads(line)
-            except (json.JSONDecodeError, RecursionError):
+                content = parse(line)
+            except ValueError:
                 content = None
             if isinstance(content, dict):
-                yield content
+                row = content if form is None else fit(content, form, complaints, f"line {number}: ")
+                if row is not None:
+                    yield row
             elif line.strip():
                 bad += 1
     if bad:
-        notes.append(f"{file.parent.name}/{file.name}: {bad} lines are damaged and left out")
+        notes.append(f"{name}: {bad} lines are damaged and left out")
+    notes.extend(complaints.told())
 
 
-def _report(file: Path, notes: list[str]) -> dict[str, Any] | None:
+def _report(file: Path, notes: list[str], form: Fields) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        content = parse(file.read_text(encoding="utf-8"))
+    except ValueError:
         content = None
+    name = readable(f"{file.parent.name}/{file.name}")
     if not isinstance(content, dict):
-        notes.append(f"{file.parent.name}/{file.name} is damaged and left out")
+        notes.append(f"{name} is damaged and left out")
         return None
-    return content
+    complaints = Complaints(name)
+    found: dict[str, Any] | None = fit(content, form, complaints)
+    notes.extend(complaints.told())
+    return found
 
 
 def training_flops(path: Path) -> dict[str, float]:
