@@ -178,10 +178,9 @@ def training_flops(path: Path) -> dict[str, float]:
     """Operations up to each checkpoint of a run, where they were counted; none where there is no run."""
     notes: list[str] = []
     rows: dict[str, list[dict[str, Any]]] = {}
-    for content in read_lines(path / "metrics.jsonl", notes):
-        if isinstance(content.get("step"), int):
-            rows.setdefault(str(content.get("phase")), []).append(content)
-    return _training(rows, _report(path / "state.json", notes) or {})
+    for content in read_lines(path / "metrics.jsonl", notes, ROW):
+        rows.setdefault(content["phase"], []).append(content)
+    return _training(rows, _report(path / "state.json", notes, STATE) or {})
 
 
 def _largest(reports: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
