@@ -199,9 +199,25 @@ function legendOf(row) {
     make("button", { type: "button", id: "shading", "aria-pressed": String(book.shading), onclick: toggleShading }, book.shading ? "hide" : "shade"));
 }
 
+// Greedy or drawn: chains are held against others of their kind only.
+function kindOf(row) {
+  return book.sources[row[at.source]][1].endsWith("greedy") ? "greedy" : "sampled";
+}
+
+// The earliest and the latest of a problem's chains, of one run and one kind: the shown one's, unless another kind has more steps.
+function pairOf(same, place) {
+  const own = book.rows[place];
+  const ofRun = same.filter((other) => book.sources[book.rows[other][at.source]][0] === book.sources[own[at.source]][0]);
+  const pairs = [kindOf(own), "greedy", "sampled"].map((kind) => {
+    const alike = ofRun.filter((other) => kindOf(book.rows[other]) === kind);
+    return [alike[0], alike[alike.length - 1]];
+  });
+  const grown = ([first, last]) => first !== undefined && book.rows[first][at.step] < book.rows[last][at.step];
+  return pairs.find(grown) || pairs[0];
+}
+
 function beforeAndAfter(same, place) {
-  const first = same[0];
-  const last = same[same.length - 1];
+  const [first, last] = pairOf(same, place);
   const column = (title, other) => make("div", {},
     make("p", { class: "note" }, `${title}: step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])} `, badge(book.rows[other])),
     chainText(book.rows[other], book.shading));
@@ -231,7 +247,10 @@ function along(by) {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
-  if (event.key === "Escape") { event.target.blur(); close(); return; }
+  if (event.key === "Escape") {
+    if (event.target.closest("#chains")) { event.target.blur(); close(); }
+    return;
+  }
   if (typing) return;
   const inList = event.target.id === "list";
   const moves = { j: 1, k: -1, ...(inList ? { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 } : {}) };

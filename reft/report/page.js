@@ -7,7 +7,7 @@ function tile(label, value, more, main = false) {
 }
 
 function runCard(run) {
-  const steps = run.steps ? `${run.best_step === null ? "" : `best step ${run.best_step} of `}${run.steps} steps` : null;
+  const steps = run.unfinished ? `not finished: ${run.unfinished}` : run.steps ? `${run.best_step === null ? "" : `best step ${run.best_step} of `}${run.steps} steps` : null;
   const told = [run.task, run.algorithm, run.seed === null ? null : `seed ${run.seed}`, steps, run.path].filter(Boolean).join(" · ");
   const tiles = Object.entries(run.stages).flatMap(([stage, content]) => ["greedy", "sampled"].filter((mode) => content[mode]).map((mode) => {
     const one = content[mode];
@@ -82,6 +82,10 @@ function setTheme(name) {
   drawn.forEach((again) => again());
 }
 
+function showLinks() {
+  document.querySelectorAll("nav a").forEach((link) => { link.hidden = document.querySelector(link.hash).hidden; });
+}
+
 function start() {
   const data = JSON.parse($("data").textContent);
   const preference = matchMedia("(prefers-color-scheme: dark)");
@@ -115,7 +119,10 @@ function start() {
     unpack().then(startBook).catch((error) => { $("count").textContent = `The chains cannot be shown: ${error.message}`; throw error; })
       .finally(() => { document.documentElement.dataset.ready = "yes"; });
   } else document.documentElement.dataset.ready = "yes";
-  addEventListener("beforeprint", () => { setTheme("light"); drawAll(); });
+  showLinks();
+  let before = null; // the theme, which paper does not have
+  addEventListener("beforeprint", () => { before = document.documentElement.dataset.theme; setTheme("light"); drawAll(); });
+  addEventListener("afterprint", () => { if (before) setTheme(before); });
 }
 
 start();

@@ -20,6 +20,7 @@ from reft.report.curves import Curve
 from reft.report.form import readable
 from reft.report.read import RunRecord
 from reft.report.studies import usefulness
+from reft.run import WARMUP
 
 HERE = Path(__file__).parent
 SCRIPTS = ("charts.js", "browser.js", "page.js")
@@ -101,6 +102,7 @@ def _run_card(run: RunRecord) -> dict[str, Any]:
             "algorithm": algorithm,
             "seed": run.settings.get("seed"),
             "steps": summary.get("steps"),
+            "unfinished": None if summary else _progress(run),
             "best_step": summary.get("best_step"),
             "flops": summary.get("training_flops") or max(run.training.values(), default=None),
             "tokens": summary.get("tokens_sampled"),
@@ -108,6 +110,18 @@ def _run_card(run: RunRecord) -> dict[str, Any]:
             "stages": {name: summary[name] for name in TILES if name in summary},
         }
     )
+
+
+def _progress(run: RunRecord) -> str:
+    """How far a run has come that has no summary yet."""
+    for loop, part, setting, what in (
+        ("reinforce", "train", "steps", "step"),
+        ("self_training", "self_training", "rounds", "round"),
+    ):
+        if rows := run.rows.get(loop):
+            most = (run.settings.get(part) or {}).get(setting)
+            return f"{what} {max(row['step'] for row in rows)}" + (f" of {most}" if most else "")
+    return "warm-up" if run.rows.get(WARMUP) else "nothing yet"
 
 
 def _finite(content: Any) -> Any:

@@ -147,6 +147,36 @@ def test_one_problem_before_and_after(opened: Browser) -> None:
     before = opened.run("book.shown")
     opened.press("p")
     assert opened.run("book.shown") != before
+    for _ in range(6):
+        pair = opened.run("[...document.querySelectorAll('#chain .versus .note')].map((e) => e.textContent)")
+        assert [text.split(":")[0] for text in pair] == ["before", "after"]
+        assert len({"greedy" in text for text in pair}) == 1, "like is held against like"
+        opened.press("n")
+
+
+def test_escape_leads_back_from_the_chains_alone(opened: Browser) -> None:
+    opened.run("document.getElementById('theme').focus()")
+    opened.press("Escape")
+    assert opened.run("document.activeElement.id") == "theme"
+
+
+def test_paper_is_light_and_the_page_dark_again(opened: Browser) -> None:
+    opened.prefer("dark")
+    opened.until("document.documentElement.dataset.theme === 'dark'")
+    opened.run("dispatchEvent(new Event('beforeprint'))")
+    assert opened.run("document.documentElement.dataset.theme") == "light"
+    opened.run("dispatchEvent(new Event('afterprint'))")
+    assert opened.run("document.documentElement.dataset.theme") == "dark"
+    opened.prefer("light")
+
+
+def test_no_link_leads_to_what_is_not_there(opened: Browser) -> None:
+    hidden = "[...document.querySelectorAll('nav a')].filter((e) => !e.hidden && document.querySelector(e.hash).hidden).length"
+    assert opened.run(hidden) == 0
+    opened.run("document.getElementById('useful').hidden = true; showLinks()")
+    assert opened.run(hidden) == 0
+    assert opened.run("document.querySelector('nav a[href=\"#useful\"]').hidden")
+    opened.run("document.getElementById('useful').hidden = false; showLinks()")
 
 
 def test_keys_walk_through_the_list(opened: Browser) -> None:

@@ -140,6 +140,15 @@ def test_an_axis_that_not_all_points_have_is_left_out(tmp_path: Path) -> None:
     assert [axis["key"] for axis in chart["axes"]] == ["tokens", "steps"]
 
 
+def test_a_run_that_has_not_finished_is_called_so(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", steps=5)
+    assert '"unfinished":null' in build_page([read_run(run, "run")])[0]
+    (run / "summary.json").unlink()
+    assert '"unfinished":"step 5 of 5"' in build_page([read_run(run, "run")])[0]
+    (run / "metrics.jsonl").unlink()
+    assert '"unfinished":"nothing yet"' in build_page([read_run(run, "run")])[0]
+
+
 def test_checkpoints_break_even(tmp_path: Path) -> None:
     rows = break_evens(read_run(write_run(tmp_path / "run"), "run"))
     at = {row["accuracy"]: row for row in rows if row["split"] == "test"}
