@@ -248,7 +248,8 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
   if (event.key === "Escape") {
-    if (event.target.closest("#chains")) { event.target.blur(); close(); }
+    const alone = getComputedStyle($("list")).display === "none"; // on a phone, where a chain takes the list's place
+    if (alone || event.target.closest("#chains")) { event.target.blur(); close(); }
     return;
   }
   if (typing) return;
