@@ -22,15 +22,18 @@ function runCard(run) {
 
 function table(titles, rows, numbers) {
   const kind = (place) => (numbers.includes(place) ? "number" : null);
-  return make("div", { class: "scroll" }, make("table", {},
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": titles.filter(Boolean).join(", ") }, make("table", {},
     make("thead", {}, make("tr", {}, ...titles.map((title, place) => make("th", { class: kind(place), scope: "col" }, title)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, place) => make("td", { class: kind(place) }, cell)))))));
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, place) => {
+      const rest = place === row.length - 1 ? titles.length - place : 1; // words that stand for all that is not there
+      return make("td", { class: rest > 1 ? null : kind(place), colspan: rest > 1 ? rest : null }, cell);
+    }))))));
 }
 
 function showPlateaus(chart, axis) {
   const found = chart.series.filter((one) => one.y.length > 2).map((one) => {
     const plateau = one.plateau[axis.key];
-    if (!plateau) return [one.name, one.unspent[axis.key] ? "none: it ends, greater budgets are not spent" : "none: still gains", "", "", ""];
+    if (!plateau) return [one.name, one.unspent[axis.key] ? "none: it ends, greater budgets are not spent" : "none: still gains, or turns"];
     const told = plateau.certain ? "yes" : "not told apart from a slow rise";
     return [one.name, share(plateau.level), short(plateau.start), `${plateau.gain.toFixed(3)} ± ${plateau.error.toFixed(3)}`, told];
   });

@@ -154,6 +154,40 @@ def test_one_problem_before_and_after(opened: Browser) -> None:
         opened.press("n")
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_hottest_token_can_be_read(opened: Browser, theme: str) -> None:
+    opened.run(f"setTheme('{theme}')")
+    row = "document.body.appendChild(make('pre', {}, make('span', {class: 'token end'}, 'x')))"
+    words = opened.run(f"(() => {{ const e = {row}; const c = getComputedStyle(e.firstChild).color; e.remove(); return c }})()")
+    ink, card = (opened.run(f"colourOf('{name}')") for name in ("--ink", "--card"))
+    heat = [float(part) for part in opened.run("colourOf('--heat')").split(",")]
+    ground = [0.85 * hot + 0.15 * cold for hot, cold in zip(heat, channels(card), strict=True)]
+    assert channels(words) == channels(ink)
+    light, dark = sorted((luminance(ground), luminance(channels(ink))), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5, "WCAG 2.2, 1.4.3"
+    opened.run("setTheme('light')")
+
+
+def channels(colour: str) -> list[float]:
+    """Of #rrggbb or rgb(r, g, b)."""
+    if colour.startswith("#"):
+        return [float(int(colour[at : at + 2], 16)) for at in (1, 3, 5)]
+    return [float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+
+
+def luminance(colour: list[float]) -> float:
+    """As WCAG 2.2 defines it."""
+    linear = [part / 255 / 12.92 if part <= 10.31 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_tables_are_reached_by_keyboard(opened: Browser) -> None:
+    boxes = opened.run("[...document.querySelectorAll('.scroll')].map((e) => [e.tabIndex, e.getAttribute('aria-label')])")
+    assert len(boxes) >= 3
+    assert all(place == 0 and label for place, label in boxes)
+    assert opened.run("document.querySelector('#plateaus td[colspan=\"4\"]').textContent").startswith("none")
+
+
 def test_escape_leads_back_from_the_chains_alone(opened: Browser) -> None:
     opened.run("document.getElementById('theme').focus()")
     opened.press("Escape")
