@@ -18,10 +18,11 @@ from reft.report.chains import Packed, pack_chains
 from reft.report.charts import break_evens, learning_charts, test_time_charts, training_chart
 from reft.report.curves import Curve
 from reft.report.form import readable
-from reft.report.read import RunRecord
+from reft.report.read import LOOPS, RunRecord
+from reft.run import WARMUP
 
 HERE = Path(__file__).parent
-SCRIPTS = ("charts.js", "browser.js", "page.js")
+SCRIPTS = ("charts.js", "tables.js", "browser.js", "page.js")
 TILES = ("warmup", "reinforced", "self_trained")
 
 
@@ -99,12 +100,26 @@ def _run_card(run: RunRecord) -> dict[str, Any]:
             "seed": run.settings.get("seed"),
             "steps": summary.get("steps"),
             "best_step": summary.get("best_step"),
+            "unfinished": None if summary else _how_far(run),
             "flops": summary.get("training_flops") or max(run.training.values(), default=None),
             "tokens": summary.get("tokens_sampled"),
             "seconds": summary.get("seconds", {}).get("total"),
             "stages": {name: summary[name] for name in TILES if name in summary},
         }
     )
+
+
+def _how_far(run: RunRecord) -> str:
+    """Where a run is that has not written what came of it."""
+    total = {
+        "reinforce": run.settings.get("train", {}).get("steps"),
+        "self_training": run.settings.get("self_training", {}).get("rounds"),
+    }
+    for loop, kind in zip(LOOPS, ("step", "round"), strict=True):
+        if rows := run.rows.get(loop):
+            return f"{kind} {rows[-1]['step']}" + (f" of {total[loop]}" if total[loop] else "")
+    rows = run.rows.get(WARMUP)
+    return f"warm-up, step {rows[-1]['step']}" if rows else "no step yet"
 
 
 def _finite(content: Any) -> Any:
