@@ -237,7 +237,9 @@ function toggleShading() {
 // On a phone the chain takes the place of the list.
 function openChain() {
   $("chain").parentElement.classList.add("open");
-  if (!$("list").offsetParent) $("chain").focus();
+  if ($("list").offsetParent) return;
+  $("chain").focus({ preventScroll: true });
+  $("chain").scrollIntoView();
 }
 
 function close() {

@@ -175,6 +175,7 @@ def test_tables_can_be_reached_and_say_where_they_are_cut(opened: Browser) -> No
     assert '<td colspan="2">none</td>' in told
     opened.run("document.querySelector('.item').click()")
     assert opened.run("document.activeElement.id") == "chain"
+    opened.until("Math.abs(document.getElementById('chain').getBoundingClientRect().top - 64) < 40")
 
 
 def test_fingers_have_room(opened: Browser) -> None:
