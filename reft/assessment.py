@@ -10,7 +10,7 @@ from reft.cluster import cluster
 from reft.config import Config
 from reft.evaluate import Report, evaluate
 from reft.files import write_atomically
-from reft.flops import Cost
+from reft.flops import Cost, work_of_text
 from reft.prepare import Prepared
 from reft.progress import Display
 from reft.reranking import Reranking
@@ -99,11 +99,15 @@ def evaluate_checkpoint(
 
 
 def plain_reports(reports: Mapping[str, tuple[Report, Sequence[Sample]]], cost: Cost) -> dict[str, Any]:
-    """Reports as they are written, with the operations of a query: of a prompt and one chain for it."""
+    """Reports as they are written, with the operations of a query, of a prompt and one chain for it, and of the prompt alone,
+    which many chains have in common."""
     content: dict[str, Any] = {}
     for mode, (report, samples) in reports.items():
-        shapes = ((len(sample.completion.prompt_tokens), len(sample.completion.tokens)) for sample in samples)
-        content[mode] = report.plain() | {"flops_per_query": sum(cost.query(*shape) for shape in shapes) / len(samples)}
+        shapes = [(len(sample.completion.prompt_tokens), len(sample.completion.tokens)) for sample in samples]
+        content[mode] = report.plain() | {
+            "flops_per_query": sum(cost.query(*shape) for shape in shapes) / len(samples),
+            "flops_per_prompt": sum(cost.forward(work_of_text(prompt)) for prompt, _ in shapes) / len(samples),
+        }
     return content
 
 

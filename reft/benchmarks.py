@@ -43,7 +43,7 @@ class Form:
 
     def told(self, record: Record) -> tuple[str, str]:
         """The question and the known answer, "" where there is none."""
-        *first, last = (str(record[name]).strip() for name in self.question)
+        *first, last = ("" if record[name] is None else str(record[name]).strip() for name in self.question)
         ended = [part if part.endswith((".", "?", "!")) else f"{part}." for part in first]
         return " ".join([*ended, last]), self._answer(record[self.answer])
 

@@ -3,7 +3,7 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy
@@ -17,12 +17,19 @@ from rewards.equal import Checker
 from rollout.pool import Pool
 from rollout.search.cutting import Tokens, cut
 from rollout.search.forcing import Forced, Form, force
-from rollout.search.vote import any_right, majority
+from rollout.search.strategies import certainty
+from rollout.search.vote import any_right, majority, weighted_majority
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
 Shape = tuple[int, int]
-"""Tokens of a prompt and tokens that were drawn behind it."""
+"""Tokens of a prompt and tokens that a chain takes behind it."""
+Keep = Callable[[str, Sequence[Sample]], None]
+"""Is given chains, and how they came to be."""
+
+
+def keep_none(how: str, samples: Sequence[Sample]) -> None:
+    """Forgets them."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +49,9 @@ class Point:
             "budget": self.budget,
             "tokens_per_query": self.tokens,
             "flops_per_query": self.flops,
-            "accuracy": asdict(mean_over_problems(self.right)),
+            "accuracy": mean_over_problems(self.right).plain(),
             "beyond_natural": self.tokens > natural * (1 + 1e-9),
-        } | {name: asdict(estimate) for name, estimate in self.told.items()}
+        } | {name: estimate.plain() for name, estimate in self.told.items()}
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,18 @@ class Bench:
     params: SamplingParams
     seed: int
     cost: Cost
+    keep: Keep = keep_none
 
     def forced(self, budget: int, form: Form, wait: bool) -> list[Point]:
         """Attempts cut, or called for, too: one chain a problem."""
         forced = force(self.pool, self.problems, self.params, derive_seed(self.seed, "forced"), budget, form, wait)
-        return [self._forced_point(at, [history[at - 1] for history in forced]) for at in doublings(budget)]
+        self.keep("wait" if wait else "cap", [history[-1].sample for history in forced])
+        points = []
+        for at in doublings(budget):
+            chains = [history[at - 1] for history in forced]
+            shapes = [[(_prompt(one.sample), taken(one, form))] for one in chains]
+            points.append(make_point(at, shapes, [float(one.sample.verdict.correct) for one in chains], self.cost))
+        return points
 
     def cut(self, groups: Sequence[Sequence[Sample]], answering: str, codec: Tokens) -> list[Point]:
         """Thinking cut at 1, 2, 4, ... tokens, up to the longest of these chains."""
@@ -99,33 +113,38 @@ class Bench:
         seed = derive_seed(self.seed, "one")
         single = [history[0] for history in force(self.pool, repeated, self.params, seed, 1, form, False)]
         tries = [single[at : at + budget] for at in range(0, len(single), budget)]
-        shapes = [[(_prompt(one.sample), one.tokens) for one in group] for group in tries]
+        shapes = [[(_prompt(one.sample), taken(one, form)) for one in group] for group in tries]
         return self.repeated("one_try", [[one.sample for one in group] for group in tries], shapes, checker)
 
     def repeated(
         self, name: str, groups: Sequence[Sequence[Sample]], shapes: Sequence[Sequence[Shape]], checker: Checker
     ) -> dict[str, list[Point]]:
-        """Curves of 1, 2, 4, ... chains together: `_vote` picks by majority, `_oracle` finds a right one wherever there is one.
-        A problem's share is of as many lots of so many chains as it has, none of them in two."""
+        """Curves of 1, 2, 4, ... chains together: `_vote` picks by majority, `_weighted` by votes that count as much as the
+        policy was sure, `_oracle` finds a right one wherever there is one. A problem's share is of as many lots of so many
+        chains as it has, none of them in two."""
         curves: dict[str, list[Point]] = defaultdict(list)
         n = len(groups[0])
         for count in doublings(n):
             lots = [[group[at : at + count] for at in range(0, n - count + 1, count)] for group in groups]
-            for picker, judge in (("vote", lambda lot: _voted(lot, checker)), ("oracle", any_right)):
+            for picker, judge in _pickers(checker).items():
                 right = [sum(map(judge, own)) / len(own) for own in lots]
                 curves[f"{name}_{picker}"].append(make_point(count, shapes, right, self.cost, count))
         return dict(curves)
 
-    def _forced_point(self, budget: int, forced: Sequence[Forced]) -> Point:
-        shapes = [[(_prompt(one.sample), one.tokens)] for one in forced]
-        return make_point(budget, shapes, [float(one.sample.verdict.correct) for one in forced], self.cost)
-
 
 def make_point(budget: int, shapes: Sequence[Sequence[Shape]], right: Sequence[float], cost: Cost, chains: int = 1) -> Point:
-    """`shapes` are of the problems' chains, of which a query takes so many."""
+    """`shapes` are of the problems' chains, of which a query takes so many, behind one prompt."""
     flat = [shape for group in shapes for shape in group]
     tokens = chains * sum(tokens for _, tokens in flat) / len(flat)
-    return Point(budget, tokens, chains * sum(cost.query(*shape) for shape in flat) / len(flat), tuple(right))
+    return Point(budget, tokens, sum(cost.query(*shape, chains) for shape in flat) / len(flat), tuple(right))
+
+
+def taken(forced: Forced, form: Form) -> int:
+    """Tokens that a query takes for a chain under a budget: all that were drawn, and an end token for a chain that is stopped
+    at an attempt's ending. Nobody has drawn that one, but what a policy ends itself has it, and neither is to look cheaper."""
+    completion = forced.sample.completion
+    stopped = completion.finish == "stop" and any(ending in completion.text for ending in form.endings)
+    return forced.tokens + stopped
 
 
 def plain_curve(points: Sequence[Point], natural: float) -> dict[str, Any]:
@@ -135,7 +154,7 @@ def plain_curve(points: Sequence[Point], natural: float) -> dict[str, Any]:
     sure = [point.budget for point, gain in zip(points[1:], gains, strict=True) if gain.low > 0]
     return {
         "points": [
-            point.plain(natural) | {"gain": None if gain is None else asdict(gain)}
+            point.plain(natural) | {"gain": None if gain is None else gain.plain()}
             for point, gain in zip(points, [None, *gains], strict=True)
         ],
         "gains_until": sure[-1] if sure else points[0].budget,
@@ -179,13 +198,21 @@ def _plain_plateau(points: Sequence[Point]) -> dict[str, Any] | None:
         "budget": first.budget,
         "tokens_per_query": first.tokens,
         "accuracy": found.level,
-        "gain": asdict(gain),
+        "gain": gain.plain(),
         "certain": found.certain,
     }
 
 
-def _voted(samples: Sequence[Sample], checker: Checker) -> bool:
-    picked = majority(samples, checker)
+def _pickers(checker: Checker) -> dict[str, Callable[[Sequence[Sample]], bool]]:
+    """Whether what each picks of some chains is right."""
+    return {
+        "vote": lambda lot: _is_right(majority(lot, checker)),
+        "weighted": lambda lot: _is_right(weighted_majority(lot, certainty(lot), checker)),
+        "oracle": any_right,
+    }
+
+
+def _is_right(picked: Sample | None) -> bool:
     return picked is not None and picked.verdict.correct
 
 

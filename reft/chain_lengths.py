@@ -1,15 +1,15 @@
 """How long chains are: right and wrong ones, by difficulty, and against another policy's on the easiest problems."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import numpy
 
 from reft.chain_curves import shares
-from reft.statistics import Estimate, mean_over_clusters, mean_over_problems
+from reft.statistics import Estimate, mean_over_clusters, mean_over_problems, ratio_over_problems
 from reft.tasks import SteppedTask, Task
-from reft.trends import ratio, slope, spearman
+from reft.trends import slope, spearman
 from rollout.types import Sample
 
 BINS = 5
@@ -42,10 +42,10 @@ def difficulty(groups: Groups, task: Task) -> dict[str, Any] | None:
             {
                 "from": low,
                 "to": high,
-                "tokens": asdict(mean_over_clusters(_tokens(own))),
+                "tokens": mean_over_clusters(_tokens(own)).plain(),
                 "tokens_right": plain(_mean_length(own, True)),
                 "tokens_wrong": plain(_mean_length(own, False)),
-                "accuracy": asdict(mean_over_problems(shares(own))),
+                "accuracy": mean_over_problems(shares(own)).plain(),
             }
         )
     return {"bins": rows, "slope": plain(slope(hard, tokens)), "spearman": plain(spearman(hard, tokens))}
@@ -63,12 +63,23 @@ def easiest_growth(before: Groups, after: Groups, task: Task) -> dict[str, Any] 
     low, high = bins[0]
     easy = [place for place, value in enumerate(hard) if low <= value <= high]
     first, second = ([tokens[place] for place in easy] for tokens in (_tokens(before), _tokens(after)))
-    return {"from": low, "to": high, "times": plain(ratio(second, first, share=False))}
+    times = ratio_over_problems(second, first, share=False)
+    return {"from": low, "to": high, "times": plain(times and replace(times, n=len(easy)))}
+
+
+def slope_change(before: Groups, after: Groups, task: Task) -> dict[str, Any] | None:
+    """By how many tokens more another policy's chains grow with each unit of difficulty, on the same problems; None where the
+    task cannot tell, or where all problems are as difficult."""
+    if not isinstance(task, SteppedTask):
+        return None
+    hard = [task.difficulty(group[0].problem) for group in before]
+    grown = [second - first for first, second in zip(_tokens(before), _tokens(after), strict=True)]
+    return plain(slope(hard, grown))
 
 
 def plain(estimate: Estimate | None) -> dict[str, Any] | None:
     """As it is written."""
-    return None if estimate is None else asdict(estimate)
+    return None if estimate is None else estimate.plain()
 
 
 def _tokens(groups: Groups) -> list[float]:
@@ -77,9 +88,9 @@ def _tokens(groups: Groups) -> list[float]:
 
 
 def _mean_length(groups: Groups, right: bool) -> Estimate | None:
-    """Tokens a chain, of right or of wrong ones; None where there are none."""
+    """Tokens a chain, of right or of wrong ones, whose number `n` is; None where there are none."""
     own = [[len(one.completion.tokens) for one in group if one.verdict.correct is right] for group in groups]
-    return ratio([float(sum(tokens)) for tokens in own], [float(len(tokens)) for tokens in own], share=False)
+    return ratio_over_problems([float(sum(tokens)) for tokens in own], [float(len(tokens)) for tokens in own], share=False)
 
 
 def _bins(values: Sequence[float]) -> list[tuple[float, float]]:

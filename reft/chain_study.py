@@ -1,7 +1,7 @@
 """`reft chains`: one checkpoint or two of one task, studied with workers of a run's kind."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,26 +16,39 @@ from reft.files import write_atomically
 from reft.flops import Cost
 from reft.model import load_tokenizer
 from reft.progress import Display
+from reft.report.read import training_flops
 from reft.reward_config import RewardConfig
 from reft.rollouts import make_checker, try_prompts
-from reft.sittings import workers
+from reft.run import row, write_lines
+from reft.sittings import weights_digest, workers
 from reft.tasks import SteppedTask
 from rollout.codec import Codec
+from rollout.types import Sample
 from rollout.worker import derive_seed
 
+USUAL = {"n": 4, "budget": 8, "limit": None}
+"""Settings of a study whose file's name does not tell them."""
 
-def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int, show: Display) -> list[dict[str, Any]]:
+
+def study(
+    config: Config, paths: Sequence[Path], split: str, n: int, budget: int, show: Display, limit: int | None = None
+) -> list[dict[str, Any]]:
     """What the chains of each checkpoint show, on the same problems; of a second one also what it gains on the first. Written
-    to `RUN/eval/chains-<checkpoint>-<split>.json` of each one's run.
+    to `RUN/eval/chains-<checkpoint>-<split>.json` of each one's run, and the chains beside it, a line each. Settings that are
+    not the usual ones are part of the name, so that no study overwrites another one's.
 
     Args:
         n: chains a problem.
         budget: tries at most, or ends.
+        limit: problems at most, where not those that the config evaluates on.
 
     Raises:
         ConfigError: if a checkpoint's tokenizer cannot read the problems.
     """
-    problems = vars(config.task.splits())[split][: config.evaluate.limit]
+    whole = vars(config.task.splits())[split]
+    usual = whole[: config.evaluate.limit]
+    problems = usual if limit is None else whole[:limit]
+    settings = {"n": n, "budget": budget, "limit": None if len(problems) == len(usual) else len(problems)}
     params = sampled_params(config)
     seed = derive_seed(config.seed, "chains", split)
     config = replace(config, rewards={"correct": RewardConfig("correct")})  # verdicts are all that is looked at
@@ -50,24 +63,43 @@ def study(config: Config, paths: Sequence[Path], split: str, n: int, budget: int
             def note(line: str, name: str = checkpoint.name) -> None:
                 show.note(f"{name}: {line}")
 
+            kept: list[dict[str, Any]] = []
+
+            def keep(how: str, samples: Sequence[Sample], rows: list[dict[str, Any]] = kept) -> None:
+                rows += [{"how": how, **row(sample)} for sample in samples]
+
+            run = checkpoint.absolute().parent.parent
             cost = Cost.of(AutoConfig.from_pretrained(checkpoint))
             codec = Codec(load_tokenizer(str(checkpoint)))
             with workers(config, str(checkpoint), show) as pool:
-                measured = measure(pool, config.task, problems, params, n, seed, budget, cost, checker, codec, note)
-                content = {"checkpoint": checkpoint.name, "split": split, "seed": config.seed, "sampling": asdict(params)}
-                content |= {"chains_per_problem": n} | describe(measured, config.task)
+                measured = measure(pool, config.task, problems, params, n, seed, budget, cost, checker, codec, note, keep)
+                content = {
+                    "checkpoint": checkpoint.name, "split": split, "seed": config.seed, "sampling": asdict(params),
+                    "settings": settings | {"problems": len(problems)}, "weights": weights_digest(str(checkpoint)),
+                    "chains_per_problem": n, "compute": {"training_flops": training_flops(run).get(checkpoint.name)},
+                    **describe(measured, config.task),
+                }  # fmt: skip
                 note("altered chains")
                 first = [group[0] for group in measured.samples]
                 stepped = isinstance(config.task, SteppedTask)
-                content["ablations"] = ablate(pool, config.task, first, params, seed) if stepped else None
+                content["ablations"] = ablate(pool, config.task, first, params, seed, keep) if stepped else None
             if before is not None:
-                content["gain"] = {"before": str(paths[0])} | compare(before, measured, config.task)
+                spent = [one["compute"]["training_flops"] for one in (contents[0], content)]
+                gain = compare(before, measured, config.task)
+                content["gain"] = {"before": str(paths[0]), "training_flops": spent} | gain
             before = measured
-            file = checkpoint.absolute().parent.parent / "eval" / f"chains-{checkpoint.name}-{split}.json"
+            file = run / "eval" / f"{study_name(checkpoint.name, split, settings)}.json"
             content["file"] = str(file)
             file.parent.mkdir(exist_ok=True)
+            write_lines(file.with_suffix(".jsonl"), kept)
             write_atomically(file, json.dumps(content, indent=2) + "\n")
             contents.append(content)
     finally:
         checker.close()
     return contents
+
+
+def study_name(checkpoint: str, split: str, settings: Mapping[str, Any]) -> str:
+    """Of a study's files: it tells what is not as usual."""
+    others = [f"-{name}{value}" for name, value in settings.items() if value != USUAL[name]]
+    return f"chains-{checkpoint}-{split}" + "".join(others)

@@ -15,11 +15,14 @@ CURVES = {
 """What strategies do, by the unit of their budgets."""
 TOGETHER = {
     "one_try_vote": "vote of one-try chains",
+    "one_try_weighted": "weighted vote of one-try chains",
     "one_try_oracle": "oracle over one-try chains",
     "chain_vote": "vote of whole chains",
+    "chain_weighted": "weighted vote of whole chains",
     "chain_oracle": "oracle over whole chains",
 }
 ALTERATIONS = {
+    "natural": "the whole chain as it was sampled",
     "none": "steps as they were",
     "cut": "no steps",
     "half": "the first half of the steps",
@@ -39,17 +42,19 @@ QUALITY = {
 def print_chains(contents: list[dict[str, Any]]) -> None:
     """The tables of one policy or two, each number with its interval, and n where it is not the problems'."""
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 124)  # a row is a line, though it be cut by a narrow terminal
+    console.width = max(console.width, 140)  # a row is a line, though it be cut by a narrow terminal
     for content in contents:
         natural = content["natural"]
         problems = natural["accuracy"]["n"]
         console.print(f"\n{content['checkpoint']}, {content['split']} split, {problems} problems, 95% intervals", style="bold")
         tries = "" if natural["tries"] is None else f", {natural['tries']:.2f} tries"
+        if (spent := content["compute"]["training_flops"]) is not None:
+            console.print(f"training up to it: {spent:.3g} FLOPs")
         console.print(f"natural length: {natural['tokens_per_query']:.1f} tokens{tries}; accuracy {show(natural['accuracy'])}")
         _print_curves(console, content)
         _print_asked(console, content["curves"])
         _print_difficulty(console, content["difficulty"])
-        _print_rows(console, "Use of the chain: accuracy behind steps that are altered", ALTERATIONS, content["ablations"])
+        _print_altered(console, content["ablations"])
         _print_rows(console, "What is in the chains", QUALITY, content["quality"])
         _print_rows(console, "Tokens of chains that are", {"right": "right", "wrong": "wrong"}, content["length"])
         if "gain" in content:
@@ -58,16 +63,20 @@ def print_chains(contents: list[dict[str, Any]]) -> None:
 
 
 def show(estimate: dict[str, Any] | None, n: bool = False, sign: bool = False) -> str:
-    """A number with its interval, and its n and its sign where wanted."""
-    if estimate is None:
-        return "–"
-    value, low, high = (f"{estimate[name]:{'+' if sign else ''}.3f}" for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]" + (f"  n = {estimate['n']}" if n else "")
+    """A number with its interval, where there is one, and its n and its sign where wanted."""
+    return _told(estimate, f"{'+' if sign else ''}.3f") + (f"  n = {estimate['n']}" if n and estimate else "")
 
 
 def _short(estimate: dict[str, Any] | None) -> str:
     """A length with its interval."""
-    return "–" if estimate is None else "{value:.1f} [{low:.1f}, {high:.1f}]".format(**estimate)
+    return _told(estimate, ".1f")
+
+
+def _told(estimate: dict[str, Any] | None, form: str) -> str:
+    if estimate is None:
+        return "–"
+    ends = [estimate[name] for name in ("low", "high")]
+    return f"{estimate['value']:{form}} [" + ("–" if None in ends else ", ".join(f"{end:{form}}" for end in ends)) + "]"
 
 
 def _print_curves(console: Console, content: dict[str, Any]) -> None:
@@ -98,6 +107,26 @@ def _print_curves(console: Console, content: dict[str, Any]) -> None:
         console.print(
             f"{point['budget']} tries one behind the other against as many chains of one, picked by an oracle: {gain}"
         )
+    longs = {None: "natural length"} | {
+        row["budget"]: f"{names.get('wait')}, {row['budget']}" for row in content["equal_tokens"]
+    }
+    _print_against(console, [(longs[row["budget"]], row) for row in content["equal_tokens"]])
+
+
+def _print_against(console: Console, rows: list[tuple[str, dict[str, Any]]], whose: str = "") -> None:
+    """One long chain against several short ones."""
+    if not rows:
+        return
+    table = Table(title=f"Gain of one chain on several{whose} that take as many tokens", title_justify="left")
+    for column in ("", "tokens", "against", "tokens", "gain"):
+        table.add_column(column, justify="right" if column in ("tokens", "gain") else "left", no_wrap=True)
+    before = None
+    for long, row in rows:
+        tokens = [f"{row[name]:.1f}" for name in ("tokens_per_query", "their_tokens")]
+        name, mine = ("", "") if long == before else (long, tokens[0])
+        table.add_row(name, mine, TOGETHER[row["against"]], tokens[1], show(row["gain"], sign=True))
+        before = long
+    console.print(table)
 
 
 def _name(curve: dict[str, Any]) -> str:
@@ -157,6 +186,22 @@ def _print_difficulty(console: Console, found: dict[str, Any] | None) -> None:
         console.print(f"tokens for each unit of difficulty {show(found['slope'])}; Spearman {show(found['spearman'])}")
 
 
+def _print_altered(console: Console, found: dict[str, Any] | None) -> None:
+    """Each alteration, and beside it the same chains with their steps as they were."""
+    labels = {label: name for name, label in ALTERATIONS.items() if (found or {}).get(name)}
+    if not found or not labels:
+        return
+    title = "Use of the chain: accuracy behind steps that are altered; what stands behind steps is drawn anew"
+    table = Table(title=title, title_justify="left")
+    for column in ("", "accuracy", "n", "these chains, steps as they were", "difference"):
+        table.add_column(column, justify="left" if not column else "right", no_wrap=True)
+    for label, name in labels.items():
+        same = found["against"].get(name)
+        beside = (show(same["none"]), show(same["difference"], sign=True)) if same else ("", "")
+        table.add_row(label, show(found[name]), str(found[name]["n"]), *beside)
+    console.print(table)
+
+
 def _print_rows(console: Console, title: str, labels: dict[str, str], values: dict[str, Any] | None) -> None:
     rows = {label: values[name] for name, label in labels.items() if (values or {}).get(name)} if values else {}
     if not rows:
@@ -173,6 +218,22 @@ def _print_gain(console: Console, gain: dict[str, Any], names: dict[str, str]) -
     for name, points in gain["matched"].items():
         texts = [f"{point['budget']}: {show(point['gain'], sign=True)}" for point in points]
         console.print(f"gain at equal budgets, {names.get(name, name)}: {'; '.join(texts)}")
+    _print_against(console, [("its natural length", row) for row in gain["equal_tokens"]], " of the first one's")
+    _print_compute(console, gain)
+    if gain["slope"] is not None:
+        console.print(f"tokens more for each unit of difficulty: {show(gain['slope'], sign=True)}")
     if (easiest := gain["easiest"]) is not None:
-        grown = "padded" if easiest["times"]["low"] > ALLOWED_GROWTH else f"{ALLOWED_GROWTH} or less is fine"
+        grown = "padded" if (easiest["times"]["low"] or 0) > ALLOWED_GROWTH else f"{ALLOWED_GROWTH} or less is fine"
         console.print(f"length on the easiest problems: {show(easiest['times'])} times the first one's; {grown}")
+
+
+def _print_compute(console: Console, gain: dict[str, Any]) -> None:
+    """What training has cost, and a query costs, of the first and of this one."""
+    if None not in (spent := gain.get("training_flops", [None])):
+        console.print(f"training: {spent[0]:.3g} FLOPs up to the first one, {spent[1]:.3g} up to this one")
+    for whose, row in zip(("the first one's", "its own"), gain["equal_accuracy"], strict=True):
+        tokens = ["never" if value is None else f"{value:.1f}" for value in row["tokens_per_query"]]
+        console.print(
+            f"tokens a query for {whose} natural accuracy, {row['accuracy']['value']:.3f}: {tokens[0]} of the first one's, "
+            f"{tokens[1]} of its own"
+        )

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-from reft.chain_curves import Bench, Point, at_tokens, make_point, plain_curve, shares, spent
-from reft.chain_lengths import Groups, difficulty, easiest_growth, lengths, plain
+from reft.chain_curves import Bench, Keep, Point, at_tokens, keep_none, make_point, plain_curve, shares, spent
+from reft.chain_lengths import Groups, difficulty, easiest_growth, lengths, plain, slope_change
 from reft.flops import Cost
-from reft.statistics import mean_over_problems
+from reft.report.curves import BOUNDS, least_cost
+from reft.statistics import mean_over_problems, ratio_over_problems
 from reft.tasks import BudgetedTask, SteppedTask, Task, Trace
-from reft.trends import difference, ratio
+from reft.trends import difference
 from rewards.equal import Checker
 from rollout.pool import Pool
 from rollout.search.cutting import Tokens
@@ -20,6 +21,12 @@ from rollout.worker import derive_seed
 
 ENDLESS = Form(wait="")
 """Of chains that make no tries: where one would end, the end is taken away and nothing put for it."""
+TOGETHER = ("one_try", "chain")
+"""What the names of curves of many chains begin with."""
+READ: dict[str, Callable[[Point], float]] = {
+    "tokens_per_query": lambda point: point.tokens,
+    "flops_per_query": lambda point: point.flops,
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ def measure(
     checker: Checker,
     codec: Tokens,
     note: Callable[[str], None] = lambda line: None,
+    keep: Keep = keep_none,
 ) -> Measured:
     """Sample chains of a policy: freely, under budgets, and many together.
 
@@ -57,10 +65,13 @@ def measure(
         budget: tries at most, where the task's chains make tries; else ends.
         codec: of the policy.
         note: is told what is done next.
+        keep: is given the chains that end as they will (`natural`), and those of the largest budgets (`cap` and `wait` of
+            tries or ends).
     """
-    bench = Bench(pool, problems, params, seed, cost)
+    bench = Bench(pool, problems, params, seed, cost, keep)
     note(f"{n} chains of each of {len(problems)} problems")
     flat = pool.sample(problems, n, params, derive_seed(seed, "natural"))
+    keep("natural", flat)
     groups = [flat[at : at + n] for at in range(0, len(flat), n)]
     shapes = [[spent(sample) for sample in group] for group in groups]
     natural = make_point(1, shapes, shares(groups), cost)
@@ -95,7 +106,7 @@ def describe(measured: Measured, task: Task) -> dict[str, Any]:
             "tokens_per_query": natural.tokens,
             "flops_per_query": natural.flops,
             "tries": _mean_tries(flat, task),
-            "accuracy": asdict(mean_over_problems(natural.right)),
+            "accuracy": mean_over_problems(natural.right).plain(),
         },
         "length": lengths(measured.samples),
         "difficulty": difficulty(measured.samples, task),
@@ -105,6 +116,7 @@ def describe(measured: Measured, task: Task) -> dict[str, Any]:
             for name, points in measured.curves.items()
         ],
         "sequential": sequential(measured),
+        "equal_tokens": equal_tokens(measured),
         "scaling": {name: scaling(natural, points, limits[name]) for name, points in measured.curves.items()},
     }
 
@@ -115,7 +127,7 @@ def scaling(natural: Point, points: Sequence[Point], limit: float) -> dict[str, 
     beyond = [point for point in points if point.tokens > limit * (1 + 1e-9)]
     if not beyond:
         return None
-    return {"budget": beyond[-1].budget, "gain": asdict(difference(beyond[-1].right, natural.right))}
+    return {"budget": beyond[-1].budget, "gain": difference(beyond[-1].right, natural.right).plain()}
 
 
 def sequential(measured: Measured) -> list[dict[str, Any]]:
@@ -123,34 +135,86 @@ def sequential(measured: Measured) -> list[dict[str, Any]]:
     problems, for each budget. None where chains make no tries."""
     others = measured.curves.get("one_try_oracle", [])
     pairs = zip(measured.curves["wait"], others, strict=True) if others else ()
-    return [{"budget": one.budget, "gain": asdict(difference(one.right, other.right))} for one, other in pairs]
+    return [{"budget": one.budget, "gain": difference(one.right, other.right).plain()} for one, other in pairs]
+
+
+def equal_tokens(measured: Measured) -> list[dict[str, Any]]:
+    """What one long chain gains on several short ones that take as many tokens together, on the same problems: chains of each
+    budget of those that are made to go on, and those that end as they will, whose `budget` is None."""
+    longs = [(None, measured.natural), *((point.budget, point) for point in measured.curves.get("wait", []))]
+    found = []
+    for budget, point in longs:
+        # One whole chain that ends as it will is what those of whole chains begin with.
+        names = [name for name in measured.curves if name.startswith("one_try" if budget is None else TOGETHER)]
+        found += [{"budget": budget} | row for row in _against(point, measured, names)]
+    return found
+
+
+def _against(long: Point, measured: Measured, names: Sequence[str]) -> list[dict[str, Any]]:
+    """What chains gain on several others at as many tokens, between budgets along log2 of tokens, or at all that those take
+    where that is less. None where one of them alone takes more."""
+    rows = []
+    for name in names:
+        points = measured.curves[name]
+        if long.tokens >= points[0].tokens * (1 - 1e-9):
+            tokens = min(long.tokens, points[-1].tokens)
+            gain = difference(long.right, at_tokens(points, tokens)).plain()
+            rows.append({"against": name, "tokens_per_query": long.tokens, "their_tokens": tokens, "gain": gain})
+    return rows
 
 
 def compare(before: Measured, after: Measured, task: Task) -> dict[str, Any]:
-    """What another policy gains, on the same problems: in all, and at matched budgets; and how much longer it has become where
-    problems are easiest.
+    """What another policy gains, on the same problems: in all, at matched budgets, and on several of the first one's chains
+    that take as many tokens together; how much longer it has become where problems are easiest, and with difficulty; and what
+    a query takes of both at equal accuracy.
 
     Where chains can be cut, the gain is two parts: quality, what its chains are better by when they are cut at the other's
     natural length in tokens (between budgets, along log2 of tokens), and persistence, what its own natural length adds.
     """
     total = difference(after.natural.right, before.natural.right)
-    content: dict[str, Any] = {"total": asdict(total), "matched": {}}
+    content: dict[str, Any] = {"total": total.plain(), "matched": {}}
     for name, points in after.curves.items():
         pairs = [(point, other) for point in points for other in before.curves.get(name, []) if point.budget == other.budget]
         content["matched"][name] = [
-            {"budget": point.budget, "gain": asdict(difference(point.right, other.right))} for point, other in pairs
+            {"budget": point.budget, "gain": difference(point.right, other.right).plain()} for point, other in pairs
         ]
     if "cap" in after.curves:
         curve = [point for point in after.curves["cap"] if point.tokens < after.natural.tokens] + [after.natural]
         matched = at_tokens(curve, before.natural.tokens)
-        content["quality"] = asdict(difference(matched, before.natural.right))
-        content["persistence"] = asdict(difference(after.natural.right, matched))
-    return content | {"easiest": easiest_growth(before.samples, after.samples, task)}
+        content["quality"] = difference(matched, before.natural.right).plain()
+        content["persistence"] = difference(after.natural.right, matched).plain()
+    together = [name for name in before.curves if name.startswith(TOGETHER)]
+    return content | {
+        "equal_tokens": _against(after.natural, before, together),
+        "easiest": easiest_growth(before.samples, after.samples, task),
+        "slope": slope_change(before.samples, after.samples, task),
+        "equal_accuracy": equal_accuracy(before, after),
+    }
+
+
+def equal_accuracy(before: Measured, after: Measured) -> list[dict[str, Any]]:
+    """What a query takes of two policies, the first's number first, by whatever way needs no oracle: at the accuracy of each
+    one's chains that end as they will, between points along the logarithm of what they take. None where a policy reaches it
+    nowhere."""
+    rows = []
+    for natural in (before.natural, after.natural):
+        accuracy = mean_over_problems(natural.right)
+        row: dict[str, Any] = {"accuracy": accuracy.plain()}
+        for name, read in READ.items():
+            row[name] = [least_cost(_reached(measured, read), accuracy.value) for measured in (before, after)]
+        rows.append(row)
+    return rows
+
+
+def _reached(measured: Measured, read: Callable[[Point], float]) -> list[tuple[float, float]]:
+    """What is paid, and the accuracy that is had for it."""
+    points = [point for name, curve in measured.curves.items() if not name.endswith(BOUNDS) for point in curve]
+    return [(read(point), sum(point.right) / len(point.right)) for point in [measured.natural, *points]]
 
 
 def quality(groups: Groups, task: Task) -> dict[str, Any] | None:
-    """Repeated tries a try, other ones a token, false verdicts a verdict, right answers by a wrong step a right answer, each
-    over problems. Tries are counted where chains make them."""
+    """Repeated tries a try, other ones a token, false verdicts a verdict, right answers by a wrong step a right answer, with
+    intervals over problems; n are tries, tokens, verdicts and right answers. Tries are counted where chains make them."""
     traced = [[(one, task.trace(one.problem, one.completion.chain)) for one in group] for group in groups]
     if any(trace is None for group in traced for _, trace in group):
         return None
@@ -168,7 +232,7 @@ def quality(groups: Groups, task: Task) -> dict[str, Any] | None:
     for name, read in pairs.items():
         counted = [[read(one, trace) for one, trace in group] for group in traced]
         parts, wholes = ([float(sum(pair[at] for pair in group)) for group in counted] for at in (0, 1))
-        content[name] = plain(ratio(parts, wholes))
+        content[name] = plain(ratio_over_problems(parts, wholes))
     return content
 
 

@@ -35,6 +35,9 @@ MODES = """strict: a box, a tag, "the answer is" and the like, as training rewar
 (default): the last formula or number too"""
 
 
+STUDY = (
+    "first sample what the panel of test-time compute draws: reft chains, of warm-up and best checkpoint, where it is missing"
+)
 METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
 BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
 
@@ -115,6 +118,7 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
         case "report":
             command.add_argument("runs", nargs="*", metavar="RUN", help="run directories")
             command.add_argument("--out", metavar="FILE", help="where to write it (report.html in the first run)")
+            command.add_argument("--study", action="store_true", help=STUDY)
             command.add_argument("--log", action="append", default=[], metavar="FILE", help=LOG)
             command.add_argument("--problems", type=int, default=30, help="problems behind a log's points (30, as AIME has)")
         case "chains":
@@ -124,7 +128,7 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument(
                 "--budget", type=int, default=8, help="tries at most, cut or called for; without tries, ends (8)"
             )
-            command.add_argument("--limit", type=int, help="problems at most; all without it")
+            command.add_argument("--limit", type=int, help="problems at most; without it, as many as evaluation takes")
         case "grade":
             command.add_argument("pairs", help="a JSONL file of id, gold and prediction; - for standard input")
             command.add_argument("--out", help="write a verdict a line to this file; without it only counts are shown")
@@ -226,7 +230,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         case "report":
             logs = [Path(file) for file in options.log]
             out = None if options.out is None else Path(options.out)
-            return commands.report([Path(run) for run in options.runs], logs, options.problems, out)
+            return commands.report([Path(run) for run in options.runs], logs, options.problems, out, options.study)
         case "grade":
             return commands.grade(options.pairs, options.out, options.mode, options.workers)
         case _:

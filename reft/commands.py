@@ -10,7 +10,6 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -146,6 +145,10 @@ def score_outputs(paths: Sequence[str], overrides: Sequence[str], extractor: str
     return grade_outputs(paths, compose_settings("outputs", settings).config, extractor, out)
 
 
+CHAINS, TRIES = 4, 8
+"""Chains a problem and tries of a study where nothing else is asked for."""
+
+
 def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: int | None) -> int:
     """Study the chains of a checkpoint, or of two on the same problems, and print the tables."""
     if len(checkpoints) > 2:
@@ -161,8 +164,7 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
     from reft.chain_study import study
     from reft.chain_table import print_chains
 
-    evaluation = config.evaluate if limit is None else replace(config.evaluate, limit=limit)
-    print_chains(study(replace(config, evaluate=evaluation), checkpoints, split, n, budget, Display()))
+    print_chains(study(config, checkpoints, split, n, budget, Display(), limit))
     return 0
 
 
@@ -242,10 +244,14 @@ def bench(numbers: dict[str, int], fixed: bool, checkpoint: str | None, device: 
     return 0
 
 
-def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path | None) -> int:
-    """Write a page on runs."""
+def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path | None, study: bool) -> int:
+    """Write a page on runs; with `study`, their chains are studied before, where that has not been done."""
     from reft.report.command import report as write_report
+    from reft.report.command import unstudied
 
+    for run in runs if study else ():
+        if missing := unstudied(run):
+            chains(missing, "test", CHAINS, TRIES, None)
     return write_report(runs, logs, problems, out)
 
 

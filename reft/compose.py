@@ -27,7 +27,7 @@ from reft.validation import validate
 
 DEFAULT_REWARDS = {"correct": {"use": "correct"}}
 
-HELPER_MODULES = {"records", "ops", "group", "actor_critic"}
+HELPER_MODULES = {"records", "word_steps", "ops", "group", "actor_critic"}
 """Modules of `reft.tasks` and `reft.algorithms` that others share; no config can name them."""
 
 TRUNCATING = {"sampling.top_k", "sampling.top_p", "sampling.min_p"}

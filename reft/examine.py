@@ -1,5 +1,6 @@
 """`reft eval --on` and `--from-outputs`: checkpoints that take benchmarks, and outputs that others have saved."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,10 @@ def examine_checkpoints(
     asked = questions(composed.config.task, how["prompt"], how["extractor"])
     exams = [make_exam(name, composed.config, own, how["data"], asked, split) for name in names]
     # All of them before the first is taken: what cannot be taken is told at once.
-    sittings = [[sit(exam, composed.config, taker, *place(taker, how["out"])) for exam in exams] for taker in takers]
+    places = places_of(takers, how["out"])
+    sittings = [
+        [sit(exam, composed.config, taker, *where) for exam in exams] for taker, where in zip(takers, places, strict=True)
+    ]
     display, reports = Display(), []
     for of_one in sittings:
         reports.append(take_all(of_one, composed.config, display))
@@ -52,6 +56,20 @@ def examine_checkpoints(
     for first, second in zip(*reports, strict=True) if against is not None else ():
         print_pair(compare_reports(first, second, composed.config.seed))
     return 0
+
+
+def places_of(checkpoints: Sequence[str], out: str | None) -> list[tuple[Path, str]]:
+    """Of each, what `place` says, told apart where two folders have one name."""
+    places = [place(checkpoint, out) for checkpoint in checkpoints]
+    if len(set(places)) == len(places):
+        return places
+    return [(folder, f"{name}-{digest_of(one)}") for one, (folder, name) in zip(checkpoints, places, strict=True)]
+
+
+def digest_of(checkpoint: str) -> str:
+    """By what checkpoints of one name are told apart: a few digits of where they are."""
+    where = str(Path(checkpoint).absolute()) if Path(checkpoint).exists() else checkpoint
+    return hashlib.blake2b(where.encode(), digest_size=3).hexdigest()
 
 
 def alone(checkpoint: str) -> tuple[str, dict[str, Any]]:
@@ -89,12 +107,14 @@ def grade_outputs(paths: Sequence[str], config: Config, extractor: str | None, o
     mode = extractor or "lenient"
     if mode not in get_args(Mode):
         raise ConfigError(f"--extractor {mode} does not suit --from-outputs; choose from {', '.join(get_args(Mode))}")
+    file = Path(out or "eval") / f"{Path(paths[0]).stem}-outputs.json"  # not the name of what is read
+    if clash := [path for path in paths if Path(path).resolve() in (file.resolve(), file.with_suffix(".jsonl").resolve())]:
+        raise ConfigError(f"--from-outputs {clash[0]} would be overwritten by what it comes to; choose another --out")
     checker, display = make_checker(config.checker), Display()
     try:
         content, rows = score_files(paths, cast(Mode, mode), checker, config.seed, display)
     finally:
         checker.close()
-    file = Path(out or "eval") / f"{Path(paths[0]).stem}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     write_lines(file.with_suffix(".jsonl"), rows)

@@ -81,9 +81,9 @@ class Cost:
         """Operations of one pass forward and one back."""
         return LEARN * self.forward(work)
 
-    def query(self, prompt: int, tokens: int) -> float:
-        """Operations of one prompt of so many tokens and one chain of so many."""
-        return self.forward(work_of_text(prompt) + work_of_chain(prompt, tokens))
+    def query(self, prompt: int, tokens: int, chains: int = 1) -> float:
+        """Operations of one prompt of so many tokens, which is computed once, and one chain of so many, or several of them."""
+        return self.forward(work_of_text(prompt) + work_of_chain(prompt, tokens) * chains)
 
 
 def count_multiplied(model: torch.nn.Module) -> int:

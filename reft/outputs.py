@@ -206,7 +206,7 @@ def outputs_report(problems: Sequence[Graded], checker: Checker, seed: int) -> d
         for name in ("no_answer", "undecided"):
             content[name] = asdict(mean_over_problems([fmean(outcome == name for outcome in row) for row in outcomes]))
         lengths = [fmean(len(sample.completion.text) for sample in group) for group in groups]
-        content["characters_per_chain"] = asdict(mean_over_clusters(lengths))
+        content["characters_per_chain"] = mean_over_clusters(lengths).plain()
         content |= _figures(scored, groups, checker, seed)
     if all(label is not None for graded in problems for label in graded.labels):
         content["labelled"] = _figures(problems, [_relabelled(graded) for graded in problems], checker, seed)

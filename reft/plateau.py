@@ -33,10 +33,12 @@ class Plateau:
 
 
 def find_plateau(compute: Sequence[float], accuracies: Sequence[Estimate]) -> Plateau | None:
-    """The longest tail that gains less than `LEAST_GAIN` per doubling over `LEAST_SPAN` or more; None where none does, or where
-    there are fewer than three points.
+    """The longest tail that gains less than `LEAST_GAIN` per doubling over `LEAST_SPAN` or more, and that stays at its level:
+    each point is within `LEAST_GAIN` of it, or has it in its interval. None where there is none, or where there are fewer than
+    three points.
 
-    A tail that falls by as much per doubling, or more, is no plateau either, but a curve that turns.
+    A tail that falls by as much per doubling, or more, is no plateau either, nor is one that rises and falls again: such a
+    curve turns.
     """
     order = sorted(range(len(compute)), key=lambda place: compute[place])
     doublings = [math.log2(compute[place]) for place in order]
@@ -51,9 +53,13 @@ def find_plateau(compute: Sequence[float], accuracies: Sequence[Estimate]) -> Pl
             return None
         shares = [(at - middle) / spread for at in tail]
         gain = sum(share * value.value for share, value in zip(shares, values[first:], strict=True))
-        if abs(gain) < LEAST_GAIN:
+        level = sum(value.value for value in values[first:]) / len(tail)
+        if abs(gain) < LEAST_GAIN and all(_near(value, level) for value in values[first:]):
             widths = [(value.high - value.low) / 2 for value in values[first:]]
             error = math.sqrt(sum((share * width) ** 2 for share, width in zip(shares, widths, strict=True)))
-            level = sum(value.value for value in values[first:]) / len(tail)
             return Plateau(2 ** doublings[first], 2 ** doublings[-1], level, gain, error)
     return None
+
+
+def _near(value: Estimate, level: float) -> bool:
+    return abs(value.value - level) <= LEAST_GAIN + 1e-9 or value.low <= level <= value.high

@@ -131,7 +131,7 @@ def rates(groups: Sequence[Group], traces: Sequence[Sequence[Trace | None]]) -> 
 
 def plain(estimates: Mapping[str, Estimate | None]) -> dict[str, Any]:
     """Estimates as JSON has them."""
-    return {name: None if estimate is None else asdict(estimate) for name, estimate in estimates.items()}
+    return {name: None if estimate is None else estimate.plain() for name, estimate in estimates.items()}
 
 
 def _mean(groups: Sequence[Sequence[float]]) -> Estimate | None:

@@ -68,7 +68,7 @@ class Sitting:
     def done(self) -> list[dict[str, Any]]:
         """Problems with their chains that are on the disk already, whole sections of them."""
         try:
-            lines = self.part.read_text(encoding="utf-8").splitlines()
+            lines = self.part.read_text(encoding="utf-8").split("\n")  # chains may hold other ends of lines
         except OSError:
             return []
         rows = [row for line in lines if (row := _whole(line)) is not None]
@@ -253,8 +253,8 @@ def compare_reports(first: Mapping[str, Any], second: Mapping[str, Any], seed: i
     """
     shares = []
     for content in (first, second):
-        lines = Path(content["file"]).with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
-        rows = map(json.loads, lines)
+        lines = Path(content["file"]).with_suffix(".jsonl").read_text(encoding="utf-8").split("\n")
+        rows = [json.loads(line) for line in lines if line]
         shares.append({row["problem"]: {mode: _share(row[mode]) for mode in MODES} for row in rows})
     both = [problem for problem in shares[0] if problem in shares[1]]
     if not both:

@@ -89,7 +89,7 @@ def print_summary(content: dict[str, Any]) -> None:
     console.print(f"\nEverything is in {run}. Next:")
     hints = {
         f"reft sample {run}/checkpoints/{checkpoint}": "watch it think",
-        f"reft report {run}": "a page: accuracy against compute, curves, chains before and after",
+        f"reft report {run} --study": "a page: accuracy against training and test-time compute, every chain",
         f"tensorboard --logdir {run}/tensorboard": "the curves",
         f"less {run}/eval/{stages[-1]}.jsonl": "every chain of the evaluation, with its verdict",
     }
@@ -234,4 +234,6 @@ def _add_rates(table: Table, columns: list[dict[str, Any]]) -> None:
 def _estimate(content: dict[str, Any], decimals: int = 0) -> str:
     """An estimate with its interval; `decimals` other than those of shares."""
     places = decimals or 3
+    if content["low"] is None:
+        return f"{content['value']:.{places}f} [–]"
     return f"{content['value']:.{places}f} [{content['low']:.{places}f}, {content['high']:.{places}f}]"

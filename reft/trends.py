@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy
 
-from reft.statistics import Z95, Estimate, proportion
+from reft.statistics import Z95, Estimate
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
-    """The mean of first minus second, of the same problems in the same order, with the normal interval of paired differences.
+    """The mean of first minus second, shares of the same problems in the same order, with the interval of Agresti and Min
+    (Statistics in Medicine 24, 2005): normal, of paired differences, but with two problems more, of which one gains or loses
+    all and one nothing. So it keeps a width where all differences are one.
 
     Raises:
         ValueError: if there are not as many of both, or none.
@@ -18,27 +19,10 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Estimate:
     gaps = [one - other for one, other in zip(first, second, strict=True)]
     if not gaps:
         raise ValueError("a difference needs at least one problem")
-    mean = sum(gaps) / len(gaps)
-    half = Z95 * math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / max(1, len(gaps) - 1) / len(gaps))
-    return Estimate(mean, len(gaps), mean - half, mean + half)
-
-
-def ratio(parts: Sequence[float], wholes: Sequence[float], share: bool = True) -> Estimate | None:
-    """Parts in all over wholes in all, one pair a problem, whose spread the interval comes from, cut to 0 and up. A share that
-    is 0 or 1 has none, and takes Wilson's of as many trials as there are wholes. None without wholes.
-
-    Args:
-        share: whether parts are of their wholes; else the ratio may be more than 1.
-    """
-    total = sum(wholes)
-    if not total:
-        return None
-    value = sum(parts) / total
-    if share and value in (0.0, 1.0):
-        return replace(proportion(sum(parts), int(total)), n=len(wholes))
-    spread = sum((part - value * whole) ** 2 for part, whole in zip(parts, wholes, strict=True))
-    half = Z95 * math.sqrt(spread * len(wholes) / max(1, len(wholes) - 1)) / total
-    return Estimate(value, len(wholes), max(0.0, value - half), value + half)
+    mean, n = sum(gaps) / len(gaps), len(gaps) + 2
+    centre = sum(gaps) / n
+    half = Z95 * math.sqrt(max(0.0, (sum(gap**2 for gap in gaps) + 1) / n - centre**2) / n)
+    return Estimate(mean, len(gaps), max(-1.0, min(mean, centre - half)), min(1.0, max(mean, centre + half)))
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> Estimate | None:

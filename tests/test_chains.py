@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def report(folder: Path, name: str) -> dict:
-    return json.loads((folder / name / "eval" / "chains-warmup-test.json").read_text())
+    return json.loads((folder / name / "eval" / "chains-warmup-test-n3-budget2.json").read_text())
 
 
 def test_the_number_of_workers_changes_nothing(folder: Path) -> None:
@@ -50,7 +50,7 @@ def test_the_number_of_workers_changes_nothing(folder: Path) -> None:
 def test_cut_chains_end_in_the_natural_ones(folder: Path) -> None:
     content = report(folder, "one")
     natural, curves = content["natural"], {curve["strategy"]: curve for curve in content["curves"]}
-    assert set(curves) == {"cap", "wait", "chain_vote", "chain_oracle"}
+    assert set(curves) == {"cap", "wait", "chain_vote", "chain_weighted", "chain_oracle"}
     budgets = [point["budget"] for point in curves["cap"]["points"]]
     tokens = [point["tokens_per_query"] for point in curves["cap"]["points"]]
     assert budgets[:4] == [1, 2, 4, 8]
@@ -65,6 +65,15 @@ def test_cut_chains_end_in_the_natural_ones(folder: Path) -> None:
 
 def test_each_key_is_explained(folder: Path) -> None:
     content = report(folder, "one")
-    names = {*content, *content["curves"][0]} - {"checkpoint", "split", "seed", "sampling", "file", "strategy", "points"}
+    names = {*content, *content["curves"][0]} - {
+        "checkpoint",
+        "split",
+        "seed",
+        "sampling",
+        "weights",
+        "file",
+        "strategy",
+        "points",
+    }
     assert names - glossary() - {"chains_per_problem"} == set()
     assert "scaling by ends taken away" in (folder / "one.txt").read_text()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reft.cli import COMMANDS, main
+from reft.examine import places_of
 from reft.files import build_folder
 
 
@@ -233,10 +234,30 @@ def test_saved_outputs_are_scored(capsys, here: Path) -> None:
     (here / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert main(["eval", "--from-outputs", "mine.jsonl", "seed=3"]) == 0
     assert "0.250 [" in capsys.readouterr().out
-    content = json.loads((here / "eval" / "mine.json").read_text())
+    content = json.loads((here / "eval" / "mine-outputs.json").read_text())
     assert content["setup"]["seed"] == 3
     assert content["models"][""]["accuracy"]["n"] == 4
-    assert len((here / "eval" / "mine.jsonl").read_text().splitlines()) == 4
+    assert len((here / "eval" / "mine-outputs.jsonl").read_text().splitlines()) == 4
+
+
+def test_saved_outputs_are_not_overwritten(capsys, here: Path) -> None:
+    row = json.dumps({"id": 1, "gold": "2", "prediction": "\\boxed{2}"})
+    for name in ("mine", "mine-outputs"):
+        (here / "eval").mkdir(exist_ok=True)
+        (here / "eval" / f"{name}.jsonl").write_text(f"{row}\n")
+    both = ["--from-outputs", "eval/mine.jsonl", "--from-outputs", "eval/mine-outputs.jsonl"]
+    assert "eval/mine-outputs.jsonl would be overwritten" in failing(capsys, "eval", *both)
+    assert main(["eval", "--from-outputs", "eval/mine.jsonl"]) == 0
+    assert (here / "eval" / "mine.jsonl").read_text() == f"{row}\n"
+
+
+def test_two_folders_of_one_name_have_reports_of_their_own(here: Path) -> None:
+    for name in ("a/model", "b/model"):
+        (here / name).mkdir(parents=True)
+    (first, one), (second, other) = places_of(["a/model", "b/model"], "out")
+    assert first == second == here / "out"
+    assert one != other
+    assert [name for _, name in places_of(["a/model", "b/other"], None)] == ["model", "other"]
 
 
 def test_check_counts_what_rounds_may_sample(capsys) -> None:

@@ -97,8 +97,9 @@ def _rows(run: RunRecord) -> Iterator[tuple[str, int, dict[str, Any]]]:
         name = readable(file.stem)
         step, greedy = _step_of(run, name), _greedy_rows(run, name)
         for place, row in enumerate(read_lines(file, run.notes)):
-            if isinstance(row.get("chain"), str):
-                yield f"{name}, {MODES[place >= greedy]}", step, row
+            how = row.get("how")
+            if isinstance(row.get("chain"), str) and how in (None, "natural"):  # what is forced or altered is not the policy's
+                yield f"{name}, {how or MODES[place >= greedy]}", step, row
             for mode in MODES:  # of benchmarks: a row a problem
                 for chain in _list(row, mode):
                     if isinstance(chain, dict) and isinstance(chain.get("chain"), str):

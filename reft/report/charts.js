@@ -65,7 +65,8 @@ function hoverOf(one, place, axis) {
   const interval = one.low ? ` [${share(one.low[place])}, ${share(one.high[place])}]` : "";
   const n = one.n && one.n[place] ? `, n = ${one.n[place]}` : "";
   lines.push((one.low ? share(one.y[place]) : short(one.y[place])) + interval + n);
-  lines.push(`${short(one.x[axis.key][place])} ${plain(axis.label)}`);
+  const at = one.x[axis.key][place];
+  lines.push(axis.category ? plain(at) : `${short(at)} ${plain(axis.label)}`);
   return lines.join("<br>");
 }
 
@@ -74,7 +75,7 @@ function traceOf(one, axis, palette) {
   const x = one.x[axis.key];
   const trace = {
     type: "scatter", x, y: one.y, name: plain(one.name),
-    mode: one.line ? "lines" : x.length > 1 ? "lines+markers" : "markers",
+    mode: one.line ? "lines" : axis.category ? "markers" : x.length > 1 ? "lines+markers" : "markers",
     line: { color: colour, width: one.line ? 1.6 : 2, dash: one.dash || "solid" },
     marker: { color: colour, size: 8, symbol: SYMBOLS[(one.symbol || 0) % SYMBOLS.length] },
     hoverinfo: "text", text: one.y.map((_, place) => hoverOf(one, place, axis)),
@@ -129,7 +130,7 @@ function draw(element, chart, axis, compact, hidden = new Set()) {
     showlegend: false,
     hovermode: compact ? "x unified" : "closest", dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
     hoverlabel: { bgcolor: colourOf("--card"), bordercolor: line, font: { color: ink }, align: "left" },
-    xaxis: { ...base, title: compact ? undefined : { text: axis.label, font: { size: 12 } }, type: axis.log ? "log" : "linear" },
+    xaxis: { ...base, title: compact ? undefined : { text: axis.label, font: { size: 12 } }, type: axis.category ? "category" : axis.log ? "log" : "linear" },
     yaxis: { ...base, rangemode: chart.share ? undefined : "normal" },
     annotations: apart(plateaus.map((found) => found.mark)),
   };

@@ -8,6 +8,7 @@ from reft.files import write_atomically
 from reft.report.form import readable
 from reft.report.page import build_page
 from reft.report.read import read_log, read_run
+from reft.run import WARMUP
 
 
 def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path | None) -> int:
@@ -32,6 +33,19 @@ def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path 
     part = "" if packed.shown == packed.total else f" of {packed.total:,}; the page says so"
     print(f"{readable(file)}: {file.stat().st_size / 1e6:.1f} MB, {packed.shown:,} chains{part}")
     return 0
+
+
+def unstudied(run: Path) -> list[Path]:
+    """The warm-up's checkpoint and the best that came of it, if the chains of one of them have not been studied.
+
+    Raises:
+        RunError: if there is no run in the folder.
+    """
+    record = read_run(run, run.name)
+    names = [WARMUP, *(name for name in (record.best,) if name is not None)]
+    checkpoints = [run / "checkpoints" / name for name in names if (run / "checkpoints" / name / "config.json").is_file()]
+    done = all((run / "eval" / f"chains-{path.name}-test.json").is_file() for path in checkpoints)
+    return [] if done else checkpoints
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

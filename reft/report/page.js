@@ -54,6 +54,18 @@ function showBreakEven(rows) {
         short(row.query[1]), short(row.training[1] - row.training[0]), told(row)]), [0, 3, 5, 6, 7], "break-even")));
 }
 
+function showUse(found) {
+  $("useful").hidden = !found;
+  if (!found) return;
+  for (const chart of found.charts) {
+    const element = make("figure", { class: "card", id: chart.id });
+    $("useful-charts").append(element);
+    figure(element, [chart], chart.title, chart.caption);
+  }
+  $("useful-tables").append(...found.tables.map((one) => make("div", { class: "card below" }, make("h3", {}, one.title),
+    make("p", { class: "note" }, one.note), table(one.columns, one.rows, one.numbers, one.title))));
+}
+
 function learningCard(chart) {
   const plot = make("div", { class: "plot", role: "img", "aria-label": chart.title });
   $("learning-charts").append(make("figure", { class: "card" }, make("h3", {}, chart.title), make("code", {}, chart.metric), plot,
@@ -83,7 +95,10 @@ function start() {
     showPlateaus);
   else $("test-time").remove();
   if (!data.training && !tests.length) $("compute").hidden = true;
+  $("unstudied").append(...data.unstudied.map((path) => make("p", { class: "note" },
+    "A point each so far: ", make("code", {}, `reft report ${path} --study`), " samples what more compute a query makes of it.")));
   showBreakEven(data.break_even);
+  showUse(data.useful);
   $("learning").hidden = !data.learning.length;
   data.learning.forEach(learningCard);
   const { shown, total } = data.chains;

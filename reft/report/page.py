@@ -19,6 +19,7 @@ from reft.report.charts import break_evens, learning_charts, test_time_charts, t
 from reft.report.curves import Curve
 from reft.report.form import readable
 from reft.report.read import LOOPS, RunRecord
+from reft.report.studies import usefulness
 from reft.run import WARMUP
 
 HERE = Path(__file__).parent
@@ -44,6 +45,8 @@ def build_page(runs: Sequence[RunRecord], logs: Sequence[Curve] = ()) -> tuple[s
         "training": _finite(training),
         "test_time": _finite(test_time_charts(curves)),
         "learning": _finite(learning_charts(runs)),
+        "useful": _finite(usefulness(runs)),
+        "unstudied": [str(run.path) for run in runs if run.summary and not run.studies],
         "break_even": [row for run in runs for row in break_evens(run)],
         "chains": {"shown": packed.shown, "total": packed.total},
         "notes": [f"{run.name}: {note}" for run in runs for note in run.notes],

@@ -33,6 +33,10 @@ class RunRecord:
     curves: list[Curve]
     training: dict[str, float]
     """Operations that each checkpoint has cost, where they were counted."""
+    best: str | None
+    """The checkpoint that training ended with; None where it has not ended."""
+    studies: list[dict[str, Any]]
+    """What `reft chains` has found, a checkpoint each."""
     dev: Estimate | None
     """Greedy accuracy on dev of what reinforcement started from; its n is that of all dev accuracies."""
     notes: list[str] = field(default_factory=list)
@@ -54,11 +58,13 @@ def read_run(path: Path, name: str) -> RunRecord:
     summary = _report(path / "summary.json", notes, SUMMARY) or {}
     best = state.get("best_step")
     curves = []
-    for stem, report in reports.items():
+    for stem, report in _largest(reports).items():
         try:
             curves += _curves(name, stem, report, best)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             notes.append(f"eval/{stem}.json is not of the form that was expected ({type(error).__name__}: {error})")
+    training = _training(rows, state)
+    curves.sort(key=lambda curve: training.get(curve.checkpoint, float("inf")))
     readiness = reports.get("readiness", {})
     return RunRecord(
         name=name,
@@ -67,11 +73,19 @@ def read_run(path: Path, name: str) -> RunRecord:
         summary=summary,
         rows=rows,
         curves=_join(curves),
-        training=_training(rows, state),
+        training=training,
+        best=_best(path, best),
+        studies=[report for stem, report in reports.items() if stem.startswith("chains-")],
         dev=estimate_of(readiness["greedy"]["accuracy"]) if "greedy" in readiness else None,
         notes=notes,
         reports=reports,
     )
+
+
+def _best(path: Path, step: int | None) -> str | None:
+    """The checkpoint of the best step or round, of whichever there is one."""
+    names = [] if step is None else [step_name(step), round_name(step)]
+    return next((name for name in names if (path / "checkpoints" / name).is_dir()), None)
 
 
 def _settings(path: Path, notes: list[str]) -> dict[str, Any]:
@@ -160,6 +174,29 @@ def _report(file: Path, notes: list[str], form: Fields) -> dict[str, Any] | None
     return found
 
 
+def training_flops(path: Path) -> dict[str, float]:
+    """Operations up to each checkpoint of a run, where they were counted; none where there is no run."""
+    notes: list[str] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for content in read_lines(path / "metrics.jsonl", notes, ROW):
+        rows.setdefault(content["phase"], []).append(content)
+    return _training(rows, _report(path / "state.json", notes, STATE) or {})
+
+
+def _largest(reports: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """All reports, but of several studies of one checkpoint's chains only that of the most problems, and most chains."""
+    best: dict[tuple[str, str], tuple[tuple[float, ...], str]] = {}
+    for stem, report in reports.items():
+        if "curves" in report:
+            told = report.get("settings")
+            told = told if isinstance(told, dict) else {}
+            size = tuple(float(told.get(name) or 0) for name in ("problems", "n", "budget"))
+            key = (str(report.get("checkpoint")), str(report.get("split")))
+            best[key] = max(best.get(key, (size, stem)), (size, stem))
+    kept = {stem for _, stem in best.values()}
+    return {stem: report for stem, report in reports.items() if "curves" not in report or stem in kept}
+
+
 def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) -> list[Curve]:
     """Curves of one report, many of them of a single point."""
     names = {
@@ -195,9 +232,7 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
     one = report.get("sampled") or {}
     for strategy in ("maj@k", "pass@k"):
         points = tuple(
-            Point(
-                f"k = {k}", estimate_of(estimate), one["tokens_per_chain"] * int(k), _times(one.get("flops_per_query"), int(k))
-            )
+            Point(f"k = {k}", estimate_of(estimate), one["tokens_per_chain"] * int(k), _times(one, int(k)))
             for k, estimate in (one.get(strategy) or {}).items()
         )
         if points:
@@ -210,15 +245,17 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
                     f"{n} chains",
                     estimate_of(search[strategy]),
                     one["tokens_per_chain"] * n,
-                    _times(one.get("flops_per_query"), n),
+                    _times(one, n),
                 )
                 found.append(Curve(run, checkpoint, split, strategy, (point,)))
     return found
 
 
-def _times(flops: float | None, chains: int) -> float | None:
-    """Operations of many chains for a query; a bit more than they are, where the prompt is computed once."""
-    return None if flops is None else flops * chains
+def _times(report: Mapping[str, Any], chains: int) -> float | None:
+    """Operations of many chains for a query, whose prompt is computed once. Where a report does not tell the prompt's, they are
+    those of as many queries, which is a bit more."""
+    flops, prompt = report.get("flops_per_query"), report.get("flops_per_prompt", 0.0)
+    return None if flops is None else prompt + (flops - prompt) * chains
 
 
 def _join(curves: Sequence[Curve]) -> list[Curve]:

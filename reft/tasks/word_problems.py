@@ -13,15 +13,23 @@ told; words then count on the way back, where a program leaves that to the inter
 are of few operations, so that reinforcement has the longer problems to find; a few of any length show the late positions.
 """
 
-import operator
 import random
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from reft.errors import ConfigError
-from reft.tasks import Demonstration, SplitName, Splits, Trace, split_of
+from reft.tasks import Corruption, Demonstration, SplitName, Splits, Trace, split_of
+from reft.tasks.word_steps import (
+    CALL,
+    OPERATIONS,
+    SENTENCE,
+    STATEMENT,
+    corrupt_sentence,
+    right_sentences,
+    right_statements,
+    split_steps,
+)  # fmt: skip
 from rewards.answer import hashes
 from rewards.program import Program
 from rollout.types import Problem
@@ -36,7 +44,6 @@ SAID = (
     "How", "many", "does", "have", ".", "?",
 )  # fmt: skip
 OPENING = "def solution ( ) :"
-OPERATIONS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 
 MOST_TOLD, MOST_ADDED = 20, 9
 """Of numbers in sentences: what somebody has, how many more or fewer."""
@@ -45,11 +52,6 @@ TIMES = {"half": ("/", 2), "double": ("*", 2), "triple": ("*", 3), "quadruple": 
 MOST_OPERATIONS = 8
 ALONE = 0.75
 """Share of operations on one other person; the rest add up two."""
-
-SENTENCE = re.compile(r"(\w+) has (\w+(?: [-+*/] \w+(?: = \w+)?)?)")
-STATEMENT = re.compile(r"(\w+) = lambda : ((?:\w+ \( \)|\d+)(?: [-+*/] (?:\w+ \( \)|\d+))?)")
-CALL = re.compile(r"(\w+) (\( \))")
-"""Forms of a step in words and in a program, whose groups are a name and what is said of it; and of a name that is called."""
 
 Operation = tuple[str, str, str]
 """Left operand, sign, right operand; an operand is a person's name or a number."""
@@ -151,9 +153,9 @@ class WordProblems:
         if it is told, or has been computed."""
         said, values, asked = (problem.columns[name] for name in ("said", "values", "asked"))
         if self.style == "n-cot":
-            form, stop, mark, end, right = SENTENCE, " .", "####", problem.answer, _right_sentences(said, values)
+            form, stop, mark, end, right = SENTENCE, " .", "####", problem.answer, right_sentences(said, values)
         else:
-            form, stop, mark, end, right = STATEMENT, " ;", "return", f"{asked.lower()} ( )", _right_statements(said)
+            form, stop, mark, end, right = STATEMENT, " ;", "return", f"{asked.lower()} ( )", right_statements(said)
         body, _, closing = text.rpartition(mark)
         found = [form.fullmatch(step.strip()) for step in body.split(stop) if step.strip()]
         steps = [match for match in found if match is not None]
@@ -172,6 +174,27 @@ class WordProblems:
             steps=len(steps),
             wrong_steps=wrong,
         )
+
+    @property
+    def answering(self) -> str:
+        return "####" if self.style == "n-cot" else "return"
+
+    def form(self) -> None:
+        """A chain makes one try."""
+
+    def difficulty(self, problem: Problem) -> float:
+        """Operations."""
+        return problem.columns["operations"]
+
+    def steps(self, problem: Problem, text: str) -> list[str] | None:
+        """Sentences or statements, with the sign that ends them."""
+        return split_steps(text, self.answering) if self.trace(problem, text).well_formed else None
+
+    def corrupt(self, problem: Problem, text: str) -> Corruption | None:
+        """The first result that may be more than it is and still lead to another number for who is asked for; none in programs,
+        which have no results."""
+        steps = self.steps(problem, text)
+        return corrupt_sentence(problem, steps, self.largest, self.read) if steps else None
 
     def _problem(self, operations: int, generator: random.Random) -> Problem:
         asked = None
@@ -306,30 +329,6 @@ def _program(asked: Person, needed: Sequence[Person]) -> str:
 def _said(person: Person) -> Sequence[str]:
     """What a chain says of somebody on its way down: a number, or an operation."""
     return person.operation or (str(person.value),)
-
-
-def _orders(said: Sequence[str]) -> list[Sequence[str]]:
-    """An operation, and the other way round where that is the same."""
-    return [said, said[::-1]] if len(said) == 3 and said[1] in "+*" else [said]
-
-
-def _right_sentences(said: Mapping[str, Sequence[str]], values: Mapping[str, int]) -> dict[str, set[str]]:
-    """All that may be written behind `has`, for each person: what is said, and the same with numbers and its result."""
-    right: dict[str, set[str]] = {}
-    for name, words in said.items():
-        numbers = [str(values.get(word, word)) for word in words]
-        right[name] = {" ".join(order) for order in _orders(words)}
-        if len(words) == 3:
-            right[name] |= {f"{' '.join(order)} = {values[name]}" for order in _orders(numbers)}
-    return right
-
-
-def _right_statements(said: Mapping[str, Sequence[str]]) -> dict[str, set[str]]:
-    """All that may be written behind `lambda :`, for each person."""
-    return {
-        name.lower(): {" ".join(f"{word.lower()} ( )" if word in said else word for word in order) for order in _orders(words)}
-        for name, words in said.items()
-    }
 
 
 def _number(word: str) -> int | None:

@@ -10,7 +10,8 @@ from rollout.usage import Usage
 
 
 class ScriptedEngine:
-    """Replays texts. A token is a character's code point; the end token is 0; every token has probability 1/2.
+    """Replays texts, up to the first that ends a chain. A token is a character's code point; the end token is 0; every token
+    has probability 1/2.
 
     Args:
         script: gives the chain for a prompt and the sample's number; behind a prefix, the rest of it for both together.
@@ -49,8 +50,11 @@ class ScriptedEngine:
         if budget < 1:
             raise ValueError(f"a prefix has max_tokens={params.max_tokens} tokens or more, so nothing is left to be sampled")
         text = self.script(prompt + prefix, sample)[:budget]
-        finished = len(text) < budget
-        tokens = numpy.array([ord(character) for character in text] + [0] * finished, dtype=numpy.int32)
+        stops = [text.index(stop) + len(stop) for stop in params.stop if stop in text]
+        text = text[: min(stops, default=len(text))]
+        ended = not stops and len(text) < budget
+        finished = bool(stops) or ended
+        tokens = numpy.array([ord(character) for character in text] + [0] * ended, dtype=numpy.int32)
         return Completion(
             prompt_tokens=numpy.array([ord(character) for character in prompt + prefix], dtype=numpy.int32),
             tokens=tokens,

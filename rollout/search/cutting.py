@@ -6,6 +6,7 @@ put behind what has been thought, and the answer is drawn behind that.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median_low
 from typing import Protocol
 
 import numpy
@@ -41,7 +42,7 @@ def cut(
 ) -> list[Cut]:
     """Chains that think for `budget` tokens at most. One that answers before, or ends, stays as it is, and so does one of no
     text or with no room left for an answer. Answers take no more tokens than those that the chains have of themselves, so that
-    nobody goes on thinking instead.
+    none goes on thinking instead.
 
     Args:
         samples: chains that nobody has forced, without prefixes.
@@ -59,7 +60,7 @@ def cut(
         raise ValueError(
             "chains have nothing that stands before an answer, so none can be asked for; cut their attempts instead"
         )
-    room = longest_answer(samples, answering, codec)
+    room = answer_length(samples, answering, codec)
     begun, lengths = {}, [0]
     for place, sample in enumerate(samples):
         kept = _kept(sample.completion, budget, answering, codec)
@@ -78,17 +79,17 @@ def cut(
     return cuts
 
 
-def longest_answer(samples: Sequence[Sample], answering: str, codec: Tokens) -> int:
-    """Tokens, the end token included, of the longest answer among right chains; where none is right, among all that give one,
-    and 1 where none does."""
-    found = {True: [1], False: [1]}
+def answer_length(samples: Sequence[Sample], answering: str, codec: Tokens) -> int:
+    """Tokens, the end token included, of the longest answer among right chains; where none is right, the median of all answers,
+    and 1 where there is none."""
+    found: dict[bool, list[int]] = {True: [], False: []}
     for sample in samples:
         thinking, mark, answer = sample.completion.text.partition(answering.strip())
         if mark:
             asked = join(thinking, answering) if thinking else answering
-            whole = len(codec.prefixes([asked + answer])[0]) - len(codec.prefixes([asked])[0])
-            found[sample.verdict.correct].append(whole + 1)
-    return max(found[True] if len(found[True]) > 1 else found[False])
+            drawn = len(codec.prefixes([asked + answer])[0]) - len(codec.prefixes([asked])[0])
+            found[sample.verdict.correct].append(max(drawn, 0) + 1)
+    return max(found[True]) if found[True] else median_low(found[False] or [1])
 
 
 def join(kept: str, answering: str) -> str:

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from reft.ablations import ALTERATIONS, ablate, alter
+from reft.ablations import ALTERATIONS, _against, ablate, alter
 from reft.tasks.running_total import RunningTotal
 from reft.tasks.signed_sum import SignedSum
 from rewards.equal import Checker
@@ -70,6 +70,11 @@ def test_steps_that_are_used_cannot_be_spared() -> None:
     assert found["follow"]["value"] == 1
     assert found["shuffle"]["value"] < 0.4
     assert found["swap"]["value"] < 0.4
+    assert found["natural"]["value"] == 1
+    for how in ALTERATIONS[1:]:
+        same = found["against"][how]
+        assert (same["none"]["value"], same["none"]["n"], same["difference"]["n"]) == (1, found[how]["n"], found[how]["n"])
+        assert same["difference"]["value"] == pytest.approx(found[how]["value"] - 1)
     assert found["none"]["n"] == found["cut"]["n"] == found["with_steps"] == found["chains"] > 30
 
 
@@ -82,7 +87,29 @@ def test_steps_that_are_not_used_make_no_difference() -> None:
 def test_chains_without_steps_are_left_out() -> None:
     with pool_of(T1, lambda *_: " # 3") as pool:
         found = ablate(pool, T1, pool.sample(TEST, 1, PARAMS, 0), PARAMS, 3)
-    assert found == {"chains": 40, "with_steps": 0, "follow": None}
+    assert found == {"chains": 40, "with_steps": 0, "against": {}, "follow": None}
+
+
+def test_altered_chains_are_held_against_the_same_ones_intact() -> None:
+    found = _against({0: True, 2: False, 3: False}, {0: True, 1: False, 2: True, 3: True})
+    assert (found["none"]["value"], found["none"]["n"]) == (1, 3)
+    assert found["difference"]["value"] == pytest.approx(-2 / 3)
+
+
+def test_what_stands_behind_steps_is_drawn_anew_and_the_whole_chain_is_not() -> None:
+    """Who answers 0 behind given steps, though not of himself, gains nothing by those steps."""
+
+    def forgets(text: str, number: int) -> str:
+        return " 0" if text.endswith("#") else uses(text, number)
+
+    kept: list[str] = []
+    problems = [problem for problem in TEST if problem.answer != "0"]
+    with pool_of(T1, forgets) as pool:
+        samples = pool.sample(problems, 1, PARAMS, 0)
+        found = ablate(pool, T1, samples, PARAMS, 3, lambda how, drawn: kept.extend([how] * len(drawn)))
+    assert (found["natural"]["value"], found["none"]["value"]) == (1, 0)
+    assert {kept.count(f"steps: {how}") for how in ("none", "cut", "half")} == {len(problems)}
+    assert kept.count("steps: corrupted") == found["follow"]["n"]
 
 
 def test_alterations_by_hand() -> None:

@@ -69,7 +69,7 @@ def test_ends_that_are_taken_away_gain_nothing() -> None:
     content = describe(found, STEPS)
     curves = {curve["strategy"]: curve for curve in content["curves"]}
     assert {name: curve["unit"] for name, curve in curves.items()} == {
-        "cap": "tokens", "wait": "ends", "chain_vote": "chains", "chain_oracle": "chains",
+        "cap": "tokens", "wait": "ends", **dict.fromkeys(("chain_vote", "chain_weighted", "chain_oracle"), "chains"),
     }  # fmt: skip
     assert [point["beyond_natural"] for point in curves["wait"]["points"]] == [False, True, True]
     assert curves["wait"]["gains_until"] == 1
@@ -90,6 +90,14 @@ def test_who_answers_at_a_glance_is_not_cut() -> None:
     ]  # fmt: skip
 
 
+def test_the_first_end_is_not_beyond_the_natural_length() -> None:
+    content = describe(study(thinker(jumps=True)), STEPS)
+    (wait,) = [curve for curve in content["curves"] if curve["strategy"] == "wait"]
+    assert content["natural"]["tokens_per_query"] == 13
+    assert [point["tokens_per_query"] for point in wait["points"]] == [22, 23, 25], "by chance, the first chains do not jump"
+    assert [point["beyond_natural"] for point in wait["points"]] == [False, True, True]
+
+
 def test_gain_at_matched_tokens_and_by_going_on() -> None:
     before, after = study(thinker(jumps=True)), study(thinker(jumps=False))
     gain = compare(before, after, STEPS)
@@ -104,7 +112,13 @@ def test_gain_at_matched_tokens_and_by_going_on() -> None:
 
 def test_tables_of_chains_without_tries(capsys: pytest.CaptureFixture[str]) -> None:
     found = study(thinker(jumps=False))
-    extra = {"checkpoint": "step_1", "split": "test", "ablations": None, "file": "chains.json"}
+    extra = {
+        "checkpoint": "step_1",
+        "split": "test",
+        "ablations": None,
+        "compute": {"training_flops": None},
+        "file": "chains.json",
+    }
     gain = {"before": "warmup"} | compare(study(thinker(jumps=True)), found, STEPS)
     print_chains([describe(found, STEPS) | extra | {"gain": gain}])
     text = capsys.readouterr().out
@@ -152,7 +166,18 @@ def test_tries_asked_for_and_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert {point["control"]["n"] for point in ask["points"]} == {4}
     assert [point["used"]["low"] < 1.25 < point["used"]["high"] for point in ask["points"]] == [True, False]
     assert [point["beyond_natural"] for point in ask["points"]] == [False, True], "a prompt is none of the chain"
-    print_chains([content | {"checkpoint": "step_1", "split": "test", "ablations": None, "file": "chains.json"}])
+    print_chains(
+        [
+            content
+            | {
+                "checkpoint": "step_1",
+                "split": "test",
+                "ablations": None,
+                "compute": {"training_flops": None},
+                "file": "chains.json",
+            }
+        ]
+    )
     text = capsys.readouterr().out
     assert "Tries asked for, and used" in text
     assert "0.750" in text

@@ -60,6 +60,7 @@ def test_a_chain_is_part_of_its_text() -> None:
     assert work_of_text(7) + work_of_chain(7, 5) == work_of_text(11) == Work(11, 66)
     cost = Cost(token=10, pair=2)
     assert cost.query(7, 5) == 10 * 11 + 2 * 66
+    assert cost.query(7, 5, 3) == 10 * (7 + 3 * 4) + 2 * (28 + 3 * 38), "a prompt is computed once"
     assert cost.learn(Work(3, 4)) == 3 * (30 + 8)
 
 

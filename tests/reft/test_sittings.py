@@ -105,6 +105,18 @@ def test_what_is_written(config: Config, tmp_path: Path) -> None:
     assert setup["checker"]["rounding"] == config.checker.rounding
 
 
+def test_whatever_ends_a_line_in_a_chain(config: Config, tmp_path: Path) -> None:
+    def odd(prompt: str, sample: int) -> str:
+        return f"{script(prompt, sample)}\u2028\x85"
+
+    it = sitting(config, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        take(it, config, Counting(it.exam, odd, 4), Display())
+    assert len(it.done()) == 4, "two sections of two problems"
+    one, other = (taken(config, tmp_path / name, odd, name) for name in ("one", "other"))
+    assert compare_reports(one, other, 0)["problems"] == 7
+
+
 @pytest.mark.parametrize("fails_at", [0, 1, 2, 3, 5])
 def test_one_that_stopped_goes_on_to_the_same_end(config: Config, tmp_path: Path, fails_at: int) -> None:
     whole = taken(config, tmp_path / "whole")

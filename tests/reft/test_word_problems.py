@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from reft.errors import ConfigError
-from reft.tasks import Splits, Trace
+from reft.tasks import Splits, SteppedTask, Trace
 from reft.tasks.word_problems import WordProblems
 from rewards.program import Program, Programs
 from rollout.types import Problem
@@ -242,3 +242,76 @@ def test_programs_are_traced(text: str, trace: Trace) -> None:
 def test_more_than_there_are() -> None:
     with pytest.raises(ConfigError, match="no such problem"):
         WordProblems(warmup_operations=(2, 2)).demonstrations([Problem("", "", "4", {"operations": 3})], 0)
+
+
+def test_chains_are_put_together_from_their_steps(worded: Splits, programmed: Splits) -> None:
+    assert isinstance(WORDS, SteppedTask)
+    for problem in worded.test:
+        chain = problem.columns["chain"]
+        steps = WORDS.steps(problem, chain)
+        assert steps is not None
+        assert len(steps) == WORDS.trace(problem, chain).steps
+        assert " ".join([*steps, WORDS.answering, problem.answer]) == chain
+        assert WORDS.difficulty(problem) == problem.columns["operations"]
+    for problem in programmed.test:
+        steps = PROGRAMS.steps(problem, chain := problem.columns["chain"])
+        assert steps is not None
+        assert " ".join([*steps, PROGRAMS.answering, f"{problem.columns['asked'].lower()} ( )"]) == chain
+        assert PROGRAMS.corrupt(problem, chain) is None
+    assert WORDS.steps(PROBLEM, "Ann has 4 . #### 5") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "steps", "false", "answer"),
+    [
+        (
+            "Ann Sam - 3, Sam Mia + 2 7, Mia 5",
+            "Ann has Sam - 3 . Sam has Mia + 2 . Mia has 5 .",
+            "Sam has 5 + 2 = 8",
+            "5",
+        ),
+        (  # five times three has no half, so it is six
+            "Ann Sam / 2, Sam Mia * 3 12, Mia Joe + 1 4, Joe 3",
+            "Ann has Sam / 2 . Sam has Mia * 3 . Mia has Joe + 1 . Joe has 3 .",
+            "Mia has 3 + 1 = 6",
+            "9",
+        ),
+        (  # Eve does not matter
+            "Ann Sam - 3, Sam Mia + 2 7, Mia 5, Eve Mia + 1 6",
+            "Mia has 5 . Eve has Mia + 1 . Eve has 5 + 1 = 6 . Ann has Sam - 3 . Sam has Mia + 2 .",
+            "Sam has 5 + 2 = 8",
+            "5",
+        ),
+    ],
+)
+def test_a_result_that_is_made_false_leads_elsewhere(said: str, steps: str, false: str, answer: str) -> None:
+    people = [person.split() for person in said.split(", ")]
+    true = {"5": 4, "9": 6}[answer]
+    values = {name: int(words[-1]) for name, *words in people} | {"Ann": true}
+    problem = Problem(
+        "", "", str(true), {"asked": "Ann", "said": {name: words[:3] for name, *words in people}, "values": values}
+    )
+    name, _, *counted = false.split()
+    right = f"{steps} {name} has {' '.join(counted[:-1])} {values[name]}"
+    end = {
+        name: f"Ann has {values[name]} - 3 = {true} . #### {true}",
+        "Mia": "Sam has 4 * 3 = 12 . Ann has 12 / 2 = 6 . #### 6",
+    }[name]
+    assert WORDS.trace(problem, f"{right} . {end}").valid
+    corruption = WORDS.corrupt(problem, f"{right} . {end}")
+    assert corruption is not None
+    assert corruption.prefix == f"{steps} {false}"
+    assert corruption.follows(f"{steps} {false} . #### {answer}")
+    assert not corruption.follows(f"{right} . {end}")
+
+
+def test_what_cannot_be_made_false_is_left(worded: Splits) -> None:
+    single = Problem(
+        "", "", "7", {"asked": "Sam", "said": {"Mia": ("5",), "Sam": ("Mia", "+", "2")}, "values": {"Mia": 5, "Sam": 7}}
+    )
+    assert WORDS.corrupt(single, "Sam has Mia + 2 . Mia has 5 . Sam has 5 + 2 = 7 . #### 7") is None, "nothing follows from it"
+    assert WORDS.corrupt(worded.test[0], "#### 7") is None
+    found = [WORDS.corrupt(problem, problem.columns["chain"]) for problem in worded.test if problem.columns["operations"] > 2]
+    assert sum(corruption is not None for corruption in found) > 0.9 * len(found)
+    assert not any(corruption.follows(problem.columns["chain"]) for problem in worded.test
+                   if (corruption := WORDS.corrupt(problem, problem.columns["chain"])) is not None)  # fmt: skip

@@ -93,7 +93,8 @@ def write_run(path: Path, steps: int = 20, samples: int = 10, hostile: bool = Fa
             ]  # fmt: skip
             curves.append({"strategy": strategy, "points": points})
         write_json(
-            path / "eval" / f"chains-{checkpoint}-test.json", {"checkpoint": checkpoint, "split": "test", "curves": curves}
+            path / "eval" / f"chains-{checkpoint}-test.json",
+            {"checkpoint": checkpoint, "split": "test", "curves": curves} | study_of(checkpoint),
         )
     write_json(path / "state.json", {"best_step": steps, "flops": {"warmup": 1e12, "reinforce": steps * 1e10}})
     stages = {
@@ -106,6 +107,33 @@ def write_run(path: Path, steps: int = 20, samples: int = 10, hostile: bool = Fa
         path / "summary.json", {"name": HOSTILE if hostile else path.name, "seconds": {"total": 215.0}, **totals, **stages}
     )
     return path
+
+
+def study_of(checkpoint: str) -> dict[str, Any]:
+    """What a study finds beside curves: of the warm-up, and of what came of it, which gains on it."""
+    trained = checkpoint != "warmup"
+
+    def share(value: float, n: int = 200) -> dict[str, Any]:
+        return asdict(proportion(value * n, n))
+
+    content: dict[str, Any] = {
+        "natural": {
+            "tokens_per_query": 24.0 if trained else 15.0,
+            "flops_per_query": 2e7,
+            "accuracy": share(0.25 + 0.65 * trained),
+        },
+        "ablations": {"chains": 200, "with_steps": 100, "none": share(0.9, 100), "cut": share(0.2, 100), "follow": share(0.95)},
+        "difficulty": {
+            "bins": [
+                {"from": 1.0, "to": 1.0, "tokens": share(0.5), "accuracy": share(0.9)},
+                {"from": 2.0, "to": 4.0, "tokens": share(0.75), "accuracy": share(0.8)},
+            ]
+        },
+        "quality": {"repeated_tries": share(0.05), "verdict_error": None, "trace_error": share(0.1)},
+        "scaling": {"cap": None, "wait": None if trained else {"budget": 8, "gain": share(0.5)}},
+    }
+    parts = {"before": "runs/x/checkpoints/warmup", "total": share(0.65), "quality": share(0.05), "persistence": share(0.6)}
+    return content | ({"gain": parts} if trained else {})
 
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:

@@ -59,6 +59,17 @@ def test_charts_are_drawn(opened: Browser) -> None:
     assert "break-even queries" in opened.run("document.getElementById('break-even').textContent")
 
 
+def test_what_longer_reasoning_is_worth_is_shown(opened: Browser) -> None:
+    opened.run("drawAll()")
+    assert opened.run("document.getElementById('useful').hidden") is False
+    assert opened.run("document.querySelectorAll('#useful-charts .js-plotly-plot').length") == 2
+    ticks = opened.run("document.querySelector('#useful-use .plot').textContent")
+    assert "no steps" in ticks
+    assert "false value gone on from" in ticks
+    assert "step_000020 on warmup" in opened.run("document.getElementById('useful-tables').textContent")
+    assert opened.run("document.getElementById('unstudied').textContent") == ""
+
+
 def test_hostile_text_is_shown_and_not_run(opened: Browser) -> None:
     choose(opened, "words", "window.struck")
     opened.until(f"{LISTED} === 20")

@@ -1,6 +1,7 @@
 """Plateaus, costs and break-even in closed form."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from reft.errors import DataError
 from reft.plateau import LEAST_GAIN, find_plateau
 from reft.report.curves import break_even, least_cost
-from reft.report.read import read_log
+from reft.report.read import _curves, read_log
 from reft.statistics import Estimate, proportion
 
 
@@ -42,6 +43,23 @@ def test_what_still_gains_or_loses_has_none(values: tuple[float, ...]) -> None:
     assert find_plateau([2**place for place in range(len(values))], exact(*values)) is None
 
 
+@pytest.mark.parametrize(
+    "values", [(0.15, 0.55, 0.9, 0.6, 0.1), (0.2, 0.8, 0.2), (0.2, 0.9, 0.9, 0.9, 0.9, 0.2), (0.9, 0.5, 0.5, 0.9)]
+)
+def test_a_curve_that_turns_has_none(values: tuple[float, ...]) -> None:
+    """Though a line through its points may be level."""
+    points = [proportion(value * 500, 500) for value in values]
+    assert find_plateau([2**place for place in range(len(values))], points) is None
+
+
+def test_points_near_the_level_may_scatter() -> None:
+    few = [proportion(value * 30, 30) for value in (0.2, 0.7, 0.6, 0.7)]
+    plateau = find_plateau([1, 2, 4, 8], few)
+    assert plateau is not None
+    assert (plateau.start, plateau.certain) == (2, False)
+    assert find_plateau([1, 2, 4, 8], exact(0.2, 0.7, 0.6, 0.7)) is None, "nobody doubts that these are off the level"
+
+
 def test_budgets_that_are_not_spent_are_no_plateau() -> None:
     assert find_plateau([1, 2, 4, 4.1], exact(0.2, 0.5, 0.8, 0.8)) is None
     assert find_plateau([1, 2, 4, 6], exact(0.2, 0.5, 0.8, 0.8)) is not None
@@ -57,6 +75,15 @@ def test_the_error_of_two_points_is_their_intervals_difference() -> None:
     assert plateau is not None
     assert plateau.error == pytest.approx(math.hypot(0.1, 0.3))
     assert not plateau.certain
+
+
+def test_many_chains_of_a_query_share_its_prompt() -> None:
+    share = {"value": 0.5, "n": 9, "low": 0.2, "high": 0.8}
+    sampled = {"accuracy": share, "tokens_per_chain": 5.0, "flops_per_query": 12.0, "maj@k": {"1": share, "4": share}}
+    for known, flops in (({"flops_per_prompt": 7.0}, [12, 7 + 4 * 5]), ({}, [12, 4 * 12])):
+        curves = _curves("run", "x", {"sampled": sampled | known}, None)
+        (curve,) = [curve for curve in curves if curve.strategy == "maj@k"]
+        assert [point.flops for point in curve.points] == flops
 
 
 def test_cost_is_interpolated_by_its_logarithm_along_the_frontier() -> None:
@@ -130,3 +157,14 @@ def test_what_is_no_log_is_told(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(DataError, match=r"log\.json"):
         read_log(file, 30)
+
+
+def test_budgets_are_told_with_their_unit() -> None:
+    points = [{"budget": budget, "accuracy": asdict(proportion(1, 2)), "tokens_per_query": 3.0 * budget} for budget in (1, 2)]
+    report = {
+        "split": "test",
+        "curves": [{"strategy": "cap", "unit": "tokens", "points": points}, {"strategy": "x", "points": points}],
+    }
+    first, second = _curves("run", "chains-warmup-test", report, None)
+    assert [point.label for point in first.points] == ["1 tokens", "2 tokens"]
+    assert [point.label for point in second.points] == ["1", "2"]

@@ -140,7 +140,8 @@ def test_paper_is_light_and_the_dark_comes_back(opened: Browser) -> None:
     assert paper.startswith(b"%PDF-")
     assert paper.count(b"/Type /Page\n") > 1
     opened.until("isDark()")
-    assert opened.run("document.querySelectorAll('.js-plotly-plot').length") == 2 + 4, "all charts are drawn for paper"
+    assert opened.run("document.querySelectorAll('.plot').length") >= 2 + 4
+    assert opened.run("document.querySelectorAll('.plot:not(.js-plotly-plot)').length") == 0, "all are drawn for paper"
 
 
 def test_escape_leads_to_the_list_from_the_chains_alone(opened: Browser) -> None:
@@ -168,7 +169,8 @@ def test_charts_have_their_numbers(opened: Browser) -> None:
 def test_tables_can_be_reached_and_say_where_they_are_cut(opened: Browser) -> None:
     opened.size(375, 740, phone=True)
     found = opened.run("[...document.querySelectorAll('.scroll')].map((e) => [e.tabIndex, e.role, e.ariaLabel])")
-    assert found == [[0, "region", "plateaus"], [0, "region", "break-even"]]
+    assert found[:2] == [[0, "region", "plateaus"], [0, "region", "break-even"]]
+    assert all(row[:2] == [0, "region"] and row[2] not in ("", "table") for row in found)
     assert "gradient" in opened.run("getComputedStyle(document.querySelector('.scroll')).backgroundImage")
     assert opened.run("document.documentElement.scrollWidth") == 375
     told = opened.run("table(['a', 'b', 'c'], [['x', 'none'], ['x', '1', '2']], [1, 2]).innerHTML")

@@ -9,7 +9,7 @@ from rewards.equal import Checker
 from rewards.scorer import Scorer
 from rollout.engines.scripted import ScriptedEngine
 from rollout.pool import LocalPool
-from rollout.search.cutting import Cut, cut, join, longest_answer
+from rollout.search.cutting import Cut, answer_length, cut, join
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Worker
 from tests.rollout.characters import Characters
@@ -69,10 +69,11 @@ def test_who_has_thought_enough_is_right(pool: LocalPool, samples: list[Sample])
 
 
 def test_answers_are_as_long_as_right_ones_are(samples: list[Sample]) -> None:
-    assert longest_answer(samples, "#", Characters()) == len(" 42") + 1
-    wrong = [samples[1], samples[3]]
-    assert longest_answer(wrong, "#", Characters()) == len(" 1 two two two two two") + 1
-    assert longest_answer(samples[2:3], "#", Characters()) == 1
+    assert answer_length(samples, "#", Characters()) == len(" 42") + 1
+    wrong = [samples[1], samples[1], samples[3]]
+    assert answer_length(wrong, "#", Characters()) == len(" 7") + 1, "whoever babbles sets no measure"
+    assert answer_length(wrong[2:], "#", Characters()) == len(" 1 two two two two two") + 1
+    assert answer_length(samples[2:3], "#", Characters()) == 1
 
 
 @pytest.mark.parametrize("budget", [29, 100])

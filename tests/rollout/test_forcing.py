@@ -48,7 +48,7 @@ def test_each_budget_is_the_chain_so_far() -> None:
     assert [forced.sample.completion.chain for forced in history] == [" 1 x", " 1 x 2 x", " 1 x 2 x 3 ok", " 1 x 2 x 3 ok"]
     assert [forced.sample.verdict.correct for forced in history] == [False, False, True, True]
     assert [forced.attempts for forced in history] == [1, 2, 3, 3], "who is satisfied goes on with nothing"
-    assert [forced.tokens for forced in history] == [5, 10, 16, 16], "each with its end token"
+    assert [forced.tokens for forced in history] == [4, 8, 13, 13], "an ending that stops it has no end token"
     assert [forced.over for forced in history] == [False, False, True, True]
     assert [forced.sample.problem for forced in other] == [PROBLEMS[1]] * 4, "and not one with a prefix"
 
@@ -58,7 +58,7 @@ def test_a_cap_lets_chains_end() -> None:
         history, other = force(pool, PROBLEMS, PARAMS, 0, 3, FORM, wait=False)
     assert [forced.attempts for forced in history] == [1, 2, 3]
     assert [forced.sample.completion.chain for forced in other] == [" 1 x"] * 3
-    assert [forced.tokens for forced in other] == [5, 6, 6], "that it ends is a token"
+    assert [forced.tokens for forced in other] == [4, 5, 5], "that it ends is a token"
     assert [forced.over for forced in other] == [False, True, True]
 
 
@@ -77,7 +77,7 @@ def test_waiting_asks_again() -> None:
     assert [params.min_tokens for params in asked] == [0, 1, 1], "the first may be empty as it is"
     assert {params.stop for params in asked} == {(" x", " ok")}
     assert [forced.over for forced in other] == [False, False, False]
-    assert [forced.tokens for forced in other] == [5, 6, 7]
+    assert [forced.tokens for forced in other] == [4, 5, 6]
 
 
 def test_free_text_waits_in_words() -> None:

@@ -77,8 +77,8 @@ def test_forcing_counts_what_was_drawn(checker: Checker) -> None:
         one, other = make_strategy("wait", 3, checker, FORM).search(pool, PROBLEMS, PARAMS, 0)
         capped, ended = make_strategy("cap", 2, checker, FORM).search(pool, PROBLEMS, PARAMS, 0)
     assert one.picked is not None
-    assert (one.picked.verdict.correct, one.tokens, len(one.samples)) == (True, 16, 3)
-    assert (other.tokens, capped.tokens, ended.tokens) == (7, 10, 6)
+    assert (one.picked.verdict.correct, one.tokens, len(one.samples)) == (True, 13, 3)
+    assert (other.tokens, capped.tokens, ended.tokens) == (6, 8, 5)
 
 
 def test_a_revision_is_shown_what_was_answered_last(checker: Checker) -> None:

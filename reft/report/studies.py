@@ -1,0 +1,188 @@
+"""Is the longer reasoning useful? What studies of chains have found, as the page shows it: charts, and tables of words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reft.chain_table import ALTERATIONS, CURVES, TOGETHER
+from reft.report.charts import Chart, intervals, series
+from reft.report.curves import estimate_of
+from reft.report.read import RunRecord
+from reft.statistics import Estimate
+
+Study = tuple[str, Mapping[str, Any]]
+"""A checkpoint as the page calls it, and what was found of it."""
+
+
+def usefulness(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
+    """Charts and tables of all studies of test problems; None where there are none."""
+    several = len(runs) > 1
+    studies = [
+        (f"{run.name}, {name}" if several else name, study)
+        for run in runs
+        for name, study in _in_order(run)
+        if study is not None
+    ]
+    if not studies:
+        return None
+    charts = [_use_chart(studies), _length_chart(studies), _asked_chart(studies)]
+    tables = [_scaling_table(studies), _gain_table(studies), _content_table(studies)]
+    return {"charts": [chart for chart in charts if chart], "tables": [table for table in tables if table["rows"]]}
+
+
+def _in_order(run: RunRecord) -> list[tuple[str, Mapping[str, Any]]]:
+    """A run's studies on its test split, the cheapest checkpoint first."""
+    own = [(str(study.get("checkpoint")), study) for study in run.studies if study.get("split") == "test"]
+    return sorted(own, key=lambda pair: run.training.get(pair[0], 0.0))
+
+
+def _use_chart(studies: Sequence[Study]) -> Chart | None:
+    drawn = []
+    for number, (name, study) in enumerate(studies):
+        found = _estimates(study, "ablations", ALTERATIONS)
+        if found:
+            labels = [ALTERATIONS[key] for key in found]
+            drawn.append(_points(name, labels, list(found.values()), number))
+    axis = {"key": "x", "label": "", "log": False, "category": True}
+    told = (
+        "Accuracy behind the same steps, altered. Reasoning that is of use falls without its steps, and goes on from a value "
+        "that was made false."
+    )
+    return _chart("use", "Use of the chain", told, axis, drawn, share=True)
+
+
+def _length_chart(studies: Sequence[Study]) -> Chart | None:
+    drawn = []
+    for number, (name, study) in enumerate(studies):
+        bins = _dig(study, "difficulty", "bins")
+        rows = [(_middle(row), _estimate(row, "tokens")) for row in bins] if isinstance(bins, list) else []
+        known = [(place, value) for place, value in rows if place is not None and value is not None]
+        if len(known) > 1:
+            drawn.append(_points(name, [place for place, _ in known], [value for _, value in known], number))
+    axis = {"key": "x", "label": "difficulty", "log": False}
+    told = "Tokens a chain. A policy that thinks with a purpose thinks longer of what is harder, and no longer of what is easy."
+    return _chart("length", "Length against difficulty", told, axis, drawn)
+
+
+def _asked_chart(studies: Sequence[Study]) -> Chart | None:
+    drawn = []
+    for number, (name, study) in enumerate(studies):
+        points = [point for curve in study.get("curves", []) if curve.get("strategy") == "ask" for point in curve["points"]]
+        used = [(point["budget"], value) for point in points if (value := _estimate(point, "used"))]
+        if used:
+            drawn.append(_points(name, [budget for budget, _ in used], [value for _, value in used], number))
+    axis = {"key": "x", "label": "tries asked for", "log": False}
+    told = "Tries that were made, where the prompt asks for so many. Who succeeds stops before."
+    return _chart("asked", "Asked for, and used", told, axis, drawn)
+
+
+def _scaling_table(studies: Sequence[Study]) -> dict[str, Any]:
+    rows = []
+    for name, study in studies:
+        tokens, accuracy = _dig(study, "natural", "tokens_per_query"), _estimate(study, "natural", "accuracy")
+        if not isinstance(tokens, int | float) or accuracy is None:
+            continue
+        first = [name, f"{tokens:.1f}", _show(accuracy)]
+        scaling = _dig(study, "scaling")
+        for strategy, found in scaling.items() if isinstance(scaling, dict) else ():
+            if gain := _estimate(found, "gain"):
+                bound = " (upper bound)" if strategy.endswith("oracle") else ""
+                rows.append(
+                    [*first, f"{_strategy(study, strategy)}{bound}", str(_dig(found, "budget")), _show(gain, sign=True)]
+                )
+                first = ["", "", ""]
+        if first[0]:
+            rows.append([*first, "nothing goes beyond it", "", ""])
+    return {
+        "title": "Gains beyond the natural length",
+        "note": "What greater budgets gain on chains that nobody forces, on the same problems, with 95% intervals.",
+        "columns": ["checkpoint", "natural tokens", "accuracy", "spent on", "budget", "gain"],
+        "numbers": [1, 4],
+        "rows": rows,
+    }
+
+
+def _gain_table(studies: Sequence[Study]) -> dict[str, Any]:
+    rows = []
+    for name, study in studies:
+        if total := _estimate(study, "gain", "total"):
+            before = str(_dig(study, "gain", "before")).rsplit("/", 1)[-1]
+            parts = [_show(_estimate(study, "gain", key), sign=True) for key in ("quality", "persistence")]
+            rows.append([f"{name} on {before}", _show(total, sign=True), *parts])
+    return {
+        "title": "What training has gained",
+        "note": "Quality: its chains, cut at the other's natural length, are better. Persistence: it goes on for longer.",
+        "columns": ["checkpoint", "in all", "quality", "persistence"],
+        "numbers": [],
+        "rows": rows,
+    }
+
+
+def _content_table(studies: Sequence[Study]) -> dict[str, Any]:
+    told = {
+        "repeated_tries": "repeated tries, of all tries",
+        "verdict_error": "false verdicts, of all verdicts",
+        "trace_error": "right answer by a wrong step, of right answers",
+    }
+    rows = []
+    for key, words in told.items():
+        found = [_estimate(study, "quality", key) for _, study in studies]
+        if any(found):
+            rows.append([words, *(_show(value) for value in found)])
+    return {
+        "title": "What is in the chains",
+        "note": "Length that is padding would repeat itself, or be wrong.",
+        "columns": ["", *(name for name, _ in studies)],
+        "numbers": [],
+        "rows": rows,
+    }
+
+
+def _middle(row: Any) -> float | None:
+    """Of a bin of difficulty."""
+    low, high = _dig(row, "from"), _dig(row, "to")
+    return (low + high) / 2 if isinstance(low, int | float) and isinstance(high, int | float) else None
+
+
+def _strategy(study: Mapping[str, Any], strategy: str) -> str:
+    """What the study's strategy is called: by its unit, where it has one."""
+    units = {str(curve.get("strategy")): str(curve.get("unit")) for curve in study.get("curves", [])}
+    return TOGETHER.get(strategy) or CURVES.get(strategy, {}).get(units.get(strategy, ""), strategy)
+
+
+def _points(name: str, x: Sequence[Any], values: Sequence[Estimate], colour: int) -> dict[str, Any]:
+    return series(
+        name, {"x": list(x)}, [value.value for value in values], colour, n=[value.n for value in values], **intervals(values)
+    )
+
+
+def _chart(
+    name: str, title: str, caption: str, axis: dict[str, Any], drawn: list[dict[str, Any]], share: bool = False
+) -> Chart | None:
+    if not drawn:
+        return None
+    return {"id": f"useful-{name}", "title": title, "caption": caption, "axes": [axis], "series": drawn, "share": share}
+
+
+def _estimates(study: Mapping[str, Any], part: str, names: Mapping[str, str]) -> dict[str, Estimate]:
+    found = {name: _estimate(study, part, name) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _estimate(content: Any, *path: str) -> Estimate | None:
+    """The estimate at a place; None where there is none."""
+    found = _dig(content, *path)
+    whole = isinstance(found, dict) and all(isinstance(found.get(key), int | float) for key in ("value", "n", "low", "high"))
+    return estimate_of(found) if whole else None
+
+
+def _dig(content: Any, *path: str) -> Any:
+    for key in path:
+        content = content.get(key) if isinstance(content, dict) else None
+    return content
+
+
+def _show(value: Estimate | None, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    form: Callable[[float], str] = ("{:+.3f}" if sign else "{:.3f}").format
+    return f"{form(value.value)} [{form(value.low)}, {form(value.high)}]"
