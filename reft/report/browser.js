@@ -39,7 +39,7 @@ function startBook(content) {
   $("filters").addEventListener("reset", () => setTimeout(filter));
   $("list").addEventListener("click", (event) => {
     const item = event.target.closest(".item");
-    if (item) { select(Number(item.dataset.place)); $("chain").parentElement.classList.add("open"); }
+    if (item) { select(Number(item.dataset.place)); openChain(); }
   });
   $("list").addEventListener("scroll", () => {
     const list = $("list");
@@ -199,38 +199,47 @@ function legendOf(row) {
     make("button", { type: "button", id: "shading", "aria-pressed": String(book.shading), onclick: toggleShading }, book.shading ? "hide" : "shade"));
 }
 
-// Greedy or drawn: chains are held against others of their kind only.
-function kindOf(row) {
-  return book.sources[row[at.source]][1].endsWith("greedy") ? "greedy" : "sampled";
+// How a chain came about: greedy and sampled chains of one run are not held against each other, nor chains of two runs.
+function modeOf(row) {
+  const source = book.sources[row[at.source]][1];
+  return ["greedy", "sampled"].find((mode) => source.endsWith(`, ${mode}`)) || source;
 }
 
-// The earliest and the latest of a problem's chains, of one run and one kind: the shown one's, unless another kind has more steps.
+// The earliest and the latest chain of a problem in the run of one that is shown, greedy ones if there are; or null.
 function pairOf(same, place) {
-  const own = book.rows[place];
-  const ofRun = same.filter((other) => book.sources[book.rows[other][at.source]][0] === book.sources[own[at.source]][0]);
-  const pairs = [kindOf(own), "greedy", "sampled"].map((kind) => {
-    const alike = ofRun.filter((other) => kindOf(book.rows[other]) === kind);
-    return [alike[0], alike[alike.length - 1]];
-  });
-  const grown = ([first, last]) => first !== undefined && book.rows[first][at.step] < book.rows[last][at.step];
-  return pairs.find(grown) || pairs[0];
+  const run = book.sources[book.rows[place][at.source]][0];
+  const own = same.filter((other) => book.sources[book.rows[other][at.source]][0] === run);
+  const modes = new Set(["greedy", "sampled", ...own.map((other) => modeOf(book.rows[other]))]);
+  for (const mode of modes) {
+    const alike = own.filter((other) => modeOf(book.rows[other]) === mode);
+    if (alike.length > 1 && book.rows[alike[0]][at.step] < book.rows[alike.at(-1)][at.step]) return [alike[0], alike.at(-1)];
+  }
+  return null;
 }
 
 function beforeAndAfter(same, place) {
-  const [first, last] = pairOf(same, place);
+  const pair = pairOf(same, place);
   const column = (title, other) => make("div", {},
     make("p", { class: "note" }, `${title}: step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])} `, badge(book.rows[other])),
     chainText(book.rows[other], book.shading));
-  const title = book.rows[first][at.step] < book.rows[last][at.step] ? ["before", "after"] : ["first", "last"];
   const names = same.slice(0, 60).map((other) => make("button", { type: "button", "aria-current": String(other === place), onclick: () => show(other) },
     `${MARKS[verdictOf(book.rows[other])]} step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])}`));
-  return [make("h3", {}, `The same problem, before and after: ${same.length} chains`),
-    make("div", { class: "versus" }, column(title[0], first), column(title[1], last)), make("div", { class: "others" }, ...names)];
+  return [make("h3", {}, `The same problem${pair ? ", before and after" : ""}: ${same.length.toLocaleString("en")} chains`),
+    pair && make("div", { class: "versus" }, column("before", pair[0]), column("after", pair[1])),
+    make("div", { class: "others" }, ...names)].filter(Boolean);
 }
 
 function toggleShading() {
   book.shading = !book.shading;
   if (book.shown !== undefined) show(book.shown);
+}
+
+// On a phone the chain takes the place of the list.
+function openChain() {
+  $("chain").parentElement.classList.add("open");
+  if ($("list").offsetParent) return;
+  $("chain").focus({ preventScroll: true });
+  $("chain").scrollIntoView();
 }
 
 function close() {
@@ -248,8 +257,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
   if (event.key === "Escape") {
-    const alone = getComputedStyle($("list")).display === "none"; // on a phone, where a chain takes the list's place
-    if (alone || event.target.closest("#chains")) { event.target.blur(); close(); }
+    if (event.target.closest(".browser, #filters")) close();
     return;
   }
   if (typing) return;
@@ -258,7 +266,7 @@ function onKey(event) {
   if (event.key in moves && book.found.length) {
     select(Math.max(0, Math.min(book.found.length - 1, book.place + moves[event.key])));
     if (!inList) $("chains").scrollIntoView({ block: "nearest" });
-  } else if (inList && event.key === "Enter") $("chain").parentElement.classList.add("open");
+  } else if (inList && event.key === "Enter") openChain();
   else if (event.key === "n" && book.shown !== undefined) along(1);
   else if (event.key === "p" && book.shown !== undefined) along(-1);
   else if (event.key === "s") toggleShading();

@@ -184,6 +184,7 @@ function figure(element, charts, title, caption, changed = () => {}) {
   const picks = make("div", { class: "pick" });
   const names = make("div", { class: "names", role: "group", "aria-label": "curves" });
   const hidden = new Set();
+  const numbers = numbersOf(() => [chart, axis]);
   let chart = charts[0];
   let axis = chart.axes[0];
   const show = () => {
@@ -191,6 +192,7 @@ function figure(element, charts, title, caption, changed = () => {}) {
     plot.dataset.points = chart.series.reduce((sum, one) => sum + one.y.length, 0);
     draw(plot, chart, axis, false, hidden);
     drawn.set(plot, show);
+    numbers.again();
     changed(chart, axis);
   };
   const buttons = () => {
@@ -224,7 +226,7 @@ function figure(element, charts, title, caption, changed = () => {}) {
       : [];
     picks.replaceChildren(...sets, ...keys);
   };
-  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), make("p", { class: "note" }, caption), plot, names);
+  element.append(make("div", { class: "head" }, make("h3", {}, title), picks), make("p", { class: "note" }, caption), plot, names, numbers);
   buttons();
   changed(chart, axis);
   drawLater(plot, show);

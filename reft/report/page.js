@@ -7,7 +7,8 @@ function tile(label, value, more, main = false) {
 }
 
 function runCard(run) {
-  const steps = run.unfinished ? `not finished: ${run.unfinished}` : run.steps ? `${run.best_step === null ? "" : `best step ${run.best_step} of `}${run.steps} steps` : null;
+  const steps = run.steps ? `${run.best_step === null ? "" : `best step ${run.best_step} of `}${run.steps} steps` : null;
+  const unfinished = run.unfinished ? make("p", { class: "note warn" }, `not finished: ${run.unfinished}`) : null;
   const told = [run.task, run.algorithm, run.seed === null ? null : `seed ${run.seed}`, steps, run.path].filter(Boolean).join(" · ");
   const tiles = Object.entries(run.stages).flatMap(([stage, content]) => ["greedy", "sampled"].filter((mode) => content[mode]).map((mode) => {
     const one = content[mode];
@@ -17,17 +18,8 @@ function runCard(run) {
   if (run.flops) tiles.push(tile("training", short(run.flops), "FLOPs, evaluations apart"));
   if (run.tokens) tiles.push(tile("sampled in training", short(run.tokens), "tokens"));
   if (run.seconds) tiles.push(tile("wall time", `${short(run.seconds / 60)} min`, "all phases"));
-  return make("div", { class: "card run" }, make("h2", {}, run.name), make("p", { class: "facts" }, told), make("div", { class: "tiles" }, ...tiles));
-}
-
-function table(titles, rows, numbers) {
-  const kind = (place) => (numbers.includes(place) ? "number" : null);
-  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": titles.filter(Boolean).join(", ") }, make("table", {},
-    make("thead", {}, make("tr", {}, ...titles.map((title, place) => make("th", { class: kind(place), scope: "col" }, title)))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, place) => {
-      const rest = place === row.length - 1 ? titles.length - place : 1; // words that stand for all that is not there
-      return make("td", { class: rest > 1 ? null : kind(place), colspan: rest > 1 ? rest : null }, cell);
-    }))))));
+  return make("div", { class: "card run" }, make("h2", {}, run.name), make("p", { class: "facts" }, told), unfinished,
+    make("div", { class: "tiles" }, ...tiles));
 }
 
 function showPlateaus(chart, axis) {
@@ -41,7 +33,7 @@ function showPlateaus(chart, axis) {
   if (!found.length) { element.replaceChildren(); return; }
   element.replaceChildren(make("div", { class: "card below" }, make("h3", {}, "Plateaus"),
     make("p", { class: "note" }, "The longest tail of a curve that gains less than .03 per doubling. Certain where the gain's interval is below that, too."),
-    table(["curve", "level", `from ${axis.label}`, "gain per doubling", "certain"], found, [1, 2, 3])));
+    table(["curve", "level", `from ${axis.label}`, "gain per doubling", "certain"], found, [1, 2, 3], "plateaus")));
 }
 
 function showBreakEven(rows) {
@@ -59,7 +51,7 @@ function showBreakEven(rows) {
       "In brackets, with all accuracies at the ends of their intervals that speak for training, and against it."),
     table(["accuracy", "problems", "earlier", "FLOPs a query", "later", "FLOPs a query", "more training, FLOPs", "break-even queries"],
       rows.map((row) => [share(row.accuracy), several ? `${row.run}, ${row.split}` : row.split, row.earlier, short(row.query[0]), row.later,
-        short(row.query[1]), short(row.training[1] - row.training[0]), told(row)]), [0, 3, 5, 6, 7])));
+        short(row.query[1]), short(row.training[1] - row.training[0]), told(row)]), [0, 3, 5, 6, 7], "break-even")));
 }
 
 function showUse(found) {
@@ -71,22 +63,19 @@ function showUse(found) {
     figure(element, [chart], chart.title, chart.caption);
   }
   $("useful-tables").append(...found.tables.map((one) => make("div", { class: "card below" }, make("h3", {}, one.title),
-    make("p", { class: "note" }, one.note), table(one.columns, one.rows, one.numbers))));
+    make("p", { class: "note" }, one.note), table(one.columns, one.rows, one.numbers, one.title))));
 }
 
 function learningCard(chart) {
   const plot = make("div", { class: "plot", role: "img", "aria-label": chart.title });
-  $("learning-charts").append(make("figure", { class: "card" }, make("h3", {}, chart.title), make("code", {}, chart.metric), plot));
+  $("learning-charts").append(make("figure", { class: "card" }, make("h3", {}, chart.title), make("code", {}, chart.metric), plot,
+    numbersOf(() => [chart, chart.axes[0]])));
   drawLater(plot, () => draw(plot, chart, chart.axes[0], true));
 }
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
   drawn.forEach((again) => again());
-}
-
-function showLinks() {
-  document.querySelectorAll("nav a").forEach((link) => { link.hidden = document.querySelector(link.hash).hidden; });
 }
 
 function start() {
@@ -122,10 +111,10 @@ function start() {
     unpack().then(startBook).catch((error) => { $("count").textContent = `The chains cannot be shown: ${error.message}`; throw error; })
       .finally(() => { document.documentElement.dataset.ready = "yes"; });
   } else document.documentElement.dataset.ready = "yes";
-  showLinks();
-  let before = null; // the theme, which paper does not have
-  addEventListener("beforeprint", () => { before = document.documentElement.dataset.theme; setTheme("light"); drawAll(); });
-  addEventListener("afterprint", () => { if (before) setTheme(before); });
+  document.querySelectorAll("nav a, .skip").forEach((link) => { link.hidden = $(link.hash.slice(1)).hidden; });
+  let theme = null;
+  addEventListener("beforeprint", () => { theme ??= document.documentElement.dataset.theme; setTheme("light"); drawAll(); });
+  addEventListener("afterprint", () => { if (theme) setTheme(theme); theme = null; });
 }
 
 start();

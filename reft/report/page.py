@@ -18,12 +18,12 @@ from reft.report.chains import Packed, pack_chains
 from reft.report.charts import break_evens, learning_charts, test_time_charts, training_chart
 from reft.report.curves import Curve
 from reft.report.form import readable
-from reft.report.read import RunRecord
+from reft.report.read import LOOPS, RunRecord
 from reft.report.studies import usefulness
 from reft.run import WARMUP
 
 HERE = Path(__file__).parent
-SCRIPTS = ("charts.js", "browser.js", "page.js")
+SCRIPTS = ("charts.js", "tables.js", "browser.js", "page.js")
 TILES = ("warmup", "reinforced", "self_trained")
 
 
@@ -102,8 +102,8 @@ def _run_card(run: RunRecord) -> dict[str, Any]:
             "algorithm": algorithm,
             "seed": run.settings.get("seed"),
             "steps": summary.get("steps"),
-            "unfinished": None if summary else _progress(run),
             "best_step": summary.get("best_step"),
+            "unfinished": None if summary else _how_far(run),
             "flops": summary.get("training_flops") or max(run.training.values(), default=None),
             "tokens": summary.get("tokens_sampled"),
             "seconds": summary.get("seconds", {}).get("total"),
@@ -112,16 +112,17 @@ def _run_card(run: RunRecord) -> dict[str, Any]:
     )
 
 
-def _progress(run: RunRecord) -> str:
-    """How far a run has come that has no summary yet."""
-    for loop, part, setting, what in (
-        ("reinforce", "train", "steps", "step"),
-        ("self_training", "self_training", "rounds", "round"),
-    ):
+def _how_far(run: RunRecord) -> str:
+    """Where a run is that has not written what came of it."""
+    total = {
+        "reinforce": run.settings.get("train", {}).get("steps"),
+        "self_training": run.settings.get("self_training", {}).get("rounds"),
+    }
+    for loop, kind in zip(LOOPS, ("step", "round"), strict=True):
         if rows := run.rows.get(loop):
-            most = (run.settings.get(part) or {}).get(setting)
-            return f"{what} {max(row['step'] for row in rows)}" + (f" of {most}" if most else "")
-    return "warm-up" if run.rows.get(WARMUP) else "nothing yet"
+            return f"{kind} {rows[-1]['step']}" + (f" of {total[loop]}" if total[loop] else "")
+    rows = run.rows.get(WARMUP)
+    return f"warm-up, step {rows[-1]['step']}" if rows else "no step yet"
 
 
 def _finite(content: Any) -> Any:

@@ -16,6 +16,7 @@ from reft.cli import main
 from reft.errors import RunError
 from reft.report.chains import pack_chains
 from reft.report.charts import break_evens, training_chart
+from reft.report.charts import test_time_charts as charts_of_curves
 from reft.report.page import as_data, build_page
 from reft.report.read import read_run
 from reft.tokens import token_columns
@@ -127,7 +128,41 @@ def test_accuracy_on_dev_has_the_interval_of_its_problems(tmp_path: Path) -> Non
     assert greedy["n"] == [200] * 5
     assert all(low < value < high for low, value, high in zip(greedy["low"], greedy["y"], greedy["high"], strict=True))
     assert sampled["y"][1] == pytest.approx(0.275)
+    assert greedy["x"]["tokens"] == [0, 25_000, 50_000, 75_000, 100_000]
     assert [axis["key"] for axis in chart["axes"]] == ["flops", "tokens", "steps"]
+
+
+def test_a_budget_that_costs_no_more_than_the_one_before_is_unspent(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    file = run / "eval" / "chains-warmup-test.json"
+    content = json.loads(file.read_text())
+    last, before = content["curves"][0]["points"][-1], content["curves"][0]["points"][-2]
+    last["tokens_per_query"] = 1.04 * before["tokens_per_query"]
+    file.write_text(json.dumps(content))
+    drawn = {one["name"]: one for chart in charts_of_curves(read_run(run, "run").curves) for one in chart["series"]}
+    assert drawn["warmup: cut short"]["unspent"] == {"flops": False, "tokens": True}
+    assert drawn["warmup: made to go on"]["unspent"] == {"flops": False, "tokens": False}
+
+
+def test_what_training_came_to_is_called_by_its_step(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 10, 2)
+    best = {"best_step": 5, "flops": {"warmup": 1e12}}
+    (run / "state.json").write_text(json.dumps(best))
+    (run / "summary.json").write_text(json.dumps(best))
+    names = {curve.checkpoint for curve in read_run(run, "run").curves if curve.strategy == "greedy"}
+    assert names == {"warmup", "step_000005"}
+    content = unpack(pack_chains([read_run(run, "run")]).text)
+    steps = {row["step"] for row in rows_of(content) if "reinforced" in content["sources"][row["source"]][1]}
+    assert steps == {5}
+
+
+def test_chains_take_few_bytes(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", steps=20, samples=50)
+    page, packed = build_page([read_run(run, "run")])
+    assert packed.shown == packed.total == 20 * 50 + 3 * 400
+    # 200 steps of 100 chains, with the page and the library: below 15 MB, with room for chains four times as long.
+    bare = len(page) - len(packed.text)
+    assert bare + 4 * 21_200 * len(packed.text) / packed.shown < 15e6
 
 
 def test_an_axis_that_not_all_points_have_is_left_out(tmp_path: Path) -> None:
@@ -146,7 +181,7 @@ def test_a_run_that_has_not_finished_is_called_so(tmp_path: Path) -> None:
     (run / "summary.json").unlink()
     assert '"unfinished":"step 5 of 5"' in build_page([read_run(run, "run")])[0]
     (run / "metrics.jsonl").unlink()
-    assert '"unfinished":"nothing yet"' in build_page([read_run(run, "run")])[0]
+    assert '"unfinished":"no step yet"' in build_page([read_run(run, "run")])[0]
 
 
 def test_checkpoints_break_even(tmp_path: Path) -> None:
