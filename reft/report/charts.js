@@ -2,8 +2,9 @@
 // Charts: what the report says of them, handed to plotly in the colours of the page.
 const LIGHT = ["#0b6e99", "#d9480f", "#5f3dc4", "#2b8a3e", "#c2255c", "#866118", "#1864ab", "#495057"];
 const DARK = ["#5cc2ee", "#ff9a5c", "#b197fc", "#69db7c", "#f783ac", "#e0b85a", "#91c8f6", "#ced4da"];
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "hexagon", "cross", "triangle-down"];
-const SIGNS = ["●", "■", "◆", "▲", "✖", "★", "⬢", "✚", "▼"]; // the same in the list of curves
+const FILLED = ["circle", "square", "diamond", "triangle-up", "x", "star", "hexagon", "cross", "triangle-down"];
+const SYMBOLS = [...FILLED, ...FILLED.map((name) => `${name}-open`)];
+const SIGNS = [..."●■◆▲✖★⬢✚▼○□◇△×☆⬡+▽"]; // the same in the list of curves
 const drawn = new Map(); // element → chart, to be drawn again when the colours change
 
 function make(tag, attributes = {}, ...children) {
@@ -45,14 +46,18 @@ function tick(value) {
   return String(Number((value / 1000 ** power).toPrecision(3))) + ["", "k", "M", "G", "T", "P"][power];
 }
 
-// 1, 2, 5, 10, ... within a range and next to it; only 1, 10, ... where they are many.
+const STEPS = [[1], [1, 2, 5], [1, 1.5, 2, 3, 4, 5, 7], [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9]];
+
+// Round numbers within a range and next to it: no more to a power of ten than give three within it.
 function ticksOf(values) {
   const known = values.filter((value) => value > 0);
-  const [low, high] = [Math.floor(Math.log10(Math.min(...known))), Math.ceil(Math.log10(Math.max(...known)))];
-  const steps = high - low > 3 ? [1] : [1, 2, 5];
-  const found = [];
-  for (let power = low; power <= high; power += 1) found.push(...steps.map((step) => step * 10 ** power));
-  return { tickmode: "array", tickvals: found, ticktext: found.map(tick) };
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const [low, high] = [Math.floor(Math.log10(least)), Math.ceil(Math.log10(most))];
+  const powers = Array.from({ length: high - low + 1 }, (_, place) => 10 ** (low + place));
+  const choices = STEPS.map((steps) => powers.flatMap((power) => steps.map((step) => step * power)));
+  const within = (found) => found.filter((value) => value > 0.95 * least && value < 1.05 * most).length;
+  const found = choices.find((choice) => within(choice) > 2);
+  return found ? { tickmode: "array", tickvals: found, ticktext: found.map(tick) } : {};
 }
 
 function share(value) {
@@ -139,7 +144,17 @@ function draw(element, chart, axis, compact, hidden = new Set()) {
     type: "line", xref: "x", yref: "paper", x0: one.x[axis.key][0], x1: one.x[axis.key][0], y0: 0, y1: 1, layer: "below",
     line: { color: palette[one.colour % palette.length], width: 1.5, dash: "dash" },
   }));
-  layout.annotations.push(...layout.shapes.map((shape) => ({
+  const regions = (chart.regions && chart.regions[axis.key]) || [];
+  const natural = layout.shapes;
+  layout.shapes = natural.concat(regions.map((one, place) => ({
+    type: "rect", xref: "x", yref: "paper", x0: one.start, x1: one.end, y0: 0, y1: 1, layer: "below",
+    line: { width: 0 }, fillcolor: palette[(place + 3) % palette.length], opacity: 0.1,
+  })));
+  layout.annotations.push(...regions.map((one) => ({
+    x: Math.log10(Math.sqrt(one.start * one.end)), y: 1, yref: "paper", text: plain(one.name), yanchor: "bottom",
+    showarrow: false, font: { color: soft, size: 11 },
+  })));
+  layout.annotations.push(...natural.map((shape) => ({
     x: Math.log10(shape.x0), y: 0.6, yref: "paper", text: "natural length", textangle: -90, xanchor: "right", yanchor: "bottom",
     xshift: 2, showarrow: false, font: { color: shape.line.color, size: 10 },
   })));

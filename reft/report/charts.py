@@ -127,7 +127,31 @@ def _test_time_chart(split: str, curves: Sequence[Curve]) -> Chart:
             )
         )  # fmt: skip
     axes = [{"key": key, "label": label, "log": True} for key, (label, _) in AXES.items() if _known(drawn, key, 0.5)]
-    return {"id": f"test-time-{split}", "title": split, "axes": axes, "series": drawn, "share": True}
+    regions = {key: _regions(curves, read) for key, (_, read) in AXES.items()}
+    return {
+        "id": f"test-time-{split}", "title": split, "axes": axes, "series": drawn, "share": True,
+        "regions": {key: found for key, found in regions.items() if found},
+    }  # fmt: skip
+
+
+def _regions(curves: Sequence[Curve], read: Callable[[Point], float | None]) -> list[dict[str, Any]]:
+    """Of two curves of which one goes on where the other ends (asked for more, and then voted on): what each gives, and where
+    neither gives more; none where there are others, too."""
+    if len(curves) != 2:
+        return []
+    first, whole = sorted(curves, key=lambda curve: len(curve.points))
+    costs = [cost for point in whole.points if (cost := read(point)) is not None]
+    shared = len(first.points)
+    if len(whole.points) == shared or whole.points[:shared] != first.points or len(costs) < len(whole.points):
+        return []
+    plateau = _plateau(whole, read)
+    ends = [costs[shared - 1], *([max(plateau.start, costs[shared - 1])] if plateau else []), costs[-1]]
+    names = [first.checkpoint, whole.checkpoint, "no gain"]
+    return [
+        {"name": name, "start": start, "end": end}
+        for name, (start, end) in zip(names, pairwise([costs[0], *ends]), strict=False)
+        if start < end
+    ]
 
 
 def _plateau(curve: Curve, read: Callable[[Point], float | None]) -> Plateau | None:

@@ -52,17 +52,27 @@ COUNT = Leaf("a count", lambda value: is_number(value) and isinstance(value, int
 
 ESTIMATE = Fields({"value": SHARE, "n": COUNT, "low": SHARE, "high": SHARE})
 COSTS = {"tokens_per_query": Maybe(AMOUNT), "flops_per_query": Maybe(COST)}
-POINT = Fields({"budget": ANY, "accuracy": ESTIMATE}, COSTS)
+MEASURE = Fields({"value": NUMBER, "n": COUNT, "low": NUMBER, "high": NUMBER})
+"""An estimate of what is no share: tokens, tries, gains."""
+POINT = Fields({"budget": ANY, "accuracy": ESTIMATE}, COSTS | {"used": Maybe(MEASURE)})
 CURVE = Fields({"strategy": TEXT, "points": [POINT]}, {"unit": Maybe(TEXT)})
 MODE = Fields(
     {"accuracy": ESTIMATE, "tokens_per_chain": AMOUNT},
     {"flops_per_query": Maybe(COST), "maj@k": Fields(other=ESTIMATE), "pass@k": Fields(other=ESTIMATE)},
 )
 BESTS = {name: ESTIMATE for name in ("vote", "rerank", "upper_bound")}
+STUDY = {
+    "difficulty": Maybe(Fields({}, {"bins": [Fields({"from": NUMBER, "to": NUMBER}, {"tokens": Maybe(MEASURE)})]})),
+    "ablations": Maybe(Fields({}, {"chains": COUNT, "with_steps": COUNT}, Maybe(ESTIMATE))),
+    "quality": Maybe(Fields(other=Maybe(MEASURE))),
+    "scaling": Maybe(Fields(other=Maybe(Fields({"budget": ANY, "gain": MEASURE})))),
+    "gain": Maybe(Fields({}, {"before": TEXT} | {name: Maybe(MEASURE) for name in ("total", "quality", "persistence")})),
+}
+"""What a study of chains has found beside its curves."""
 REPORT = Fields(
     {},
     {"checkpoint": TEXT, "split": TEXT, "benchmark": TEXT, "curves": [CURVE], "greedy": MODE, "sampled": MODE,
-     "natural": Fields({"accuracy": ESTIMATE}, COSTS), "search": Fields({"chains": COUNT}, BESTS)},
+     "natural": Maybe(Fields({"accuracy": ESTIMATE}, COSTS)), "search": Fields({"chains": COUNT}, BESTS)} | STUDY,
 )  # fmt: skip
 """`eval/NAME.json`."""
 STATE = Fields({}, {"best_step": Maybe(COUNT), "flops": Fields(other=AMOUNT)})

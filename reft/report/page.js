@@ -39,9 +39,9 @@ function showPlateaus(chart, axis) {
 function showBreakEven(rows) {
   if (!rows.length) return;
   const told = (row) => {
-    const most = row.high === null ? "never" : short(row.high);
-    if (row.never) return `never: its queries are no cheaper (${short(row.low)} – ${most})`;
-    if (row.queries !== null) return `${short(row.queries)} (${short(row.low)} – ${most})`;
+    const range = row.low === null ? "" : ` (${short(row.low)} – ${row.high === null ? "never" : short(row.high)})`;
+    if (row.never) return `never: its queries are no cheaper${range}`;
+    if (row.queries !== null) return `${short(row.queries)}${range}`;
     return row.query[0] === null && row.query[1] === null ? "–" : row.query[0] === null ? "only training reaches it" : "only the earlier reaches it";
   };
   const several = new Set(rows.map((row) => row.run)).size > 1;

@@ -129,7 +129,8 @@ def read_log(file: Path, problems: int) -> list[Curve]:
         ) from error
     if not points or any(not 0 <= point.accuracy.value <= 1 or (point.tokens or 0) <= 0 for point in points):
         raise DataError(f"{file} has no points, or some without tokens or with an accuracy outside 0 ... 1")
-    return [Curve(file.stem, file.stem.removeprefix("results_log_"), "published", "token limit", points)]
+    name = file.stem.removeprefix("results_log_").replace("_", " ")
+    return [Curve(name, name, "published", "token limit", points)]
 
 
 def read_lines(file: Path, notes: list[str], form: Fields | None = None) -> Iterator[dict[str, Any]]:

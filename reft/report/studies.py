@@ -53,11 +53,10 @@ def _use_chart(studies: Sequence[Study]) -> Chart | None:
 def _length_chart(studies: Sequence[Study]) -> Chart | None:
     drawn = []
     for number, (name, study) in enumerate(studies):
-        bins = _dig(study, "difficulty", "bins")
-        rows = [(_middle(row), _estimate(row, "tokens")) for row in bins] if isinstance(bins, list) else []
-        known = [(place, value) for place, value in rows if place is not None and value is not None]
+        rows = [((row["from"] + row["to"]) / 2, _estimate(row, "tokens")) for row in _dig(study, "difficulty", "bins") or ()]
+        known = [(middle, value) for middle, value in rows if value is not None]
         if len(known) > 1:
-            drawn.append(_points(name, [place for place, _ in known], [value for _, value in known], number))
+            drawn.append(_points(name, [middle for middle, _ in known], [value for _, value in known], number))
     axis = {"key": "x", "label": "difficulty", "log": False}
     told = "Tokens a chain. A policy that thinks with a purpose thinks longer of what is harder, and no longer of what is easy."
     return _chart("length", "Length against difficulty", told, axis, drawn)
@@ -79,11 +78,10 @@ def _scaling_table(studies: Sequence[Study]) -> dict[str, Any]:
     rows = []
     for name, study in studies:
         tokens, accuracy = _dig(study, "natural", "tokens_per_query"), _estimate(study, "natural", "accuracy")
-        if not isinstance(tokens, int | float) or accuracy is None:
+        if tokens is None or accuracy is None:
             continue
         first = [name, f"{tokens:.1f}", _show(accuracy)]
-        scaling = _dig(study, "scaling")
-        for strategy, found in scaling.items() if isinstance(scaling, dict) else ():
+        for strategy, found in (_dig(study, "scaling") or {}).items():
             if gain := _estimate(found, "gain"):
                 bound = " (upper bound)" if strategy.endswith("oracle") else ""
                 rows.append(
@@ -137,12 +135,6 @@ def _content_table(studies: Sequence[Study]) -> dict[str, Any]:
     }
 
 
-def _middle(row: Any) -> float | None:
-    """Of a bin of difficulty."""
-    low, high = _dig(row, "from"), _dig(row, "to")
-    return (low + high) / 2 if isinstance(low, int | float) and isinstance(high, int | float) else None
-
-
 def _strategy(study: Mapping[str, Any], strategy: str) -> str:
     """What the study's strategy is called: by its unit, where it has one."""
     units = {str(curve.get("strategy")): str(curve.get("unit")) for curve in study.get("curves", [])}
@@ -171,11 +163,11 @@ def _estimates(study: Mapping[str, Any], part: str, names: Mapping[str, str]) ->
 def _estimate(content: Any, *path: str) -> Estimate | None:
     """The estimate at a place; None where there is none."""
     found = _dig(content, *path)
-    whole = isinstance(found, dict) and all(isinstance(found.get(key), int | float) for key in ("value", "n", "low", "high"))
-    return estimate_of(found) if whole else None
+    return None if found is None else estimate_of(found)
 
 
 def _dig(content: Any, *path: str) -> Any:
+    """What is at a place; None where that, or what should hold it, is not there."""
     for key in path:
         content = content.get(key) if isinstance(content, dict) else None
     return content

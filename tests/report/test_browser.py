@@ -187,13 +187,16 @@ def test_it_prints(opened: Browser) -> None:
 
 def test_a_published_log_is_drawn_with_its_plateau(browser: Browser, shared: Path, tmp_path: Path) -> None:
     file = tmp_path / "o1.html"
-    curves = read_log(shared / "data" / "o1_scaling" / "results_log_majority_vote.json", 30)
+    logs = [shared / "data" / "o1_scaling" / f"results_log_{name}.json" for name in ("just_ask_nicely", "majority_vote")]
+    curves = [curve for log in logs for curve in read_log(log, 30)]
     file.write_text(build_page([], curves)[0], encoding="utf-8")
     browser.complaints.clear()
     browser.open(file)
     browser.run("drawAll()")
     assert browser.run("document.querySelector('#test-time .plot').data.at(-1).x.length") == 11
-    assert "plateau 0.688" in browser.run("document.querySelector('#test-time .plot').textContent")
+    told = browser.run("document.querySelector('#test-time .plot').textContent")
+    assert all(words in told for words in ("plateau 0.688", "just ask nicely", "majority vote", "no gain"))
+    assert browser.run("document.querySelector('#test-time .plot').layout.shapes.length") == 3
     assert "42,868" in browser.run("document.getElementById('plateaus').textContent")
     assert browser.run("document.getElementById('chains').hidden")
     assert browser.complaints == []

@@ -8,8 +8,9 @@ import pytest
 
 from reft.errors import DataError
 from reft.plateau import LEAST_GAIN, find_plateau
+from reft.report.charts import test_time_charts as charts_of_curves
 from reft.report.curves import break_even, least_cost
-from reft.report.read import _curves, read_log
+from reft.report.read import Curve, Point, _curves, read_log
 from reft.statistics import Estimate, proportion
 
 
@@ -147,6 +148,25 @@ def test_the_published_log_of_o1_mini_has_its_plateau_near_seven_tenths(shared: 
     assert not plateau.certain  # 30 problems cannot tell it from a slow rise
     (asked,) = read_log(shared / "data" / "o1_scaling" / "results_log_just_ask_nicely.json", 30)
     assert find_plateau([point.tokens or 0.0 for point in asked.points], [point.accuracy for point in asked.points]) is None
+    (chart,) = charts_of_curves([curve, asked])
+    regions = chart["regions"]["tokens"]
+    assert [one["name"] for one in regions] == ["just ask nicely", "majority vote", "no gain"]
+    ends = [round(one["start"]) for one in regions] + [round(regions[-1]["end"])]
+    assert ends == [363, 11104, 42868, 88448]
+
+
+def test_curves_of_which_none_goes_on_from_another_have_no_regions() -> None:
+    def log(name: str, *values: float) -> Curve:
+        points = [Point(str(x), accuracy, 2.0**x) for x, accuracy in enumerate(exact(*values), 4)]
+        return Curve(name, name, "published", "token limit", tuple(points))
+
+    def names(*curves: Curve) -> list[list[str]]:
+        return [[one["name"] for one in regions] for regions in charts_of_curves(curves)[0]["regions"].values()]
+
+    assert names(log("a", 0.1, 0.3), log("b", 0.1, 0.3, 0.5)) == [["a", "b"]], "it still gains"
+    assert names(log("a", 0.1, 0.3), log("b", 0.1, 0.4, 0.5)) == []
+    assert names(log("a", 0.1, 0.3), log("b", 0.1, 0.3)) == []
+    assert names(log("a", 0.1), log("b", 0.1, 0.3), log("c", 0.1, 0.3, 0.5)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The page for all who read it: by keyboard, on phones, in the dark, on paper; and what it holds against what."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,49 @@ def test_tables_can_be_reached_and_say_where_they_are_cut(opened: Browser) -> No
     opened.run("document.querySelector('.item').click()")
     assert opened.run("document.activeElement.id") == "chain"
     opened.until("Math.abs(document.getElementById('chain').getBoundingClientRect().top - 64) < 40")
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([3, 40_000_000], ["1", "10", "100", "1k", "10k", "100k", "1M", "10M"]),
+        ([2e7, 2e8], ["10M", "20M", "50M", "100M", "200M"]),
+        ([0, 16e6, 17e6, 31e6], ["16M", "18M", "20M", "25M", "30M"]),
+        ([1.25e7, 1.85e7], ["14M", "16M", "18M"]),
+    ],
+)
+def test_axes_have_three_round_numbers_at_least(opened: Browser, values: list[float], ticks: list[str]) -> None:
+    told = opened.run(f"ticksOf({values}).ticktext")
+    assert [name for name in told if name in ticks] == ticks
+    assert len(opened.run("ticksOf([1.61e7, 1.79e7]).ticktext || []")) == 0, "plotly's own, where none is round"
+
+
+def test_break_even_says_no_range_where_there_is_none(opened: Browser) -> None:
+    row = {
+        "run": "r",
+        "split": "test",
+        "accuracy": 0.5,
+        "earlier": "a",
+        "later": "b",
+        "training": [1e12, 2e12],
+        "query": [1, 2],
+    }
+    ends = [(None, None, None, True), (9e5, None, None, True), (0, 2e6, None, False), (0, 2e6, 3e6, False)]
+    rows = [row | dict(zip(("low", "queries", "high", "never"), end, strict=True)) for end in ends]
+    opened.run(f"$('break-even').replaceChildren(); showBreakEven({json.dumps(rows)})")
+    told = opened.run("[...document.querySelectorAll('#break-even td:last-child')].map((e) => e.textContent)")
+    never = "never: its queries are no cheaper"
+    assert told == [never, f"{never} (900,000 – never)", "2.00e6 (0 – never)", "2.00e6 (0 – 3.00e6)"]
+
+
+def test_a_phone_has_the_title_whole(opened: Browser) -> None:
+    opened.size(375, 740, phone=True)
+    assert opened.run("(() => { const e = document.querySelector('h1'); return e.scrollWidth <= e.clientWidth })()")
+    assert "one, two" in opened.run("document.querySelector('h1').innerText")
+
+
+def test_no_two_of_eighteen_strategies_have_one_sign(opened: Browser) -> None:
+    assert opened.run("[SYMBOLS, SIGNS].map((all) => [all.length, new Set(all).size])") == [[18, 18]] * 2
 
 
 def test_fingers_have_room(opened: Browser) -> None:
