@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reft.compose import compose
+from reft.report.read import read_run
 from tests.test_end_to_end import run
 from tests.test_readme import glossary
 from tests.test_rerank import warm_up
@@ -45,6 +46,12 @@ def test_the_number_of_workers_changes_nothing(folder: Path) -> None:
     one, two = (report(folder, name) for name in ("one", "two"))
     assert one.pop("file") != two.pop("file")
     assert one == two
+
+
+def test_the_page_reads_all_that_is_written(folder: Path) -> None:
+    record = read_run(folder / "one", "one")
+    assert len(record.studies) == 1
+    assert record.notes == []
 
 
 def test_cut_chains_end_in_the_natural_ones(folder: Path) -> None:

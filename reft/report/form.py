@@ -63,7 +63,7 @@ MODE = Fields(
 BESTS = {name: ESTIMATE for name in ("vote", "rerank", "upper_bound")}
 STUDY = {
     "difficulty": Maybe(Fields({}, {"bins": [Fields({"from": NUMBER, "to": NUMBER}, {"tokens": Maybe(MEASURE)})]})),
-    "ablations": Maybe(Fields({}, {"chains": COUNT, "with_steps": COUNT}, Maybe(ESTIMATE))),
+    "ablations": Maybe(Fields({}, {"chains": COUNT, "with_steps": COUNT, "against": ANY}, Maybe(ESTIMATE))),
     "quality": Maybe(Fields(other=Maybe(MEASURE))),
     "scaling": Maybe(Fields(other=Maybe(Fields({"budget": ANY, "gain": MEASURE})))),
     "gain": Maybe(Fields({}, {"before": TEXT} | {name: Maybe(MEASURE) for name in ("total", "quality", "persistence")})),
