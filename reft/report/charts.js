@@ -121,6 +121,15 @@ function apart(marks) {
   return kept;
 }
 
+// Categories have words for names, which are read beside a chart, not below it.
+function turn(traces, layout) {
+  for (const trace of traces) {
+    [trace.x, trace.y] = [trace.y, trace.x];
+    [trace.error_x, trace.error_y] = [trace.error_y, undefined];
+  }
+  [layout.xaxis, layout.yaxis] = [layout.yaxis, { ...layout.xaxis, autorange: "reversed" }];
+}
+
 function draw(element, chart, axis, compact, hidden = new Set()) {
   const palette = isDark() ? DARK : LIGHT;
   const shown = chart.series.filter((one) => !hidden.has(one.name));
@@ -163,6 +172,7 @@ function draw(element, chart, axis, compact, hidden = new Set()) {
     layout.yaxis.range = [-0.02, 1.04];
   }
   if (compact) layout.hovermode = "closest";
+  if (axis.category) turn(traces, layout);
   Plotly.react(element, traces, layout, { displayModeBar: false, responsive: true });
   drawn.set(element, () => draw(element, chart, axis, compact, hidden));
 }
