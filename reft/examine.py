@@ -1,6 +1,5 @@
 """`reft eval --on` and `--from-outputs`: checkpoints that take benchmarks, and outputs that others have saved."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from reft.outputs import score_files
 from reft.progress import Display
 from reft.rollouts import make_checker
 from reft.run import write_lines
-from reft.sittings import compare_reports, sit, take_all
+from reft.sittings import compare_reports, digest_of, sit, take_all
 from reft.summary import print_benchmark, print_outputs, print_pair
 from rewards.answer import Mode
 
@@ -64,12 +63,6 @@ def places_of(checkpoints: Sequence[str], out: str | None) -> list[tuple[Path, s
     if len(set(places)) == len(places):
         return places
     return [(folder, f"{name}-{digest_of(one)}") for one, (folder, name) in zip(checkpoints, places, strict=True)]
-
-
-def digest_of(checkpoint: str) -> str:
-    """By what checkpoints of one name are told apart: a few digits of where they are."""
-    where = str(Path(checkpoint).absolute()) if Path(checkpoint).exists() else checkpoint
-    return hashlib.blake2b(where.encode(), digest_size=3).hexdigest()
 
 
 def alone(checkpoint: str) -> tuple[str, dict[str, Any]]:

@@ -55,17 +55,22 @@ def make_exam(name: str, config: Config, own: str, data: str | None, asked: Ques
         UserError: where it cannot be had.
     """
     if name in KNOWN:
-        loaded = load_benchmark(name, data, asked)
+        loaded = load_benchmark(name, data, asked, config.evaluate.limit)
         found, unscored, task, source = loaded.problems, loaded.unscored, asked, loaded.source
     else:
         task = config.task if name == own else compose_settings(name, {"task": {"use": name}}).config.task
         splits: Splits = task.splits()
         made = name in EMBEDDED or not isinstance(task, RecordTask)
-        problems = vars(splits)[split]
-        found = [problem for problem in problems if made or is_readable(problem.answer)]
-        unscored = {problem.id: problem.answer for problem in problems if not made and not is_readable(problem.answer)}
+        found, unscored = [], {}
+        for problem in vars(splits)[split]:
+            if len(found) == config.evaluate.limit:
+                break  # what is behind the last one is not looked at
+            if made or is_readable(problem.answer):
+                found.append(problem)
+            else:
+                unscored[problem.id] = problem.answer
         source = f"{split} split of task {name}"
-    marked = [replace(problem, columns={**problem.columns, "exam": name}) for problem in found[: config.evaluate.limit]]
+    marked = [replace(problem, columns={**problem.columns, "exam": name}) for problem in found]
     return Exam(name, source, task, marked, unscored)
 
 
