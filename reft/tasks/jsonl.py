@@ -77,7 +77,7 @@ def _whole(name: str, value: Any) -> tuple[str, Any]:
     except UnicodeEncodeError as error:
         text, at = error.object, error.start
         raise DataError(
-            f"{name} has half a character, \\u{ord(text[at]):04x}, behind {text[max(0, at - 30) : at]!r}; write the whole one, or "
-            "remove the record"
+            f"{name} has half a character, \\u{ord(text[at]):04x}, behind {text[max(0, at - 30) : at]!r}; write the whole one, "
+            "or remove the record"
         ) from error
     return name, value

