@@ -41,6 +41,11 @@ class Form:
     def fields(self) -> tuple[str, ...]:
         return (*self.question, self.answer)
 
+    @property
+    def where(self) -> str:
+        """In which part of its field the answer is, in words; "" where it is all of it."""
+        return " (in a box)" if self.after == "box" else f" (behind {self.after})" if self.after else ""
+
     def told(self, record: Record) -> tuple[str, str]:
         """The question and the known answer, "" where there is none."""
         *first, last = ("" if record[name] is None else str(record[name]).strip() for name in self.question)
@@ -65,8 +70,6 @@ class Benchmark:
     """A known set of problems."""
 
     hub: str
-    problems: int
-    """How many there are."""
     forms: tuple[Form, ...]
     subset: str | None = None
     split: str = "test"
@@ -76,7 +79,7 @@ class Benchmark:
     @property
     def needs(self) -> str:
         """What a record must have, in words."""
-        return ", or ".join(" + ".join(form.fields) for form in self.forms)
+        return ", or ".join(" + ".join(form.fields) + form.where for form in self.forms)
 
 
 REFT_FORM = Form(("question",), "answer_value")
@@ -84,21 +87,21 @@ PLAIN = (Form(("problem",), "answer"), Form(("question",), "answer"), Form(("pro
 
 KNOWN: Mapping[str, Benchmark] = {
     "gsm8k": Benchmark(
-        "openai/gsm8k", 1319, (Form(("question",), "answer", "####"), REFT_FORM), "main", files=("gsm8k_test_set",)
+        "openai/gsm8k", (Form(("question",), "answer", "####"), REFT_FORM), "main", files=("gsm8k_test_set",)
     ),
-    "svamp": Benchmark("ChilleD/SVAMP", 1000, (Form(("Body", "Question"), "Answer"), REFT_FORM), files=("svamp_test_set",)),
+    "svamp": Benchmark("ChilleD/SVAMP", (Form(("Body", "Question"), "Answer"), REFT_FORM), files=("svamp_test_set",)),
     "asdiv": Benchmark(
-        "EleutherAI/asdiv", 2305, (Form(("body", "question"), "answer", remove=r"(?<=\w)\s*\([^()]*\)"),), "asdiv", "validation"
+        "EleutherAI/asdiv", (Form(("body", "question"), "answer", remove=r"(?<=\w)\s*\([^()]*\)"),), "asdiv", "validation"
     ),
-    "math500": Benchmark("HuggingFaceH4/MATH-500", 500, PLAIN, files=("math_500",)),
-    "aime24": Benchmark("HuggingFaceH4/aime_2024", 30, PLAIN, split="train", files=("aime_2024", "aime2024")),
-    "aime25": Benchmark("math-ai/aime25", 30, PLAIN, files=("aime_2025", "aime2025")),
-    "amc23": Benchmark("math-ai/amc23", 40, PLAIN),
+    "math500": Benchmark("HuggingFaceH4/MATH-500", PLAIN, files=("math_500",)),
+    "aime24": Benchmark("HuggingFaceH4/aime_2024", PLAIN, split="train", files=("aime_2024", "aime2024")),
+    "aime25": Benchmark("math-ai/aime25", PLAIN, files=("aime_2025", "aime2025")),
+    "amc23": Benchmark("math-ai/amc23", PLAIN),
     "minerva": Benchmark(
-        "math-ai/minervamath", 272, (Form(("problem",), "solution", "box"), *PLAIN), files=("minerva_math", "minervamath")
+        "math-ai/minervamath", (Form(("problem",), "solution", "box"), *PLAIN), files=("minerva_math", "minervamath")
     ),
     "olympiadbench": Benchmark(
-        "Hothan/OlympiadBench", 674, (Form(("question",), "final_answer"),), "OE_TO_maths_en_COMP", "train", ("olympiad_bench",)
+        "Hothan/OlympiadBench", (Form(("question",), "final_answer"),), "OE_TO_maths_en_COMP", "train", ("olympiad_bench",)
     ),
 }  # fmt: skip
 
@@ -163,8 +166,11 @@ class Loaded:
     """Known answers that do not parse, by the problem: they are counted, and score nothing."""
 
 
-def load_benchmark(name: str, data: str | None, asked: Questions) -> Loaded:
+def load_benchmark(name: str, data: str | None, asked: Questions, limit: int | None = None) -> Loaded:
     """The problems of a known benchmark, from `data`, a file or a folder, or from the hub where that is None.
+
+    Args:
+        limit: problems at most that can be scored; what is behind the last of them is not looked at.
 
     Raises:
         DataError: if they cannot be had, or a record has not the fields of any known form.
@@ -185,6 +191,8 @@ def load_benchmark(name: str, data: str | None, asked: Questions) -> Loaded:
     unscored: dict[str, str] = {}
     form = _form(name, known, records[0])
     for at, (place, record) in enumerate(records):
+        if len(problems) == limit:
+            break
         if not isinstance(record, dict) or any(key not in record for key in form.fields):
             form = _form(name, known, (place, record))
         question, answer = form.told(record)

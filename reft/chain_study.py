@@ -14,9 +14,9 @@ from reft.chains import Measured, compare, describe, measure
 from reft.config import Config
 from reft.files import write_atomically
 from reft.flops import Cost
+from reft.ledger import read_metrics, read_state, training_flops
 from reft.model import load_tokenizer
 from reft.progress import Display
-from reft.report.read import training_flops
 from reft.reward_config import RewardConfig
 from reft.rollouts import make_checker, try_prompts
 from reft.run import row, write_lines
@@ -69,6 +69,7 @@ def study(
                 rows += [{"how": how, **row(sample)} for sample in samples]
 
             run = checkpoint.absolute().parent.parent
+            spent_by = training_flops(read_metrics(run, []), read_state(run, []))
             cost = Cost.of(AutoConfig.from_pretrained(checkpoint))
             codec = Codec(load_tokenizer(str(checkpoint)))
             with workers(config, str(checkpoint), show) as pool:
@@ -76,7 +77,7 @@ def study(
                 content = {
                     "checkpoint": checkpoint.name, "split": split, "seed": config.seed, "sampling": asdict(params),
                     "settings": settings | {"problems": len(problems)}, "weights": weights_digest(str(checkpoint)),
-                    "chains_per_problem": n, "compute": {"training_flops": training_flops(run).get(checkpoint.name)},
+                    "chains_per_problem": n, "compute": {"training_flops": spent_by.get(checkpoint.name)},
                     **describe(measured, config.task),
                 }  # fmt: skip
                 note("altered chains")

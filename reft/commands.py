@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from reft.compose import annotated_defaults, compose, compose_settings
+from reft.config import Config
 from reft.errors import ConfigError, RunError
 from reft.files import find_damage
 from reft.methods import Budget
@@ -141,8 +143,11 @@ def score_outputs(paths: Sequence[str], overrides: Sequence[str], extractor: str
     """Grade saved outputs of models, and print what they come to."""
     from reft.examine import grade_outputs
 
-    settings = _with_overrides({"task": {"use": "signed_sum"}}, overrides)  # of which checker and seed alone are looked at
-    return grade_outputs(paths, compose_settings("outputs", settings).config, extractor, out)
+    def composed(known: dict[str, Any]) -> Config:
+        return compose_settings("outputs", _with_overrides(known, overrides)).config
+
+    named = any(word.startswith("task.use=") for word in overrides)
+    return grade_outputs(paths, composed, named, extractor, out)
 
 
 CHAINS, TRIES = 4, 8

@@ -1,8 +1,7 @@
 """`reft eval --on` and `--from-outputs`: checkpoints that take benchmarks, and outputs that others have saved."""
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -12,11 +11,12 @@ from reft.config import Config
 from reft.errors import ConfigError, RunError
 from reft.exams import make_exam
 from reft.files import find_damage, is_sealed, write_atomically
-from reft.outputs import score_files
+from reft.origins import as_task, find_origin
+from reft.outputs import as_text, read_outputs, score_outputs
 from reft.progress import Display
-from reft.rollouts import make_checker
+from reft.rollouts import make_scorer
 from reft.run import write_lines
-from reft.sittings import compare_reports, sit, take_all
+from reft.sittings import compare_reports, digest_of, sit, take_all
 from reft.summary import print_benchmark, print_outputs, print_pair
 from rewards.answer import Mode
 
@@ -66,12 +66,6 @@ def places_of(checkpoints: Sequence[str], out: str | None) -> list[tuple[Path, s
     return [(folder, f"{name}-{digest_of(one)}") for one, (folder, name) in zip(checkpoints, places, strict=True)]
 
 
-def digest_of(checkpoint: str) -> str:
-    """By what checkpoints of one name are told apart: a few digits of where they are."""
-    where = str(Path(checkpoint).absolute()) if Path(checkpoint).exists() else checkpoint
-    return hashlib.blake2b(where.encode(), digest_size=3).hexdigest()
-
-
 def alone(checkpoint: str) -> tuple[str, dict[str, Any]]:
     """The name and settings of a checkpoint that lies in no run, or on the hub. The task stands for none."""
     return Path(checkpoint).name, {"task": {"use": "signed_sum"}, "model": {"path": checkpoint}}
@@ -98,11 +92,19 @@ def place(checkpoint: str, out: str | None) -> tuple[Path, str]:
     return (run / "eval" if in_run else Path("eval").absolute()), folder.name
 
 
-def grade_outputs(paths: Sequence[str], config: Config, extractor: str | None, out: str | None) -> int:
-    """Grade saved outputs and print what they come to.
+def grade_outputs(
+    paths: Sequence[str], compose: Callable[[dict[str, Any]], Config], named: bool, extractor: str | None, out: str | None
+) -> int:
+    """Grade saved outputs and print what they come to. Those of an evaluation or a run of ours are read and scored as there,
+    unless an extractor is named; all others as free text.
+
+    Args:
+        compose: puts what somebody has set over settings.
+        named: whether the task is among that.
 
     Raises:
-        UserError: in one line, for a file that is none of outputs, or an extractor that does not suit.
+        UserError: in one line, for a file that is none of outputs, or an extractor that does not suit, or a task that is not
+            known.
     """
     mode = extractor or "lenient"
     if mode not in get_args(Mode):
@@ -110,11 +112,15 @@ def grade_outputs(paths: Sequence[str], config: Config, extractor: str | None, o
     file = Path(out or "eval") / f"{Path(paths[0]).stem}-outputs.json"  # not the name of what is read
     if clash := [path for path in paths if Path(path).resolve() in (file.resolve(), file.with_suffix(".jsonl").resolve())]:
         raise ConfigError(f"--from-outputs {clash[0]} would be overwritten by what it comes to; choose another --out")
-    checker, display = make_checker(config.checker), Display()
+    saved = read_outputs(paths)
+    origin = find_origin(saved, named) if saved.layout.kind and extractor is None else None
+    config = compose(dict(origin.settings) if origin else {"task": {"use": "signed_sum"}})  # whose task is not looked at
+    scorer = make_scorer({}, config.checker, config.programs)
     try:
-        content, rows = score_files(paths, cast(Mode, mode), checker, config.seed, display)
+        manner = as_task(saved, config.task, origin.benchmark, scorer) if origin else as_text(cast(Mode, mode), scorer.checker)
+        content, rows = score_outputs(saved, manner, scorer.checker, config.seed, Display())
     finally:
-        checker.close()
+        scorer.close()
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     write_lines(file.with_suffix(".jsonl"), rows)

@@ -1,7 +1,8 @@
 """Exams: problems of benchmarks and tasks, how their chains are read, and whether a checkpoint can take them at all."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reft.benchmarks import EMBEDDED, KNOWN, Questions, load_benchmark
@@ -27,12 +28,20 @@ class Exam:
     problems: Sequence[Problem]
     unscored: Mapping[str, str]
     """Known answers that do not parse, by the problem."""
+    settings: Mapping[str, Any] | None = None
+    """Of the task, `use` among them; None for a benchmark."""
 
     def asked(self) -> dict[str, Any]:
         """The prompt and the extractor, as the report tells them."""
-        if isinstance(self.task, RecordTask):
-            return {"prompt": self.task.prompt + self.task.opening, "extractor": self.task.style}
-        return {"prompt": self.problems[0].prompt, "extractor": f"{type(self.task).__module__}:{type(self.task).__name__}"}
+        task = self.task
+        prompt = task.prompt + task.opening if isinstance(task, RecordTask) else self.problems[0].prompt
+        asked = {"prompt": prompt, "extractor": extractor_of(self.task)}
+        return asked if self.settings is None else asked | {"task": dict(self.settings)}
+
+
+def extractor_of(task: Task) -> str:
+    """By what a task's chains are read: a style, or the task itself."""
+    return task.style if isinstance(task, RecordTask) else f"{type(task).__module__}:{type(task).__name__}"
 
 
 @dataclass(frozen=True)
@@ -54,19 +63,26 @@ def make_exam(name: str, config: Config, own: str, data: str | None, asked: Ques
     Raises:
         UserError: where it cannot be had.
     """
+    settings: dict[str, Any] | None = None
     if name in KNOWN:
-        loaded = load_benchmark(name, data, asked)
+        loaded = load_benchmark(name, data, asked, config.evaluate.limit)
         found, unscored, task, source = loaded.problems, loaded.unscored, asked, loaded.source
     else:
         task = config.task if name == own else compose_settings(name, {"task": {"use": name}}).config.task
         splits: Splits = task.splits()
         made = name in EMBEDDED or not isinstance(task, RecordTask)
-        problems = vars(splits)[split]
-        found = [problem for problem in problems if made or is_readable(problem.answer)]
-        unscored = {problem.id: problem.answer for problem in problems if not made and not is_readable(problem.answer)}
+        found, unscored = [], {}
+        for problem in vars(splits)[split]:
+            if len(found) == config.evaluate.limit:
+                break  # what is behind the last one is not looked at
+            if made or is_readable(problem.answer):
+                found.append(problem)
+            else:
+                unscored[problem.id] = problem.answer
         source = f"{split} split of task {name}"
-    marked = [replace(problem, columns={**problem.columns, "exam": name}) for problem in found[: config.evaluate.limit]]
-    return Exam(name, source, task, marked, unscored)
+        settings = {"use": name, **json.loads(json.dumps(asdict(task), default=str))}
+    marked = [replace(problem, columns={**problem.columns, "exam": name}) for problem in found]
+    return Exam(name, source, task, marked, unscored, settings)
 
 
 def fitting(exam: Exam, checkpoint: str, max_tokens: int) -> tuple[Exam, list[str]]:

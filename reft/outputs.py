@@ -7,7 +7,7 @@ files, or several records of one problem, are several samples of it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import numpy
 
@@ -20,9 +20,12 @@ from rewards.answer import Mode
 from rewards.equal import Checker, Form, Verdict, read
 from rewards.known import is_readable
 from rollout.types import Completion, Problem, Sample
+from rollout.worker import derive_seed
 
 Record = Mapping[str, Any]
 EMPTY = numpy.zeros(0, numpy.int32)
+PIECE = 64
+"""Responses that are graded between two looks at the bar."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Output:
     score: float | None = None
     """What a reward model says of it."""
     gold_form: Form = "answer"
+    prompt: str | None = None
+    """As the file has it; None where nobody asks for it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,32 @@ class Layout:
     """By which it is known."""
     outputs: Callable[[Record, str], list[Output]]
     """The responses in a record of the given name."""
+    kind: Literal["", "evaluation", "run"] = ""
+    """What of ours has written it, and knows how its chains are read; "" for others."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What files of one form hold."""
+
+    paths: Sequence[str]
+    layout: Layout
+    outputs: Sequence[Output]
+
+
+Judge = Callable[[Sequence[Output]], "list[tuple[Sample, bool]]"]
+"""From responses to graded samples, each with whether it can be scored at all: where the known answer parses."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How responses are read and graded."""
+
+    extractor: str
+    """As the report tells it."""
+    judge: Judge
+    purpose: tuple[str, ...] = ()
+    """From which, and the seed, the seed of maj@k's subsets is derived."""
 
 
 def _key(record: Record, name: str) -> str:
@@ -109,10 +140,13 @@ def _pair(record: Record, name: str) -> list[Output]:
 
 def _evaluated(record: Record, name: str) -> list[Output]:
     return [
-        Output(mode, str(record["problem"]), str(record["answer"]), str(chain["chain"]), chain["verdict"] == "equal")
+        Output(
+            mode, str(record["problem"]), str(record["answer"]), str(chain["chain"]), chain["verdict"] == "equal",
+            prompt=str(record["prompt"]),
+        )
         for mode in ("greedy", "sampled")
         for chain in record.get(mode, ())
-    ]
+    ]  # fmt: skip
 
 
 LAYOUTS = (
@@ -121,20 +155,20 @@ LAYOUTS = (
     Layout("grade-school-math, several models", ("question", "ground_truth"), _models),
     Layout("NeMo-Skills", ("generation", "expected_answer"), _one("expected_answer", "generation", "symbolic_correct")),
     Layout("OpenMathInstruct", ("generated_solution", "expected_answer"), _one("expected_answer", "generated_solution")),
-    Layout("reft eval --on", ("problem", "answer", "greedy", "sampled"), _evaluated),
-    Layout("reft run, samples", ("problem", "answer", "chain"), _one("answer", "chain", "verdict")),
+    Layout("reft eval --on", ("problem", "answer", "greedy", "sampled"), _evaluated, "evaluation"),
+    Layout("reft run, samples", ("problem", "answer", "chain"), _one("answer", "chain", "verdict"), "run"),
     Layout("reft grade, pairs", ("gold", "prediction"), _pair),
 )
 
 
-def read_outputs(paths: Sequence[str]) -> tuple[str, list[Output]]:
-    """The responses in files of one form, and the form's name.
+def read_outputs(paths: Sequence[str]) -> Saved:
+    """The responses in files of one form.
 
     Raises:
         DataError: names the file, the record and the fields that are missing.
     """
     outputs: list[Output] = []
-    names: set[str] = set()
+    layouts: dict[str, Layout] = {}
     for path in paths:
         records = load_records("--from-outputs ", path)
         if not records:
@@ -145,10 +179,11 @@ def read_outputs(paths: Sequence[str]) -> tuple[str, list[Output]]:
                 outputs += layout.outputs(record, name)
             except (KeyError, TypeError, ValueError) as error:
                 raise DataError(f"{name} is no record of {layout.name}: {error!r}") from error
-            names.add(layout.name)
-    if len(names) > 1:
-        raise DataError(f"--from-outputs: the records are of several forms, {', '.join(sorted(names))}; score each apart")
-    return names.pop(), outputs
+            layouts[layout.name] = layout
+    if len(layouts) > 1:
+        raise DataError(f"--from-outputs: the records are of several forms, {', '.join(sorted(layouts))}; score each apart")
+    (layout,) = layouts.values()
+    return Saved(paths, layout, outputs)
 
 
 def _layout(record: Any, name: str) -> Layout:
@@ -172,21 +207,38 @@ class Graded:
     """Whether the known answer parses; if not, nothing of this problem is scored, but what the file's own labels say."""
 
 
-def grade_outputs(
-    outputs: Sequence[Output], mode: Mode, checker: Checker, tell: Callable[[int], None]
-) -> dict[str, list[Graded]]:
+def as_sample(problem: Problem, text: str, extracted: str | None, verdict: Verdict) -> Sample:
+    """A response as a sample, of which nothing is known but its text."""
+    completion = Completion(EMPTY, EMPTY, EMPTY.astype(numpy.float32), text, "stop")
+    return Sample(problem, completion, extracted, verdict, {}, None, 0)
+
+
+def as_text(mode: Mode, checker: Checker) -> Manner:
+    """Responses read as free text."""
+
+    def judge(outputs: Sequence[Output]) -> list[tuple[Sample, bool]]:
+        judged = []
+        for output in outputs:
+            gold = (read(output.gold, "text", "lenient") if output.gold_form == "text" else output.gold) or ""
+            extracted = read(output.text, "text", mode, gold)
+            problem = Problem(output.problem, "", gold or output.gold)
+            judged.append((as_sample(problem, output.text, extracted, checker.check(extracted, gold)), is_readable(gold)))
+        return judged
+
+    return Manner(mode, judge)
+
+
+def grade_outputs(outputs: Sequence[Output], judge: Judge, tell: Callable[[int], None]) -> dict[str, list[Graded]]:
     """Grade responses, by model and problem."""
     models: dict[str, dict[str, Graded]] = {}
-    for done, output in enumerate(outputs, start=1):
-        gold = (read(output.gold, "text", "lenient") if output.gold_form == "text" else output.gold) or ""
-        graded = models.setdefault(output.model, {}).setdefault(output.problem, Graded([], [], [], is_readable(gold)))
-        extracted = read(output.text, "text", mode, gold)
-        completion = Completion(EMPTY, EMPTY, EMPTY.astype(numpy.float32), output.text, "stop")
-        problem = Problem(output.problem, "", gold or output.gold)
-        graded.samples.append(Sample(problem, completion, extracted, checker.check(extracted, gold), {}, None, 0))
-        graded.labels.append(output.label)
-        graded.scores.append(output.score)
-        tell(done)
+    for start in range(0, len(outputs), PIECE):
+        piece = outputs[start : start + PIECE]
+        for output, (sample, scored) in zip(piece, judge(piece), strict=True):
+            graded = models.setdefault(output.model, {}).setdefault(output.problem, Graded([], [], [], scored))
+            graded.samples.append(sample)
+            graded.labels.append(output.label)
+            graded.scores.append(output.score)
+        tell(start + len(piece))
     return {model: list(problems.values()) for model, problems in models.items()}
 
 
@@ -268,21 +320,17 @@ def rows(models: Mapping[str, Sequence[Graded]]) -> Iterator[dict[str, Any]]:
             }  # fmt: skip
 
 
-def score_files(
-    paths: Sequence[str], mode: Mode, checker: Checker, seed: int, display: Display
+def score_outputs(
+    saved: Saved, manner: Manner, checker: Checker, seed: int, display: Display
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What saved outputs come to, and a line a problem.
-
-    Raises:
-        DataError: if a file cannot be read, or is of no known form.
-    """
-    layout, outputs = read_outputs(paths)
-    with display.bar("grade", len(outputs), "response") as bar:
-        models = grade_outputs(outputs, mode, checker, bar.update)
+    """What saved outputs come to, and a line a problem."""
+    with display.bar("grade", len(saved.outputs), "response") as bar:
+        models = grade_outputs(saved.outputs, manner.judge, bar.update)
+    subsets = derive_seed(seed, *manner.purpose) if manner.purpose else seed
     content = {
-        "outputs": list(paths),
-        "form": layout,
-        "setup": {"extractor": mode, "checker": asdict(checker.policy), "seed": seed},
-        "models": {model: outputs_report(problems, checker, seed) for model, problems in models.items()},
+        "outputs": list(saved.paths),
+        "form": saved.layout.name,
+        "setup": {"extractor": manner.extractor, "checker": asdict(checker.policy), "seed": seed},
+        "models": {model: outputs_report(problems, checker, subsets) for model, problems in models.items()},
     }
     return content, list(rows(models))

@@ -4,7 +4,6 @@ Greedy chains are right or wrong, and McNemar's exact test looks at the problems
 are compared by flipping signs at random. The difference's interval is a bootstrap's over problems, which both have in common.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,8 @@ import numpy
 from reft.statistics import Estimate
 
 RESAMPLES = 10_000
+LEAST_P = 1e-300
+"""No p is told that is smaller: it is less than this then."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Comparison:
     second_only: int
     """Problems on which the second is better."""
     p: float
-    """Probability of a difference at least so large, either way, if the two were alike."""
+    """Probability of a difference at least so large, either way, if the two were alike; `LEAST_P` stands for all below it."""
     test: str
     """What `p` is of: McNemar's exact test, or random signs."""
 
@@ -53,15 +54,14 @@ def compare(first: Sequence[float], second: Sequence[float], seed: int) -> Compa
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Two-sided p of McNemar's exact test: a fair coin for each problem on which just one of the two is right."""
+    """Two-sided p of McNemar's exact test: a fair coin for each problem on which just one of the two is right. Whole numbers,
+    whose quotient alone is rounded; no less than `LEAST_P`."""
     n, few = first_only + second_only, min(first_only, second_only)
-    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(few + 1)) / 2**n)) if n < 1_000 else _large(n, few)
-
-
-def _large(n: int, few: int) -> float:
-    """The same by exact whole numbers, whose quotient alone is a float."""
-    scaled = (2 * sum(math.comb(n, k) for k in range(few + 1)) << 64) // (1 << n)
-    return min(1.0, scaled / 2**64)
+    ways = total = 1
+    for k in range(few):
+        ways = ways * (n - k) // (k + 1)
+        total += ways
+    return max(LEAST_P, min(1.0, 2 * total / (1 << n)))
 
 
 def _signs(differences: "numpy.ndarray", generator: numpy.random.Generator) -> float:

@@ -3,6 +3,7 @@
 Everything is a function of groups, the samples of one problem each, in the order in which they were drawn.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -86,7 +87,8 @@ def powers(n: int) -> list[int]:
 
 
 def many(groups: Sequence[Group], checker: Checker, seed: int) -> dict[str, dict[str, Any]]:
-    """pass@k (unbiased) and maj@k for k = 1, 2, 4, ... up to the fewest samples that a problem has.
+    """pass@k (unbiased) and maj@k for k = 1, 2, 4, ... up to the fewest samples that a problem has. Where others have more,
+    `uneven` says how many problems have how many, and for which k therefore nothing is told.
 
     Raises:
         ValueError: without groups.
@@ -104,6 +106,10 @@ def many(groups: Sequence[Group], checker: Checker, seed: int) -> dict[str, dict
     for place, k in enumerate(ks):
         found["pass@k"][str(k)] = asdict(mean_over_problems([pass_at_k(size, right, k) for size, right in rights]))
         found["maj@k"][str(k)] = asdict(mean_over_problems([shares[place] for shares in voted]))
+    counts = Counter(map(len, groups))
+    if len(counts) > 1:
+        by_samples = {str(samples): counts[samples] for samples in sorted(counts)}
+        found["uneven"] = {"problems_by_samples": by_samples, "left_out": [k for k in powers(max(counts)) if k > n]}
     return found
 
 

@@ -113,6 +113,12 @@ def weights_digest(checkpoint: str) -> str:
     return hashlib.blake2b(json.dumps(files).encode(), digest_size=16).hexdigest()
 
 
+def digest_of(checkpoint: str) -> str:
+    """By what checkpoints of one name are told apart: a few digits of where they are."""
+    where = str(Path(checkpoint).absolute()) if Path(checkpoint).exists() else checkpoint
+    return hashlib.blake2b(where.encode(), digest_size=3).hexdigest()
+
+
 def take(sitting: Sitting, config: Config, pool: Pool, display: Display) -> list[dict[str, Any]]:
     """Sample what is not on the disk yet; returns all problems with their chains."""
     rows, problems, n = sitting.done(), sitting.exam.problems, config.evaluate.samples
@@ -264,9 +270,8 @@ def compare_reports(first: Mapping[str, Any], second: Mapping[str, Any], seed: i
         mode: asdict(compare([one[problem][mode] for problem in both], [other[problem][mode] for problem in both], seed))
         for mode in MODES
     }
-    digest = hashlib.blake2b(str(Path(second["checkpoint"]).absolute()).encode(), digest_size=3).hexdigest()
-    file = Path(first["file"])
-    file = file.with_name(f"{file.stem}-against-{Path(second['checkpoint']).name}-{digest}.json")
+    file, other_one = Path(first["file"]), second["checkpoint"]
+    file = file.with_name(f"{file.stem}-against-{Path(other_one).name}-{digest_of(other_one)}.json")
     content = {
         "checkpoint": first["checkpoint"], "against": second["checkpoint"], "benchmark": first["benchmark"], "file": str(file),
         "setups": [first["setup"], second["setup"]], "problems": len(both), **found,

@@ -8,12 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from reft.compose import Composed
+from reft.paired import LEAST_P
 from reft.run import RunDirectory, round_name, step_name
 
 PHASES = ("startup", "warmup", "reinforce", "self_training", "evaluate")
 STAGES = {"warmup": "warm-up", "reinforced": "reinforced (step {} of {})", "self_trained": "trained (round {} of {})"}
 """Reports of a run, and what their columns are called."""
 LENGTHS = ("tokens_per_chain", "tries_per_chain")
+COUNTS = 5
+"""Different numbers of samples that are named; of more, the fewest ones and the most."""
 ESTIMATES = {
     "accuracy": "accuracy", "tokens per chain": "tokens_per_chain", "tries per chain": "tries_per_chain",
     "false verdicts": "verdict_error", "right answer, wrong step": "trace_error", "no final answer": "no_answer",
@@ -159,7 +162,7 @@ def print_pair(content: dict[str, Any]) -> None:
         console.print(
             f"  {mode:8} {found['difference']['value']:+.3f} [{found['difference']['low']:+.3f}, "
             f"{found['difference']['high']:+.3f}], better on {found['first_only']}, worse on {found['second_only']}; "
-            f"p = {found['p']:.2g} ({found['test']})"
+            f"p {'<' if found['p'] <= LEAST_P else '='} {found['p']:.2g} ({found['test']})"
         )
     console.print(f"written to {content['file']}")
 
@@ -184,9 +187,24 @@ def print_outputs(content: dict[str, Any]) -> None:
                 label, *("–" if value is None else _estimate(value, 1 if value["value"] > 1 else 0) for value in found)
             )
         console.print(table)
+        if uneven := report.get("uneven") or report.get("labelled", {}).get("uneven"):
+            console.print(_uneven(uneven))
         if report.get("agreement"):
             console.print(f"checker and labels agree: {_estimate(report['agreement'])}")
     console.print(f"written to {content['file']}")
+
+
+def _uneven(content: dict[str, Any]) -> str:
+    """How many samples problems have, where they have not as many, and what therefore is not told."""
+    counts = sorted((int(samples), problems) for samples, problems in content["problems_by_samples"].items())
+    some = counts if len(counts) <= COUNTS else [*counts[: COUNTS - 1], counts[-1]]
+    told = [f"{problems:,} {'has' if problems == 1 else 'have'} {samples}" for samples, problems in some]
+    told.insert(-1, "…") if len(some) < len(counts) else None
+    ks = content["left_out"]
+    return (
+        f"problems have different numbers of samples: {', '.join(told)}; pass@k and maj@k are told up to the fewest, "
+        f"{counts[0][0]}, and left out for k = {', '.join(map(str, ks))}"
+    )
 
 
 def print_comparison(content: dict[str, Any]) -> None:

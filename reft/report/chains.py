@@ -16,9 +16,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from reft.report.form import readable
+from reft.form import readable
+from reft.ledger import LOOPS, read_lines
 from reft.report.pieces import Pieces
-from reft.report.read import LOOPS, MODES, RunRecord, read_lines
+from reft.report.read import MODES, RunRecord
 
 LARGEST = 24_000_000
 """Characters of chains, and of what is told of them, in the page before it is compressed."""

@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from reft.chain_table import TOGETHER
+from reft.ledger import LOOPS
 from reft.plateau import Plateau, find_plateau
 from reft.report.curves import BreakEven, Curve, Point, break_even
-from reft.report.read import LOOPS, MODES, RunRecord
+from reft.report.read import MODES, RunRecord
 from reft.run import WARMUP
 from reft.statistics import Estimate, proportion
 

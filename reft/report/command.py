@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reft.errors import ConfigError
 from reft.files import write_atomically
-from reft.report.form import readable
+from reft.form import readable
 from reft.report.page import build_page
 from reft.report.read import read_log, read_run
 from reft.run import WARMUP

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from reft import __version__
+from reft.form import readable
+from reft.ledger import LOOPS
 from reft.report.chains import Packed, pack_chains
 from reft.report.charts import break_evens, learning_charts, test_time_charts, training_chart
 from reft.report.curves import Curve
-from reft.report.form import readable
-from reft.report.read import LOOPS, RunRecord
+from reft.report.read import RunRecord
 from reft.report.studies import usefulness
 from reft.run import WARMUP
 

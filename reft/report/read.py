@@ -1,7 +1,7 @@
 """What a run directory holds for the page. Nothing is written and no lock is taken, so a run at work can be read, too. What is
 damaged is left out and told: `form` says what may be there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reft.errors import DataError, RunError
+from reft.form import REPORT, SETTINGS, SUMMARY, Complaints, fit, parse, readable
+from reft.ledger import read_metrics, read_object, read_state, training_flops
 from reft.report.curves import Curve, Point, estimate_of
-from reft.report.form import REPORT, ROW, SETTINGS, STATE, SUMMARY, Complaints, Fields, fit, parse, readable
 from reft.run import WARMUP, round_name, step_name
 from reft.statistics import Estimate, proportion
 
 MODES = ("greedy", "sampled")
 STAGES = ("readiness", "warmup", "reinforced", "self_trained")
-LOOPS = ("reinforce", "self_training")
 
 
 @dataclass
@@ -49,13 +49,11 @@ def read_run(path: Path, name: str) -> RunRecord:
     """Raises `RunError` if there is no run in the folder."""
     notes: list[str] = []
     settings = _settings(path, notes)
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for content in read_lines(path / "metrics.jsonl", notes, ROW):
-        rows.setdefault(content["phase"], []).append(content)
+    rows = read_metrics(path, notes)
     files = sorted((path / "eval").glob("*.json"))
-    reports = {readable(file.stem): report for file in files if (report := _report(file, notes, REPORT))}
-    state = _report(path / "state.json", notes, STATE) or {}
-    summary = _report(path / "summary.json", notes, SUMMARY) or {}
+    reports = {readable(file.stem): report for file in files if (report := read_object(file, notes, REPORT))}
+    state = read_state(path, notes)
+    summary = read_object(path / "summary.json", notes, SUMMARY) or {}
     best = state.get("best_step")
     curves = []
     for stem, report in _largest(reports).items():
@@ -63,7 +61,7 @@ def read_run(path: Path, name: str) -> RunRecord:
             curves += _curves(name, stem, report, best)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             notes.append(f"eval/{stem}.json is not of the form that was expected ({type(error).__name__}: {error})")
-    training = _training(rows, state)
+    training = training_flops(rows, state)
     curves.sort(key=lambda curve: training.get(curve.checkpoint, float("inf")))
     readiness = reports.get("readiness", {})
     return RunRecord(
@@ -131,57 +129,6 @@ def read_log(file: Path, problems: int) -> list[Curve]:
         raise DataError(f"{file} has no points, or some without tokens or with an accuracy outside 0 ... 1")
     name = file.stem.removeprefix("results_log_").replace("_", " ")
     return [Curve(name, name, "published", "token limit", points)]
-
-
-def read_lines(file: Path, notes: list[str], form: Fields | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a file of JSON lines, what of them is of a form; what is not is counted and told. A file that is not there has
-    none."""
-    if not file.is_file():
-        return
-    bad = 0
-    name = readable(f"{file.parent.name}/{file.name}")
-    complaints = Complaints(name)
-    with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                content = parse(line)
-            except ValueError:
-                content = None
-            if isinstance(content, dict):
-                row = content if form is None else fit(content, form, complaints, f"line {number}: ")
-                if row is not None:
-                    yield row
-            elif line.strip():
-                bad += 1
-    if bad:
-        notes.append(f"{name}: {bad} lines are damaged and left out")
-    notes.extend(complaints.told())
-
-
-def _report(file: Path, notes: list[str], form: Fields) -> dict[str, Any] | None:
-    if not file.is_file():
-        return None
-    try:
-        content = parse(file.read_text(encoding="utf-8"))
-    except ValueError:
-        content = None
-    name = readable(f"{file.parent.name}/{file.name}")
-    if not isinstance(content, dict):
-        notes.append(f"{name} is damaged and left out")
-        return None
-    complaints = Complaints(name)
-    found: dict[str, Any] | None = fit(content, form, complaints)
-    notes.extend(complaints.told())
-    return found
-
-
-def training_flops(path: Path) -> dict[str, float]:
-    """Operations up to each checkpoint of a run, where they were counted; none where there is no run."""
-    notes: list[str] = []
-    rows: dict[str, list[dict[str, Any]]] = {}
-    for content in read_lines(path / "metrics.jsonl", notes, ROW):
-        rows.setdefault(content["phase"], []).append(content)
-    return _training(rows, _report(path / "state.json", notes, STATE) or {})
 
 
 def _largest(reports: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -273,13 +220,3 @@ def _join(curves: Sequence[Curve]) -> list[Curve]:
         Curve(*key, tuple(sorted(here.values(), key=lambda point: (point.tokens or 0.0, point.flops or 0.0))))
         for key, here in points.items()
     ]
-
-
-def _training(rows: Mapping[str, Sequence[Mapping[str, Any]]], state: Mapping[str, Any]) -> dict[str, float]:
-    """Operations up to each checkpoint."""
-    found: dict[str, float] = {}
-    if WARMUP in (spent := state.get("flops") or {}):
-        found[WARMUP] = float(spent[WARMUP])
-    for loop, name in zip(LOOPS, (step_name, round_name), strict=True):
-        found |= {name(row["step"]): row["compute/flops"] for row in rows.get(loop, []) if "compute/flops" in row}
-    return found

@@ -47,7 +47,7 @@ def load_records(key: str, path: str) -> list[tuple[str, Any]]:
         key: what the user names the file by, as errors begin with it.
 
     Raises:
-        DataError: if it cannot be read.
+        DataError: if it cannot be read, or half a character stands in it.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -56,11 +56,11 @@ def load_records(key: str, path: str) -> list[tuple[str, Any]]:
         raise DataError(f"{key}{path}: {reason}; name a readable .jsonl or .json file") from error
     try:
         if text.lstrip().startswith("["):
-            return [(f"{path}:{at}", value) for at, value in enumerate(json.loads(text), start=1)]
+            return [_whole(f"{path}:{at}", value) for at, value in enumerate(json.loads(text), start=1)]
         lines = [(at, line) for at, line in enumerate(text.split("\n"), start=1) if line.strip()]
     except json.JSONDecodeError as error:
         raise DataError(f"{key}{path} is not JSON: {error}") from error
-    return [(f"{path}:{at}", _parse(line, f"{path}:{at}")) for at, line in lines]
+    return [_whole(f"{path}:{at}", _parse(line, f"{path}:{at}")) for at, line in lines]
 
 
 def _parse(line: str, name: str) -> Any:
@@ -68,3 +68,16 @@ def _parse(line: str, name: str) -> Any:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{name} is not JSON: {error}") from error
+
+
+def _whole(name: str, value: Any) -> tuple[str, Any]:
+    """A value and its place. Half of a pair of surrogates is JSON, and no text: no tokenizer takes it, and no file."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        text, at = error.object, error.start
+        raise DataError(
+            f"{name} has half a character, \\u{ord(text[at]):04x}, behind {text[max(0, at - 30) : at]!r}; write the whole one, "
+            "or remove the record"
+        ) from error
+    return name, value

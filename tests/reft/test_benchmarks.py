@@ -1,6 +1,7 @@
 """Benchmarks by name: every local form loads whole, and what has changed or is unknown is told by name."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,30 @@ def test_a_known_answer_that_does_not_parse_is_named_and_left_out(tmp_path: Path
         load(tmp_path, "math500", {"problem": "A?", "answer": "\\frac{1"})
 
 
+def test_what_is_behind_a_limit_is_neither_scored_nor_named(tmp_path: Path) -> None:
+    rows = [{"problem": f"Q{at}", "answer": "\\frac{1" if at in (1, 4) else str(at)} for at in range(6)]
+    (tmp_path / "amc23.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for limit, problems, unscored in ((1, [0], []), (2, [0, 2], [1]), (3, [0, 2, 3], [1]), (9, [0, 2, 3, 5], [1, 4])):
+        found = load_benchmark("amc23", str(tmp_path), ASKED, limit)
+        assert [problem.id for problem in found.problems] == [f"amc23:{at}" for at in problems]
+        assert list(found.unscored) == [f"amc23:{at}" for at in unscored]
+
+
+@pytest.mark.parametrize("field", ["problem", "answer"])
+@pytest.mark.parametrize("wrap", [lambda lines: "\n".join(lines), lambda lines: f"[{','.join(lines)}]"])
+def test_half_a_character_is_told_by_its_place(tmp_path: Path, field: str, wrap: Callable[[list[str]], str]) -> None:
+    good = {"problem": "How many?", "answer": "1"}
+    half = json.dumps(good | {field: "12 \ud800 34"})
+    assert "\\ud800" in half
+    (tmp_path / "amc23.jsonl").write_text(wrap([json.dumps(good), half]))
+    with pytest.raises(DataError, match=r"amc23.jsonl:2 has half a character, \\ud800, behind .*12 .*; write the whole one"):
+        load_benchmark("amc23", str(tmp_path), ASKED)
+    whole = json.dumps(good | {"problem": "How many \U0001f600?"})
+    assert "\\ud83d" in whole, "two halves"
+    (tmp_path / "amc23.jsonl").write_text(wrap([json.dumps(good), whole]))
+    assert load_benchmark("amc23", str(tmp_path), ASKED).problems[1].prompt == "How many \U0001f600?"
+
+
 @pytest.mark.parametrize(
     ("name", "record", "told"),
     [
@@ -111,6 +136,8 @@ def test_an_unknown_name_lists_the_known_ones_with_what_each_needs() -> None:
     for name, known in KNOWN.items():
         assert f"{name} (hub {known.hub}; a record has {known.needs})" in str(caught.value)
     assert "signed_sum" in str(caught.value)
+    assert "gsm8k (hub openai/gsm8k; a record has question + answer (behind ####), or question + answer_" in str(caught.value)
+    assert "a record has problem + solution (in a box), or problem + answer, or" in str(caught.value)
     assert "mine, the run's own task" in str(caught.value)
 
 

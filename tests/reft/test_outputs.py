@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reft.errors import DataError
-from reft.outputs import score_files
+from reft.outputs import as_text, read_outputs, score_outputs
 from reft.progress import Display
 from rewards.equal import Checker
 
@@ -21,7 +21,7 @@ def checker() -> Iterator[Checker]:
 
 
 def scored(checker: Checker, *paths: Path) -> dict[str, dict[str, Any]]:
-    content, rows = score_files(list(map(str, paths)), "lenient", checker, 0, Display())
+    content, rows = score_outputs(read_outputs(list(map(str, paths))), as_text("lenient", checker), checker, 0, Display())
     assert len(rows) == sum(report["problems"] for report in content["models"].values())
     return dict(content["models"])
 

@@ -1,11 +1,12 @@
 """Two policies on the same problems, against sums by hand and against chance."""
 
 import random
+from fractions import Fraction
 from math import comb
 
 import pytest
 
-from reft.paired import compare, mcnemar
+from reft.paired import LEAST_P, compare, mcnemar
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,15 @@ def test_mcnemar_of_many_problems() -> None:
     assert mcnemar(600, 700) == pytest.approx(2 * sum(comb(1300, k) for k in range(601)) / 2**1300, rel=1e-9)
     assert mcnemar(600, 700) == pytest.approx(0.0060, abs=5e-4)
     assert mcnemar(700, 700) == 1
-    assert mcnemar(0, 2_000) == 0
+    assert mcnemar(0, 2_000) == LEAST_P, "too small for a number, and yet not 0"
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 900), (0, 995), (0, 996), (1, 999), (400, 1_000), (2_000, 1_000)])
+def test_mcnemar_has_as_many_digits_however_small_it_is(first: int, second: int) -> None:
+    n = first + second
+    exact = Fraction(2 * sum(comb(n, k) for k in range(min(first, second) + 1)), 2**n)
+    assert 1e-300 < mcnemar(first, second) < 1e-40
+    assert mcnemar(first, second) == pytest.approx(float(exact), rel=1e-12)
 
 
 def test_greedy_chains() -> None:

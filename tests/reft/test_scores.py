@@ -89,6 +89,14 @@ def test_many_uses_the_fewest_samples(checker: Checker) -> None:
         many([], checker, 0)
 
 
+def test_many_tells_where_problems_have_different_numbers_of_samples(checker: Checker) -> None:
+    groups = [drawn(["1"] * size, right="1") for size in (5, 3, 8, 5)]
+    found = many(groups, checker, 0)
+    assert list(found["pass@k"]) == ["1", "2", "3"]
+    assert found["uneven"] == {"problems_by_samples": {"3": 1, "5": 2, "8": 1}, "left_out": [4, 8]}
+    assert "uneven" not in many([groups[0], groups[3]], checker, 0), "as many of each"
+
+
 def test_rates_by_hand() -> None:
     groups = [drawn(["1", None], right="1"), drawn(["1", "1"], right="1")]
     clean, wrong = Trace(True, 3, 0, tries=2, verdicts=2), Trace(True, 3, 1, tries=1, verdicts=1, wrong_verdicts=1)

@@ -212,4 +212,8 @@ def test_a_task_of_records_may_have_answers_that_do_not_parse(config: Config, tm
     exam = make_exam("jsonl", composed.config, "jsonl", None, Questions(), "test")
     assert [problem.answer for problem in exam.problems] == ["0", "2"]
     assert list(exam.unscored.values()) == ["\\frac{1"]
-    assert exam.asked() == {"prompt": composed.config.task.prompt, "extractor": "reft"}
+    assert exam.asked() == {"prompt": composed.config.task.prompt, "extractor": "reft", "task": composed.settings["task"]}
+    for limit, answers, unscored in ((1, ["0"], 0), (2, ["0", "2"], 1)):
+        config = replace(composed.config, evaluate=replace(composed.config.evaluate, limit=limit))
+        exam = make_exam("jsonl", config, "jsonl", None, Questions(), "test")
+        assert ([problem.answer for problem in exam.problems], len(exam.unscored)) == (answers, unscored)

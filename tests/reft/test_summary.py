@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from reft.compose import compose
+from reft.paired import mcnemar
 from reft.run import RunDirectory
 from reft.session import Session
-from reft.summary import print_summary, summarise_run
+from reft.summary import print_outputs, print_pair, print_summary, summarise_run
 
 ESTIMATE = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 40}
 RATES = dict.fromkeys(
@@ -40,6 +41,33 @@ def test_what_a_run_has_outlived_is_counted_and_told(
     print_summary(content)
     printed = capsys.readouterr().out
     assert told in printed if told else "outlived:" not in printed
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"1": 1, "8": 12}, "1 has 1, 12 have 8; pass@k and maj@k are told up to the fewest, 1, and left out for k = 2, 4, 8"),
+        ({str(n): 2 for n in range(1, 10)}, "2 have 1, 2 have 2, 2 have 3, 2 have 4, …, 2 have 9; "),
+    ],
+)
+def test_uneven_numbers_of_samples_are_told(capsys: pytest.CaptureFixture[str], counts: dict[str, int], told: str) -> None:
+    report = {"problems": 13, "samples": 97, "unscored": {"count": 0}, "accuracy": ESTIMATE}
+    content = {"outputs": ["x"], "form": "y", "file": "z"}
+    print_outputs({**content, "models": {"": report}})
+    assert "different numbers" not in capsys.readouterr().out
+    uneven = {"problems_by_samples": counts, "left_out": [2, 4, 8]}
+    for flawed in (report | {"uneven": uneven}, report | {"labelled": {"uneven": uneven}}):
+        print_outputs({**content, "models": {"": flawed}})
+        assert f"problems have different numbers of samples: {told}" in capsys.readouterr().out
+
+
+def test_a_p_is_never_told_as_zero(capsys: pytest.CaptureFixture[str]) -> None:
+    content = {"checkpoint": "a", "against": "b", "benchmark": "c", "problems": 4_000, "file": "d"}
+    for few, told in ((1_900, "p = 0.0016 ("), (0, "p < 1e-300 (")):
+        found = {"difference": ESTIMATE, "first_only": few, "second_only": 4_000 - few, "test": "t"}
+        found["p"] = mcnemar(few, 4_000 - few)
+        print_pair({**content, "greedy": found, "sampled": found})
+        assert capsys.readouterr().out.count(told) == 2
 
 
 class Pool:
