@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reft.break_even import BOUNDS, LEAST_BUDGETS, break_even, least_cost
 from reft.chain_curves import Bench, Keep, Point, at_tokens, keep_none, make_point, plain_curve, shares, spent
 from reft.chain_lengths import Groups, difficulty, easiest_growth, lengths, plain, slope_change
 from reft.flops import Cost
-from reft.report.curves import BOUNDS, least_cost
 from reft.statistics import mean_over_problems, ratio_over_problems
 from reft.tasks import BudgetedTask, SteppedTask, Task, Trace
 from reft.trends import difference
@@ -206,9 +206,36 @@ def equal_accuracy(before: Measured, after: Measured) -> list[dict[str, Any]]:
     return rows
 
 
+def break_evens(
+    before: Measured, after: Measured, names: tuple[str, str], training: Sequence[float | None]
+) -> list[dict[str, Any]] | None:
+    """From how many queries on the policy that has cost more to train has been cheaper in all, at equal accuracies, as the page
+    of `reft report` has it. None where training was not counted, or where budgets are too few.
+
+    Args:
+        names: of both.
+        training: operations of each.
+    """
+    known = [cost for cost in training if cost is not None]
+    longest = [max((len(points) for points in _buyable(measured).values()), default=0) for measured in (before, after)]
+    if len(known) < 2 or min(longest) < LEAST_BUDGETS:
+        return None
+    policies = []
+    for name, cost, measured in zip(names, known, (before, after), strict=True):
+        points = [measured.natural, *(point for curve in _buyable(measured).values() for point in curve)]
+        policies.append((name, cost, [(point.flops, mean_over_problems(point.right)) for point in points]))
+    earlier, later = sorted(policies, key=lambda policy: policy[1])
+    return [found.plain() for found in break_even(earlier, later)]
+
+
+def _buyable(measured: Measured) -> dict[str, list[Point]]:
+    """Curves of strategies that need not know the answers."""
+    return {name: points for name, points in measured.curves.items() if not name.endswith(BOUNDS)}
+
+
 def _reached(measured: Measured, read: Callable[[Point], float]) -> list[tuple[float, float]]:
     """What is paid, and the accuracy that is had for it."""
-    points = [point for name, curve in measured.curves.items() if not name.endswith(BOUNDS) for point in curve]
+    points = [point for curve in _buyable(measured).values() for point in curve]
     return [(read(point), sum(point.right) / len(point.right)) for point in [measured.natural, *points]]
 
 

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
+from reft.break_even import LEAST_BUDGETS, break_even
 from reft.chain_table import TOGETHER
 from reft.plateau import Plateau, find_plateau
-from reft.report.curves import BreakEven, Curve, Point, break_even
+from reft.report.curves import Curve, Point
 from reft.report.read import LOOPS, MODES, RunRecord
 from reft.run import WARMUP
 from reft.statistics import Estimate, proportion
@@ -35,9 +36,6 @@ LEARNING = {
     "warmup/token_accuracy": "warm-up: tokens predicted",
 }
 """Metrics that have a chart of their own, where there are any."""
-
-LEAST_BUDGETS = 3
-"""Of a strategy, that break-even is read from: one or two points are no curve."""
 STRATEGIES = TOGETHER | {
     "cap": "cut short",
     "wait": "made to go on",
@@ -187,21 +185,5 @@ def break_evens(run: RunRecord) -> list[dict[str, Any]]:
         names = [name for name, points in frontiers.items() if points and budgets[name] >= LEAST_BUDGETS]
         for earlier, later in pairwise(sorted(names, key=lambda name: run.training[name])):
             pair = [(name, run.training[name], frontiers[name]) for name in (earlier, later)]
-            found += [_told(run.name, split, result) for result in break_even(pair[0], pair[1])]
+            found += [result.plain() | {"run": run.name, "split": split} for result in break_even(pair[0], pair[1])]
     return found
-
-
-def _told(run: str, split: str, result: BreakEven) -> dict[str, Any]:
-    queries = result.queries
-    return asdict(result) | {
-        "run": run,
-        "split": split,
-        "queries": _countable(queries),
-        "low": _countable(result.low),
-        "high": _countable(result.high),
-        "never": queries == float("inf"),
-    }
-
-
-def _countable(queries: float | None) -> float | None:
-    return None if queries == float("inf") else queries

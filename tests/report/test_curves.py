@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from reft.break_even import break_even, least_cost
 from reft.errors import DataError
 from reft.plateau import LEAST_GAIN, find_plateau
-from reft.report.curves import break_even, least_cost
 from reft.report.read import _curves, read_log
 from reft.statistics import Estimate, proportion
 
