@@ -19,8 +19,6 @@ from rollout.search.forcing import Form
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
-ENDLESS = Form(wait="")
-"""Of chains that make no tries: where one would end, the end is taken away and nothing put for it."""
 TOGETHER = ("one_try", "chain")
 """What the names of curves of many chains begin with."""
 READ: dict[str, Callable[[Point], float]] = {
@@ -58,7 +56,8 @@ def measure(
     """Sample chains of a policy: freely, under budgets, and many together.
 
     Where the task's chains make tries, these are cut and called for, and there are as many chains of one try each. Where they
-    make none, what they do before the answer is cut at so many tokens, and their ends are taken away.
+    make none, what they do before the answer is cut at so many tokens, and their ends are taken away with their answers, and
+    nothing is put for both, since such tasks have no word for it.
 
     Args:
         n: chains a problem, which vote, too.
@@ -88,7 +87,7 @@ def measure(
         note("cap: answers behind the first tokens of these chains")
         curves["cap"], units["cap"] = bench.cut(groups, task.answering, codec), "tokens"
         note(f"wait: up to {budget} ends")
-        curves["wait"], units["wait"] = bench.forced(budget, ENDLESS, True), "ends"
+        curves["wait"], units["wait"] = bench.forced(budget, Form(answering=task.answering), True), "ends"
     if isinstance(task, BudgetedTask) and task.budgets():
         note(f"ask: for {', '.join(map(str, task.budgets()))} tries")
         curves["ask"], units["ask"] = bench.asked(task, task.trace), "tries"
