@@ -183,7 +183,8 @@ def _print_difficulty(console: Console, found: dict[str, Any] | None) -> None:
     if found["slope"] is None:
         console.print("all problems are as difficult, so there is no slope")
     else:
-        console.print(f"tokens for each unit of difficulty {show(found['slope'])}; Spearman {show(found['spearman'])}")
+        most = f", {found['spearman_most']:.3f} at most where no two lengths are equal" if found.get("spearman_most") else ""
+        console.print(f"tokens for each unit of difficulty {show(found['slope'])}; Spearman {show(found['spearman'])}{most}")
 
 
 def _print_altered(console: Console, found: dict[str, Any] | None) -> None:

@@ -36,6 +36,8 @@ LEARNING = {
     "warmup/token_accuracy": "warm-up: tokens predicted",
 }
 """Metrics that have a chart of their own, where there are any."""
+RIGHT_AND_WRONG = {"chain/tokens_right": "right", "chain/tokens_wrong": "wrong"}
+"""Metrics that share a chart, and what chains they are of."""
 STRATEGIES = TOGETHER | {
     "cap": "cut short",
     "wait": "made to go on",
@@ -166,7 +168,33 @@ def learning_charts(runs: Sequence[RunRecord]) -> list[Chart]:
         if drawn:
             axes = [{"key": "step", "label": "step", "log": False}]
             charts.append({"id": f"learning-{metric}", "title": title, "metric": metric, "axes": axes, "series": drawn})
+        if metric == "chain/tokens_mean" and (chart := _length_chart(runs)):
+            charts.append(chart)
     return charts
+
+
+def _length_chart(runs: Sequence[RunRecord]) -> Chart | None:
+    """Whether right chains grow, or wrong ones."""
+    drawn = []
+    for number, run in enumerate(runs):
+        for metric, what in RIGHT_AND_WRONG.items():
+            rows = [row for phase in LOOPS for row in run.rows.get(phase, []) if isinstance(row.get(metric), int | float)]
+            if rows:
+                steps, counts = [row["step"] for row in rows], [row.get(f"chain/{what}") for row in rows]
+                name = f"{run.name}, {what}" if len(runs) > 1 else what
+                dash = "solid" if what == "right" else "dash"
+                values = [row[metric] for row in rows]
+                drawn.append(series(name, {"step": steps}, values, number, line=True, dash=dash, n=counts))
+    if not drawn:
+        return None
+    title, axes = "tokens of a right chain, and of a wrong one (dashed)", [{"key": "step", "label": "step", "log": False}]
+    return {
+        "id": "learning-right-and-wrong",
+        "title": title,
+        "metric": ", ".join(RIGHT_AND_WRONG),
+        "axes": axes,
+        "series": drawn,
+    }
 
 
 def break_evens(run: RunRecord) -> list[dict[str, Any]]:
