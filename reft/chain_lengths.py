@@ -7,13 +7,12 @@ from typing import Any
 import numpy
 
 from reft.chain_curves import shares
+from reft.growth import PERCENTILES, bins
 from reft.statistics import Estimate, mean_over_clusters, mean_over_problems, ratio_over_problems
 from reft.tasks import SteppedTask, Task
-from reft.trends import slope, spearman
+from reft.trends import most_spearman, slope, spearman
 from rollout.types import Sample
 
-BINS = 5
-"""Bins of difficulty at most."""
 ALLOWED_GROWTH = 1.3
 """On the easiest problems; chains that grow more there are padded."""
 
@@ -24,19 +23,20 @@ Groups = Sequence[Sequence[Sample]]
 def lengths(groups: Groups) -> dict[str, Any]:
     """Percentiles of all lengths, in tokens, and the means of right and of wrong chains."""
     flat = [len(sample.completion.tokens) for group in groups for sample in group]
-    content: dict[str, Any] = {f"p{share}": float(numpy.percentile(flat, share)) for share in (10, 50, 90)}
+    content: dict[str, Any] = {f"p{share}": float(numpy.percentile(flat, share)) for share in PERCENTILES}
     return content | {name: plain(_mean_length(groups, right)) for name, right in (("right", True), ("wrong", False))}
 
 
 def difficulty(groups: Groups, task: Task) -> dict[str, Any] | None:
-    """Length against difficulty: bins, tokens for each unit of difficulty, and the correlation of ranks, over problems. None
-    where the task cannot tell; slope and ranks are None where all problems are as difficult."""
+    """Length against difficulty: bins, tokens for each unit of difficulty, and the correlation of ranks, over problems, with
+    the most that it can be where no two lengths are equal. None where the task cannot tell; slope and ranks are None where all
+    problems are as difficult."""
     if not isinstance(task, SteppedTask):
         return None
     hard = [task.difficulty(group[0].problem) for group in groups]
     tokens = _tokens(groups)
     rows = []
-    for low, high in _bins(hard):
+    for low, high in bins(hard):
         own = [group for group, value in zip(groups, hard, strict=True) if low <= value <= high]
         rows.append(
             {
@@ -48,7 +48,8 @@ def difficulty(groups: Groups, task: Task) -> dict[str, Any] | None:
                 "accuracy": mean_over_problems(shares(own)).plain(),
             }
         )
-    return {"bins": rows, "slope": plain(slope(hard, tokens)), "spearman": plain(spearman(hard, tokens))}
+    ranks = {"spearman": plain(spearman(hard, tokens)), "spearman_most": most_spearman(hard)}
+    return {"bins": rows, "slope": plain(slope(hard, tokens)), **ranks}
 
 
 def easiest_growth(before: Groups, after: Groups, task: Task) -> dict[str, Any] | None:
@@ -57,10 +58,10 @@ def easiest_growth(before: Groups, after: Groups, task: Task) -> dict[str, Any] 
     if not isinstance(task, SteppedTask):
         return None
     hard = [task.difficulty(group[0].problem) for group in before]
-    bins = _bins(hard)
-    if len(bins) < 2:
+    found = bins(hard)
+    if len(found) < 2:
         return None
-    low, high = bins[0]
+    low, high = found[0]
     easy = [place for place, value in enumerate(hard) if low <= value <= high]
     first, second = ([tokens[place] for place in easy] for tokens in (_tokens(before), _tokens(after)))
     times = ratio_over_problems(second, first, share=False)
@@ -91,13 +92,3 @@ def _mean_length(groups: Groups, right: bool) -> Estimate | None:
     """Tokens a chain, of right or of wrong ones, whose number `n` is; None where there are none."""
     own = [[len(one.completion.tokens) for one in group if one.verdict.correct is right] for group in groups]
     return ratio_over_problems([float(sum(tokens)) for tokens in own], [float(len(tokens)) for tokens in own], share=False)
-
-
-def _bins(values: Sequence[float]) -> list[tuple[float, float]]:
-    """Each value a bin where they are few, else bins of about as many problems each; equal values are in one."""
-    kinds = sorted(set(values))
-    if len(kinds) <= BINS:
-        return [(value, value) for value in kinds]
-    edges = sorted({float(edge) for edge in numpy.quantile(values, numpy.arange(1, BINS + 1) / BINS, method="higher")})
-    lows = [kinds[0], *(min(kind for kind in kinds if kind > edge) for edge in edges[:-1])]
-    return list(zip(lows, edges, strict=True))

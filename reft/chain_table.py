@@ -183,7 +183,8 @@ def _print_difficulty(console: Console, found: dict[str, Any] | None) -> None:
     if found["slope"] is None:
         console.print("all problems are as difficult, so there is no slope")
     else:
-        console.print(f"tokens for each unit of difficulty {show(found['slope'])}; Spearman {show(found['spearman'])}")
+        most = f", {found['spearman_most']:.3f} at most where no two lengths are equal" if found.get("spearman_most") else ""
+        console.print(f"tokens for each unit of difficulty {show(found['slope'])}; Spearman {show(found['spearman'])}{most}")
 
 
 def _print_altered(console: Console, found: dict[str, Any] | None) -> None:
@@ -220,6 +221,7 @@ def _print_gain(console: Console, gain: dict[str, Any], names: dict[str, str]) -
         console.print(f"gain at equal budgets, {names.get(name, name)}: {'; '.join(texts)}")
     _print_against(console, [("its natural length", row) for row in gain["equal_tokens"]], " of the first one's")
     _print_compute(console, gain)
+    _print_break_even(console, gain.get("break_even") or [])
     if gain["slope"] is not None:
         console.print(f"tokens more for each unit of difficulty: {show(gain['slope'], sign=True)}")
     if (easiest := gain["easiest"]) is not None:
@@ -237,3 +239,28 @@ def _print_compute(console: Console, gain: dict[str, Any]) -> None:
             f"tokens a query for {whose} natural accuracy, {row['accuracy']['value']:.3f}: {tokens[0]} of the first one's, "
             f"{tokens[1]} of its own"
         )
+
+
+def _print_break_even(console: Console, rows: list[dict[str, Any]]) -> None:
+    """At equal accuracy, what a query costs of both, and from how many of them on training longer has been cheaper in all."""
+    if not rows:
+        return
+    first = rows[0]
+    more = f"{first['training'][1] - first['training'][0]:.3g}"
+    title = f"Break-even: from so many queries on, {first['later']} has been cheaper than {first['earlier']}, for all that its"
+    table = Table(title=f"{title} training has cost {more} FLOPs more", title_justify="left")
+    for column in ("accuracy", *(f"FLOPs a query, {first[name]}" for name in ("earlier", "later")), "queries"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        costs = ["never" if cost is None else f"{cost:.3g}" for cost in row["query"]]
+        table.add_row(f"{row['accuracy']:.3f}", *costs, _queries(row))
+    console.print(table)
+
+
+def _queries(row: dict[str, Any]) -> str:
+    """Of break-even, with those where accuracies are at the ends of their intervals that speak for training, and against it."""
+    low, high = ("never" if row[name] is None else f"{row[name]:.3g}" for name in ("low", "high"))
+    if row["queries"] is not None or row["never"]:
+        return f"{'never' if row['never'] else format(row['queries'], '.3g')} [{low}, {high}]"
+    earlier, later = row["query"]
+    return "–" if earlier == later else "only training reaches it" if earlier is None else "only the earlier one reaches it"

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reft.break_even import BOUNDS, LEAST_BUDGETS, break_even, least_cost
 from reft.chain_curves import Bench, Keep, Point, at_tokens, keep_none, make_point, plain_curve, shares, spent
 from reft.chain_lengths import Groups, difficulty, easiest_growth, lengths, plain, slope_change
 from reft.flops import Cost
-from reft.report.curves import BOUNDS, least_cost
 from reft.statistics import mean_over_problems, ratio_over_problems
 from reft.tasks import BudgetedTask, SteppedTask, Task, Trace
 from reft.trends import difference
@@ -19,8 +19,6 @@ from rollout.search.forcing import Form
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
-ENDLESS = Form(wait="")
-"""Of chains that make no tries: where one would end, the end is taken away and nothing put for it."""
 TOGETHER = ("one_try", "chain")
 """What the names of curves of many chains begin with."""
 READ: dict[str, Callable[[Point], float]] = {
@@ -58,7 +56,8 @@ def measure(
     """Sample chains of a policy: freely, under budgets, and many together.
 
     Where the task's chains make tries, these are cut and called for, and there are as many chains of one try each. Where they
-    make none, what they do before the answer is cut at so many tokens, and their ends are taken away.
+    make none, what they do before the answer is cut at so many tokens, and their ends are taken away with their answers, and
+    nothing is put for both, since such tasks have no word for it.
 
     Args:
         n: chains a problem, which vote, too.
@@ -88,7 +87,7 @@ def measure(
         note("cap: answers behind the first tokens of these chains")
         curves["cap"], units["cap"] = bench.cut(groups, task.answering, codec), "tokens"
         note(f"wait: up to {budget} ends")
-        curves["wait"], units["wait"] = bench.forced(budget, ENDLESS, True), "ends"
+        curves["wait"], units["wait"] = bench.forced(budget, Form(answering=task.answering), True), "ends"
     if isinstance(task, BudgetedTask) and task.budgets():
         note(f"ask: for {', '.join(map(str, task.budgets()))} tries")
         curves["ask"], units["ask"] = bench.asked(task, task.trace), "tries"
@@ -206,9 +205,36 @@ def equal_accuracy(before: Measured, after: Measured) -> list[dict[str, Any]]:
     return rows
 
 
+def break_evens(
+    before: Measured, after: Measured, names: tuple[str, str], training: Sequence[float | None]
+) -> list[dict[str, Any]] | None:
+    """From how many queries on the policy that has cost more to train has been cheaper in all, at equal accuracies, as the page
+    of `reft report` has it. None where training was not counted, or where budgets are too few.
+
+    Args:
+        names: of both.
+        training: operations of each.
+    """
+    known = [cost for cost in training if cost is not None]
+    longest = [max((len(points) for points in _buyable(measured).values()), default=0) for measured in (before, after)]
+    if len(known) < 2 or min(longest) < LEAST_BUDGETS:
+        return None
+    policies = []
+    for name, cost, measured in zip(names, known, (before, after), strict=True):
+        points = [measured.natural, *(point for curve in _buyable(measured).values() for point in curve)]
+        policies.append((name, cost, [(point.flops, mean_over_problems(point.right)) for point in points]))
+    earlier, later = sorted(policies, key=lambda policy: policy[1])
+    return [found.plain() for found in break_even(earlier, later)]
+
+
+def _buyable(measured: Measured) -> dict[str, list[Point]]:
+    """Curves of strategies that need not know the answers."""
+    return {name: points for name, points in measured.curves.items() if not name.endswith(BOUNDS)}
+
+
 def _reached(measured: Measured, read: Callable[[Point], float]) -> list[tuple[float, float]]:
     """What is paid, and the accuracy that is had for it."""
-    points = [point for name, curve in measured.curves.items() if not name.endswith(BOUNDS) for point in curve]
+    points = [point for curve in _buyable(measured).values() for point in curve]
     return [(read(point), sum(point.right) / len(point.right)) for point in [measured.natural, *points]]
 
 

@@ -28,8 +28,8 @@ COMMANDS = {
     "doctor": "versions, devices, and what each missing extra would give",
 }
 
-RESUMING = ("run", "warmup", "train", "compare")
-"""Commands that go on where they stopped."""
+RESUMING = ("run", "warmup", "train", "compare", "chains")
+"""Commands that go on where they stopped, as `eval --on` and `report --study` do."""
 
 MODES = """strict: a box, a tag, "the answer is" and the like, as training rewards them and `rewards.grade` defaults to; lenient
 (default): the last formula or number too"""
@@ -159,7 +159,7 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 done, or saved at SIGTERM, 2 a user's error, 130 interrupted."""
     options = _parse(arguments)
-    resumes = options.command in RESUMING or (options.command == "eval" and options.on is not None)
+    resumes = options.command in RESUMING or bool(getattr(options, "on", None) or getattr(options, "study", False))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)  # while the interpreter ends, too
         return 0  # to a scheduler, anything else is a failure
     except KeyboardInterrupt:
-        print(f"\nreft: stopped{'; the same command goes on from the last checkpoint' * resumes}", file=sys.stderr)
+        print(f"\nreft: stopped{'; the same command goes on from what is saved' * resumes}", file=sys.stderr)
         return 130
     except Exception as error:
         if options.debug:

@@ -14,6 +14,7 @@ from reft.evaluate import evaluate
 from reft.files import find_damage, is_sealed, move_folder, seal_folder, write_atomically
 from reft.flops import work_of_text
 from reft.gang import RayGang
+from reft.growth import growth, growth_by_difficulty
 from reft.interrupt import StopRequest
 from reft.prepare import Prepared, materialise
 from reft.progress import Display
@@ -111,11 +112,13 @@ class Session:
         split = config.evaluate.select_on
         problems = self.test_problems() if split == "test" else self.dev_problems()
         reports = evaluate(pool, config.task, problems, sampled_params(config), 1, derive_seed(config.seed, "evaluate", split))
-        greedy, sampled = reports["greedy"][0], reports["sampled"][0]
+        greedy, (sampled, samples) = reports["greedy"][0], reports["sampled"]
         return {
             f"{split}/greedy": greedy.accuracy.value,
             f"{split}/sampled": sampled.accuracy.value,
             f"{split}/tokens_per_chain": sampled.tokens_per_chain,
+            **growth(samples, split),
+            **growth_by_difficulty(samples, config.task, split),
         }
 
     def drop_gang(self) -> None:

@@ -12,6 +12,7 @@ from reft.batch import collate
 from reft.config import SamplingConfig, TrainConfig
 from reft.errors import RunError
 from reft.flops import work_of_sampling, work_of_text
+from reft.growth import growth
 from reft.learner.driver import Learner
 from reft.rollouts import sampling_params
 from reft.tasks import Task
@@ -197,6 +198,7 @@ def summarise(samples: Sequence[Sample], kept: Sequence[Sample], task: Task) -> 
         "samples/learnt_pairs": float(learning.pairs),
         "chain/tokens_mean": float(lengths.mean()),
         "chain/tokens_max": float(lengths.max()),
+        **growth(samples, "chain"),
         "chain/truncated": sum(sample.completion.finish == "length" for sample in samples) / count,
     }
     for name in samples[0].rewards:

@@ -11,10 +11,10 @@ from reft.assessment import greedy_params, sampled_params
 from reft.config import Config
 from reft.errors import ConfigError
 from reft.rollouts import local_pool, make_checker, try_prompts
-from reft.tasks import BudgetedTask, SteppedTask, Task
+from reft.tasks import AnsweringTask, BudgetedTask, SteppedTask, Task
 from rollout.engine import Engine, StreamingEngine
 from rollout.pool import LocalPool, Progress
-from rollout.search.forcing import WAIT
+from rollout.search.forcing import WAIT, Form
 from rollout.search.strategies import REVISION, Found, make_strategy, request
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
@@ -95,6 +95,14 @@ def watch(config: Config, checkpoint: Path, console: Console) -> WatchedPool:
     return WatchedPool(local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint)), console)
 
 
+def form_of(task: Task) -> Form:
+    """How a task's chains are cut and made to go on: by their tries, or, where they make none, without answers and ends. Free
+    text has a word for both."""
+    if isinstance(task, SteppedTask):
+        return task.form() or Form(answering=task.answering)
+    return replace(WAIT, answering=task.answering) if isinstance(task, AnsweringTask) else WAIT
+
+
 def show_search(config: Config, checkpoint: Path, problems: Sequence[Problem], name: str, budget: int, seed: int) -> None:
     """Print what a strategy makes of problems: each chain that it draws, the one that it picks, and what all cost."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -104,10 +112,9 @@ def show_search(config: Config, checkpoint: Path, problems: Sequence[Problem], n
         try_prompts(str(checkpoint), [replace(one, prompt=REVISION.format(prompt=one.prompt, chain="")) for one in problems])
     if name == "ask":
         try_prompts(str(checkpoint), [ask(problem, budget) for problem in problems])
-    form = task.form() if isinstance(task, SteppedTask) else None
     pool, checker = watch(config, checkpoint, console), make_checker(config.checker)
     try:
-        strategy = make_strategy(name, budget, checker, form or WAIT, ask)
+        strategy = make_strategy(name, budget, checker, form_of(task), ask)
         for problem in problems:
             console.print(problem.prompt, style="bold")
             pool.shown = 0

@@ -1,14 +1,18 @@
 """`reft chains` as a user types it: a small policy that has warmed up, with one worker and with two."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from reft.compose import compose
 from reft.report.read import read_run
-from tests.test_end_to_end import run
+from tests.test_end_to_end import command, run
 from tests.test_readme import glossary
 from tests.test_rerank import warm_up
 
@@ -52,6 +56,45 @@ def test_the_page_reads_all_that_is_written(folder: Path) -> None:
     record = read_run(folder / "one", "one")
     assert len(record.studies) == 1
     assert record.notes == []
+
+
+def test_killed_or_interrupted_it_goes_on_to_the_same_end(folder: Path) -> None:
+    shutil.copytree(folder / "one", folder / "ended", ignore=shutil.ignore_patterns("chains-*"))
+    words = command(folder, "chains", "ended/checkpoints/warmup", "-n", "3", "--budget", "2")
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    parts = folder / "ended" / "eval" / "chains-warmup-test-n3-budget2.parts"
+    counts = []
+    for end in (signal.SIGKILL, signal.SIGINT):
+        before = len(list(parts.glob("*.jsonl")))
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 240
+        while len(list(parts.glob("*.jsonl"))) < before + 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        (os.killpg if end == signal.SIGKILL else os.kill)(process.pid, end)
+        _, told = process.communicate(timeout=240)
+        counts.append(len(list(parts.glob("*.jsonl"))))
+        assert (process.returncode, counts[-1] >= 2) == (-end if end == signal.SIGKILL else 130, True)
+    assert f"{counts[0]} parts with " in told
+    assert "stopped; the same command goes on" in told
+    done = run(folder, *words[3:])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"{counts[1]} parts with " in done.stderr
+    assert counts[0] < counts[1]
+    assert done.stdout.replace("/ended/", "/one/") == (folder / "one.txt").read_text()
+    for file in (folder / "one" / "eval").glob("chains-*"):
+        written = (folder / "ended" / "eval" / file.name).read_text()
+        assert written.replace("/ended/", "/one/") == file.read_text()
+    assert not parts.exists()
 
 
 def test_cut_chains_end_in_the_natural_ones(folder: Path) -> None:

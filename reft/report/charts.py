@@ -9,10 +9,11 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
+from reft.break_even import LEAST_BUDGETS, break_even
 from reft.chain_table import TOGETHER
 from reft.ledger import LOOPS
 from reft.plateau import Plateau, find_plateau
-from reft.report.curves import BreakEven, Curve, Point, break_even
+from reft.report.curves import Curve, Point
 from reft.report.read import MODES, RunRecord
 from reft.run import WARMUP
 from reft.statistics import Estimate, proportion
@@ -36,9 +37,8 @@ LEARNING = {
     "warmup/token_accuracy": "warm-up: tokens predicted",
 }
 """Metrics that have a chart of their own, where there are any."""
-
-LEAST_BUDGETS = 3
-"""Of a strategy, that break-even is read from: one or two points are no curve."""
+RIGHT_AND_WRONG = {"chain/tokens_right": "right", "chain/tokens_wrong": "wrong"}
+"""Metrics that share a chart, and what chains they are of."""
 STRATEGIES = TOGETHER | {
     "cap": "cut short",
     "wait": "made to go on",
@@ -193,7 +193,33 @@ def learning_charts(runs: Sequence[RunRecord]) -> list[Chart]:
         if drawn:
             axes = [{"key": "step", "label": "step", "log": False}]
             charts.append({"id": f"learning-{metric}", "title": title, "metric": metric, "axes": axes, "series": drawn})
+        if metric == "chain/tokens_mean" and (chart := _length_chart(runs)):
+            charts.append(chart)
     return charts
+
+
+def _length_chart(runs: Sequence[RunRecord]) -> Chart | None:
+    """Whether right chains grow, or wrong ones."""
+    drawn = []
+    for number, run in enumerate(runs):
+        for metric, what in RIGHT_AND_WRONG.items():
+            rows = [row for phase in LOOPS for row in run.rows.get(phase, []) if isinstance(row.get(metric), int | float)]
+            if rows:
+                steps, counts = [row["step"] for row in rows], [row.get(f"chain/{what}") for row in rows]
+                name = f"{run.name}, {what}" if len(runs) > 1 else what
+                dash = "solid" if what == "right" else "dash"
+                values = [row[metric] for row in rows]
+                drawn.append(series(name, {"step": steps}, values, number, line=True, dash=dash, n=counts))
+    if not drawn:
+        return None
+    title, axes = "tokens of a right chain, and of a wrong one (dashed)", [{"key": "step", "label": "step", "log": False}]
+    return {
+        "id": "learning-right-and-wrong",
+        "title": title,
+        "metric": ", ".join(RIGHT_AND_WRONG),
+        "axes": axes,
+        "series": drawn,
+    }
 
 
 def break_evens(run: RunRecord) -> list[dict[str, Any]]:
@@ -212,21 +238,5 @@ def break_evens(run: RunRecord) -> list[dict[str, Any]]:
         names = [name for name, points in frontiers.items() if points and budgets[name] >= LEAST_BUDGETS]
         for earlier, later in pairwise(sorted(names, key=lambda name: run.training[name])):
             pair = [(name, run.training[name], frontiers[name]) for name in (earlier, later)]
-            found += [_told(run.name, split, result) for result in break_even(pair[0], pair[1])]
+            found += [result.plain() | {"run": run.name, "split": split} for result in break_even(pair[0], pair[1])]
     return found
-
-
-def _told(run: str, split: str, result: BreakEven) -> dict[str, Any]:
-    queries = result.queries
-    return asdict(result) | {
-        "run": run,
-        "split": split,
-        "queries": _countable(queries),
-        "low": _countable(result.low),
-        "high": _countable(result.high),
-        "never": queries == float("inf"),
-    }
-
-
-def _countable(queries: float | None) -> float | None:
-    return None if queries == float("inf") else queries

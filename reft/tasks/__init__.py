@@ -92,13 +92,18 @@ class Corruption:
 
 
 @runtime_checkable
-class SteppedTask(Protocol):
-    """A task whose chains can be taken apart and put together otherwise; what `reft chains` needs to alter them."""
+class AnsweringTask(Protocol):
+    """A task that knows what its chains say before they answer."""
 
     @property
     def answering(self) -> str:
         """What stands between the steps of a chain and its answer; empty where the answer is one more step."""
         ...
+
+
+@runtime_checkable
+class SteppedTask(AnsweringTask, Protocol):
+    """A task whose chains can be taken apart and put together otherwise; what `reft chains` needs to alter them."""
 
     def form(self) -> Form | None:
         """How a chain shows that a try is made, so that tries can be counted, cut and called for; None where it makes one."""

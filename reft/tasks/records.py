@@ -97,6 +97,11 @@ class RecordTask(ABC):
     def words(self) -> None:
         return None
 
+    @property
+    def answering(self) -> str:
+        """What demonstrations say before their answer."""
+        return self.closing.partition("{answer}")[0].strip()
+
     def hinted(self, problem: Problem) -> Hint:
         if not self.hint:
             raise ConfigError("task.hint is empty, so there is nothing to rationalize by; write one with {answer}")

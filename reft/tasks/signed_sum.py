@@ -34,6 +34,9 @@ class SignedSum:
 
     operands: int = 3
     """Digits a problem, K; 2 to 7. There are 2^(K-1) ways to choose the signs."""
+    fewest_operands: int | None = None
+    """Fewest digits a problem, 2 to `operands`, where problems are to differ in difficulty; each number of digits between is as
+    likely, until its problems are used up. Null means `operands`."""
     tries: int = 6
     """Tries at most in a demonstration; 1 or more."""
     give_up: float = 0.45
@@ -57,6 +60,10 @@ class SignedSum:
     def validate(self) -> None:
         if not 2 <= self.operands <= 7:
             raise ConfigError(f"task.operands={self.operands} is out of range; choose 2 to 7")
+        if not 2 <= self._fewest <= self.operands:
+            raise ConfigError(
+                f"task.fewest_operands={self.fewest_operands} is out of range; choose 2 to {self.operands}, or null"
+            )
         for name in ("give_up", "patient_share", "hint_share", "budget_share"):
             if not 0 <= vars(self)[name] <= 1:
                 raise ConfigError(f"task.{name}={vars(self)[name]} is out of range; choose 0 to 1")
@@ -177,13 +184,28 @@ class SignedSum:
                 return None
         return tuple(words[1::4])
 
+    @property
+    def _fewest(self) -> int:
+        return self.operands if self.fewest_operands is None else self.fewest_operands
+
     def _problems(self) -> list[Problem]:
-        """Every solvable (digits, target), or `problems_size` of them drawn at random without repetition."""
-        if 9**self.operands * 2 ** (self.operands - 1) <= 20 * self.problems_size:
+        """Problems of each number of digits, shuffled together; `problems_size` of them at most."""
+        decks = [self._deck(operands) for operands in range(self._fewest, self.operands + 1)]
+        generator = random.Random("signed_sum/mixed")
+        dealt: list[Problem] = []
+        while decks and len(dealt) < self.problems_size:
+            deck = generator.choice(decks)
+            dealt.append(deck.pop())
+            decks = [deck for deck in decks if deck]
+        return dealt
+
+    def _deck(self, operands: int) -> list[Problem]:
+        """Every solvable (digits, target), or `problems_size` of them drawn at random without repetition, last ones first."""
+        if 9**operands * 2 ** (operands - 1) <= 20 * self.problems_size:
             rows = [
                 (digits, target)
-                for digits in itertools.product(range(1, 10), repeat=self.operands)
-                for target in sorted({_sums(digits, signs)[-1] for signs in _leaves(self.operands)})
+                for digits in itertools.product(range(1, 10), repeat=operands)
+                for target in sorted({_sums(digits, signs)[-1] for signs in _leaves(operands)})
             ]
             random.Random("signed_sum").shuffle(rows)
             rows = rows[: self.problems_size]
@@ -191,18 +213,18 @@ class SignedSum:
             generator = random.Random("signed_sum")
             drawn: dict[tuple[tuple[int, ...], int], None] = {}
             while len(drawn) < self.problems_size:
-                digits = tuple(generator.randint(1, 9) for _ in range(self.operands))
-                target = _sums(digits, generator.choice(_leaves(self.operands)))[-1]
+                digits = tuple(generator.randint(1, 9) for _ in range(operands))
+                target = _sums(digits, generator.choice(_leaves(operands)))[-1]
                 drawn[digits, target] = None
             rows = list(drawn)
-        return [_problem(digits, target) for digits, target in rows]
+        return [_problem(digits, target) for digits, target in reversed(rows)]
 
     def _solutions(self, problem: Problem) -> list[tuple[str, ...]]:
         digits, target = problem.columns["digits"], int(problem.answer)
-        return [signs for signs in _leaves(self.operands) if _sums(digits, signs)[-1] == target]
+        return [signs for signs in _leaves(len(digits)) if _sums(digits, signs)[-1] == target]
 
     def _demonstration(self, problem: Problem, generator: random.Random) -> Demonstration:
-        leaves, budget = _leaves(self.operands), None
+        leaves, budget = _leaves(len(problem.columns["digits"])), None
         kind = generator.random() if self.hint_share + self.budget_share else 1.0
         if kind < self.hint_share:
             sign = self._solutions(problem)[0][0]

@@ -1,8 +1,9 @@
 """Budget forcing: how long a chain thinks is set from outside, by ending it or by not letting it end.
 
 After s1 (Muennighoff et al., arXiv 2501.19393, section 3.1): at most `budget` attempts are made (cap), and a chain that would
-end before, not being satisfied, goes on (wait). An attempt is what stands between two of a form's endings, or, in free text,
-between two ends of the chain, where a word such as "Wait" is put for the end.
+end before, not being satisfied, goes on (wait). An attempt is what stands between two of a form's endings, or, where there are
+none, between two ends of the chain. There its answer is taken away with its end, so that what goes on is thinking and not the
+answer, and in free text a word such as "Wait" is put for both.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ class Form:
     """Those of them behind which there is nothing to be gone on with."""
     wait: str = ""
     """What is put where a chain would have ended."""
+    answering: str = ""
+    """What ends the thinking and begins an answer: both are taken away where a chain goes on. Empty where an answer is one more
+    attempt, or nothing is known to begin it."""
 
 
 WAIT = Form(wait="\nWait,")
@@ -38,8 +42,8 @@ class Forced:
     """The whole chain, scored; what was made before its last attempt is the completion's prefix."""
     attempts: int
     tokens: int
-    """All that were drawn for it, the end tokens that were taken away included, but not what an engine draws behind an ending
-    before it looks for one."""
+    """All that were drawn for it, answers and end tokens that were taken away included, but not what an engine draws behind an
+    ending before it looks for one."""
     over: bool
     """Whether it would not go on: it is satisfied, has ended, or has no tokens left."""
 
@@ -48,7 +52,7 @@ def force(
     pool: Pool, problems: Sequence[Problem], params: SamplingParams, seed: int, budget: int, form: Form, wait: bool = True
 ) -> list[list[Forced]]:
     """A chain of each problem under budgets of 1, 2, ... `budget` attempts, P lists of so many. A chain of a larger budget
-    begins with that of a smaller one, so differences between budgets are those of the same chains.
+    begins with that of a smaller one, an answer apart, so differences between budgets are those of the same chains.
 
     Args:
         params: `max_tokens` bounds the whole chain, whatever the budget.
@@ -79,7 +83,15 @@ def _go_on(problem: Problem, history: Sequence[Forced], form: Form) -> Problem:
     if not history:
         return problem
     last = history[-1].sample.completion
-    return replace(problem, prefix=last.chain + form.wait * (not _holds(last.text, form.endings)))
+    if _holds(last.text, form.endings):
+        return replace(problem, prefix=last.chain)
+    return replace(problem, prefix=_thinking(last.chain, form.answering.strip()) + form.wait)
+
+
+def _thinking(chain: str, answering: str) -> str:
+    """A chain without its answer; as it is where it has none."""
+    thinking, found, _ = chain.partition(answering) if answering else (chain, "", "")
+    return thinking.rstrip() if found else chain
 
 
 def _judge(

@@ -29,13 +29,15 @@ Script = Callable[[str, int], str]
 
 def thinker(jumps: bool) -> Script:
     """Writes steps and an answer, 21 characters, or, every other time if it `jumps`, a wrong answer alone. Asked behind two
-    steps it knows the answer, before that it says nothing; behind its end, too."""
+    steps it knows the answer, before that it says nothing; behind all of them it answers."""
 
     def script(text: str, number: int) -> str:
         prompt, _, prefix = text.partition("?")
         chain = KNOWN[prompt + "?"]
         if not prefix:
             return f"# {(int(chain[-1]) + 1) % 10}" if jumps and number % 2 else chain
+        if prefix == chain[:-4]:
+            return chain[-4:]
         return f" {chain[-1]}" if prefix.endswith("#") and prefix.startswith(chain[:11]) else ""
 
     return script
@@ -63,9 +65,11 @@ def test_thinking_is_cut_at_tokens() -> None:
     assert found.curves["cap"][4].flops == pytest.approx(prompt + 16 + len("#") + 3 - 1)
 
 
-def test_ends_that_are_taken_away_gain_nothing() -> None:
+def test_answers_that_are_taken_away_with_their_ends_are_given_again() -> None:
+    """Whoever has done all there is to do has nothing to think further, and pays for saying so."""
     found = study(thinker(jumps=False))
-    assert table(found, "wait") == [(1, 22, 1), (2, 23, 1), (4, 25, 1)]
+    again = len(" # 3") + 1
+    assert table(found, "wait") == [(1, 22, 1), (2, 22 + again, 1), (4, 22 + 3 * again, 1)]
     content = describe(found, STEPS)
     curves = {curve["strategy"]: curve for curve in content["curves"]}
     assert {name: curve["unit"] for name, curve in curves.items()} == {
@@ -94,7 +98,7 @@ def test_the_first_end_is_not_beyond_the_natural_length() -> None:
     content = describe(study(thinker(jumps=True)), STEPS)
     (wait,) = [curve for curve in content["curves"] if curve["strategy"] == "wait"]
     assert content["natural"]["tokens_per_query"] == 13
-    assert [point["tokens_per_query"] for point in wait["points"]] == [22, 23, 25], "by chance, the first chains do not jump"
+    assert [point["tokens_per_query"] for point in wait["points"]] == [22, 27, 37], "by chance, the first chains do not jump"
     assert [point["beyond_natural"] for point in wait["points"]] == [False, True, True]
 
 

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy
 import pytest
 
 from reft.chain_curves import Bench, Point, make_point, spent, taken
 from reft.chain_lengths import lengths, slope_change
-from reft.chain_table import print_chains
-from reft.chains import Measured, compare, describe, equal_accuracy, equal_tokens, quality
+from reft.chain_table import _queries, print_chains
+from reft.chains import Measured, break_evens, compare, describe, equal_accuracy, equal_tokens, quality
 from reft.flops import Cost
 from rewards.equal import Checker
 from rewards.scorer import Scorer
@@ -86,6 +87,38 @@ def test_what_a_query_takes_at_equal_accuracy() -> None:
     assert [row["flops_per_query"] for row in rows] == [[160, 80], [640, 320]]
     never = equal_accuracy(measured(Point(1, 16, 160, (1.0, 0.0))), after)
     assert never[1]["tokens_per_query"] == [None, 32]
+
+
+def test_break_even_of_two_policies() -> None:
+    """An oracle buys nothing; whichever has cost more to train is the later one."""
+    wait = [Point(budget, 8 * budget, 80 * budget, (1.0, 0.0)) for budget in (1, 2)] + [Point(4, 64, 640, (1.0, 1.0))]
+    oracle = [Point(2, 1, 10, (1.0, 1.0))]
+    before = measured(Point(1, 16, 160, (0.0, 0.0)), wait=wait, chain_oracle=oracle)
+    after = measured(Point(1, 24, 240, (1.0, 1.0)), cap=[Point(budget, 8, 80, (0.0, 0.0)) for budget in (1, 2, 4)])
+    rows = break_evens(before, after, ("a", "b"), (1000.0, 5000.0)) or []
+    assert rows[-1]["accuracy"] == 1
+    assert rows[-1]["query"] == (640, 240)
+    assert rows[-1]["queries"] == 10
+    assert not rows[-1]["never"]
+    swapped = break_evens(before, after, ("a", "b"), (5000.0, 1000.0)) or []
+    assert (swapped[-1]["earlier"], swapped[-1]["never"], swapped[-1]["queries"]) == ("b", True, None)
+    assert break_evens(before, after, ("a", "b"), (None, 5000.0)) is None, "nobody counted"
+    few = replace(after, curves={"cap": after.curves["cap"][:2]})
+    assert break_evens(before, few, ("a", "b"), (1000.0, 5000.0)) is None, "two points are no curve"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"queries": 1234.0, "low": 2.0, "high": None, "query": (9, 8), "never": False}, "1.23e+03 [2, never]"),
+        ({"queries": None, "low": 0.0, "high": None, "query": (8, 9), "never": True}, "never [0, never]"),
+        ({"queries": None, "low": 0.0, "high": 0.0, "query": (None, 9), "never": False}, "only training reaches it"),
+        ({"queries": None, "low": 0.0, "high": None, "query": (8, None), "never": False}, "only the earlier one reaches it"),
+        ({"queries": None, "low": 0.0, "high": None, "query": (None, None), "never": False}, "–"),
+    ],
+)
+def test_break_even_in_words(row: dict[str, Any], told: str) -> None:
+    assert _queries(row) == told
 
 
 def test_length_may_grow_more_where_problems_are_hard() -> None:

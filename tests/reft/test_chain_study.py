@@ -17,6 +17,7 @@ from reft.compose import compose_settings
 from reft.config import Config
 from reft.progress import Display
 from reft.report.chains import _rows
+from reft.report.charts import break_evens
 from reft.report.read import read_run
 from reft.run import step_name
 from reft.sittings import weights_digest
@@ -100,6 +101,18 @@ def test_what_a_second_checkpoint_gains(found: list[dict[str, Any]]) -> None:
     assert [row["gain"]["value"] for row in gain["equal_tokens"]] == [1] * 6, "votes of the first one's chains are wrong"
 
 
+def test_break_even_is_what_the_page_has(found: list[dict[str, Any]], run: Path) -> None:
+    told = found[1]["gain"]["break_even"]
+    assert [row["accuracy"] for row in told] == [round(0.1 * number, 1) for number in range(1, 11)]
+    assert {(row["earlier"], row["later"]) for row in told} == {tuple(PATIENCE)}
+    last = told[-1]
+    assert last["query"][0] == last["query"][1]
+    assert last["never"], "whoever is made to go on is as right for as much"
+    page = break_evens(read_run(run, "run"))
+    assert [{name: row[name] for name in told[0]} for row in page] == told
+    assert {row["split"] for row in page} == {"test"}
+
+
 def test_chains_are_kept(found: list[dict[str, Any]]) -> None:
     for content in found:
         rows = [json.loads(line) for line in Path(content["file"]).with_suffix(".jsonl").read_text().splitlines()]
@@ -123,6 +136,10 @@ def test_tables_of_a_study(found: list[dict[str, Any]], capsys: pytest.CaptureFi
     assert "Gain of one chain on several of the first one's that take as many tokens" in text
     assert "…" not in text
     assert "natural accuracy, 1.000: " in text
+    assert "step_000002 has been cheaper than warmup, for all that its training has cost 4e+09 FLOPs more" in text
+    cost = f"{found[1]['gain']['break_even'][-1]['query'][0]:.3g}"
+    (row,) = [line for line in text.splitlines() if line.count(cost) == 2 and "never [" in line]
+    assert row.split()[:6] == ["│", "1.000", "│", cost, "│", cost]
 
 
 def test_a_smaller_study_has_a_file_of_its_own_and_the_page_the_larger_one(

@@ -11,6 +11,7 @@ from rewards.equal import Checker
 
 TASKS = [
     SignedSum(), SignedSum(operands=5, problems_size=3000), SignedSum(order="counting", hint_share=0.3, budget_share=0.3),
+    SignedSum(operands=4, fewest_operands=2, hint_share=0.2, budget_share=0.2),
     RunningTotal(train_size=2000), RunningTotal(operators="+"),
     WordProblems(train_size=2000), WordProblems(style="p-cot", operations=(1, 8), distractors=4, train_size=2000),
 ]  # fmt: skip
@@ -129,6 +130,27 @@ def test_tries_count_from_anywhere() -> None:
     assert (firsts, longest) == (set(range(8)), 8)
 
 
+def test_problems_of_several_numbers_of_digits_are_mixed() -> None:
+    """As many of each, until the fewer are used up; each as hard as it is among its like."""
+    task, alone = SignedSum(operands=4, fewest_operands=3, problems_size=8000), SignedSum(problems_size=8000)
+    problems = task._problems()
+    digits = [len(problem.columns["digits"]) for problem in problems]
+    assert len(problems) == 8000
+    assert digits.count(3) == len(alone._problems()) == 2835
+    assert 0.47 < digits[:4000].count(3) / 4000 < 0.53
+    assert set(digits[-1000:]) == {4}
+    threes = [problem for problem in problems if len(problem.columns["digits"]) == 3]
+    assert threes == alone._problems()
+    assert [task.difficulty(problem) for problem in threes] == [alone.difficulty(problem) for problem in threes]
+    assert {len(problem.columns["digits"]) for problem in task.splits().test} == {3, 4}
+    tries = {3: 0, 4: 0}
+    for demo in SignedSum(operands=4, fewest_operands=3, tries=8, give_up=0.0).demonstrations(problems[:4000], 0)[:800]:
+        found = task.trace(demo.problem, demo.chain)
+        assert demo.chain.endswith("ok")
+        tries[len(demo.problem.columns["digits"])] = max(tries[len(demo.problem.columns["digits"])], found.tries)
+    assert tries == {3: 4, 4: 8}, "all pairs of signs, or all triples"
+
+
 def test_as_many_tries_as_are_asked_for_unless_one_succeeds() -> None:
     task = SignedSum(operands=4, tries=8, give_up=1.0, patient_share=0.0, budget_share=0.5, demonstrations_size=800)
     assert task.budgets() == [1, 2, 4, 8]
@@ -193,7 +215,8 @@ def test_modes_are_mixed_as_asked() -> None:
     [
         WordProblems(operations=(0, 3)), WordProblems(operations=(3, 2)), WordProblems(test_operations=(2, 9)),
         WordProblems(warmup_operations=(2, 7)), WordProblems(largest=19), WordProblems(any_share=1.1),
-        SignedSum(operands=1), SignedSum(give_up=1.5), SignedSum(tries=0), SignedSum(budget_share=-0.1),
+        SignedSum(operands=1), SignedSum(fewest_operands=1), SignedSum(fewest_operands=4),
+        SignedSum(give_up=1.5), SignedSum(tries=0), SignedSum(budget_share=-0.1),
         SignedSum(hint_share=0.6, budget_share=0.6), RunningTotal(operators="/"),
         RunningTotal(operands=99), RunningTotal(long_share=-1), RunningTotal(test_size=0),
     ],

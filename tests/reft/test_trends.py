@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from reft.statistics import Z95
-from reft.trends import difference, slope, spearman
+from reft.trends import difference, most_spearman, slope, spearman
 
 
 def test_differences_are_paired() -> None:
@@ -54,3 +54,13 @@ def test_equal_values_share_their_rank() -> None:
     assert order is not None
     assert order.value == 1
     assert spearman([1, 1, 1, 1], [1, 2, 3, 4]) is None
+
+
+@pytest.mark.parametrize("x", [[1, 2, 3, 4], [1, 1, 2, 2], [1, 2, 2, 2, 2, 5], [3.0] * 3 + [4.5] * 9])
+def test_equal_values_leave_ranks_less(x: list[float]) -> None:
+    """What is sorted by x, without a tie of its own, is as near to it as anything."""
+    most, sorted_by_it = most_spearman(x), spearman(x, range(len(x)))
+    assert sorted_by_it is not None
+    assert most == pytest.approx(sorted_by_it.value)
+    assert (most == 1) == (len(set(x)) == len(x))
+    assert most_spearman([1, 1, 1, 1]) is None

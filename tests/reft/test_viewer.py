@@ -1,6 +1,7 @@
 """What a person sees of a checkpoint: in a terminal, as it is written; elsewhere the same text."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ from reft import viewer
 from reft.compose import compose_settings
 from reft.config import Config
 from reft.errors import ConfigError, UserError
-from reft.viewer import choose_problems, find_problem, show, show_prompt, show_search, writer
+from reft.tasks.jsonl import Jsonl
+from reft.tasks.running_total import RunningTotal
+from reft.tasks.signed_sum import SignedSum
+from reft.tasks.word_problems import WordProblems
+from reft.viewer import choose_problems, find_problem, form_of, show, show_prompt, show_search, writer
 from rollout.engines.hf import HFEngine
 from rollout.pool import LocalPool
+from rollout.search.forcing import WAIT, Form
 from rollout.types import Completion
 
 SETTINGS = {"task": {"use": "signed_sum"}, "sampling": {"max_tokens": 30}, "rollout": {"threads": 1}}
@@ -103,6 +109,15 @@ def test_a_problem_is_known_by_its_prompt(config: Config) -> None:
     problem = config.task.splits().dev[3]
     assert find_problem(config.task, problem.prompt) == problem
     assert find_problem(config.task, f"{problem.prompt} ") is None
+
+
+def test_how_chains_go_on_is_the_task_s() -> None:
+    assert form_of(SignedSum()) == SignedSum().form()
+    assert form_of(RunningTotal()) == Form(answering="#"), "no word of the task's says to wait"
+    assert form_of(WordProblems(style="p-cot")) == Form(answering="return")
+    assert form_of(Jsonl(train="x")) == replace(WAIT, answering="Therefore, the answer is:")
+    assert form_of(Jsonl(train="x", closing="\n#### {answer}")).answering == "####"
+    assert form_of(Jsonl(train="x", closing="", style="program")) == WAIT
 
 
 @pytest.mark.parametrize("name", ["vote", "wait"])

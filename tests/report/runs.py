@@ -59,7 +59,9 @@ def write_run(path: Path, steps: int = 20, samples: int = 10, hostile: bool = Fa
     for step in range(1, steps + 1):
         share = 0.2 + 0.7 * step / steps
         row = {"phase": "reinforce", "step": step, "reward/mean": share, "answer/correct": share, "samples/tokens": 5000.0,
-               "chain/tokens_mean": 15 + 10 * step / steps, "compute/flops": 1e12 + step * 1e10}  # fmt: skip
+               "chain/tokens_mean": 15 + 10 * step / steps, "compute/flops": 1e12 + step * 1e10,
+               "chain/tokens_right": 20.0 + step, "chain/right": 80.0}  # fmt: skip
+        row |= {"chain/tokens_wrong": 12.0, "chain/wrong": 20.0} if step > 2 else {"chain/wrong": 0.0}
         rows.append(row | ({"dev/greedy": share, "dev/sampled": share - 0.1} if step % 5 == 0 else {}))
         chains = [
             chain_row(

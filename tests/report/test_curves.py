@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from reft.break_even import break_even, least_cost
 from reft.errors import DataError
 from reft.plateau import LEAST_GAIN, find_plateau
 from reft.report.charts import test_time_charts as charts_of_curves
-from reft.report.curves import break_even, least_cost
 from reft.report.read import Curve, Point, _curves, read_log
 from reft.statistics import Estimate, proportion
 

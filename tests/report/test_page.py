@@ -15,7 +15,7 @@ pytest.importorskip("plotly", reason="the report draws with plotly")
 from reft.cli import main
 from reft.errors import RunError
 from reft.report.chains import pack_chains
-from reft.report.charts import break_evens, training_chart
+from reft.report.charts import break_evens, learning_charts, training_chart
 from reft.report.charts import test_time_charts as charts_of_curves
 from reft.report.page import as_data, build_page
 from reft.report.read import read_run
@@ -192,6 +192,25 @@ def test_checkpoints_break_even(tmp_path: Path) -> None:
     assert at[0.9]["query"][0] is None
     halves = at[0.5]
     assert halves["queries"] == pytest.approx(2e11 / (halves["query"][0] - halves["query"][1]))
+
+
+def test_right_and_wrong_chains_have_one_chart_of_their_lengths(tmp_path: Path) -> None:
+    runs = [read_run(write_run(tmp_path / name, steps=5), name) for name in "ab"]
+    charts = {chart["id"]: chart for chart in learning_charts(runs[:1])}
+    order = list(charts)
+    assert order[order.index("learning-chain/tokens_mean") + 1] == "learning-right-and-wrong"
+    right, wrong = charts["learning-right-and-wrong"]["series"]
+    assert (right["name"], right["dash"], right["y"]) == ("right", "solid", [21, 22, 23, 24, 25])
+    assert (wrong["name"], wrong["dash"], wrong["y"]) == ("wrong", "dash", [12, 12, 12])
+    assert (right["x"]["step"], wrong["x"]["step"]) == ([1, 2, 3, 4, 5], [3, 4, 5]), "no step has a length of no chains"
+    assert (right["n"], wrong["n"]) == ([80] * 5, [20] * 3)
+    (both,) = [chart for chart in learning_charts(runs) if chart["id"] == "learning-right-and-wrong"]
+    assert [one["name"] for one in both["series"]] == ["a, right", "a, wrong", "b, right", "b, wrong"]
+    assert [one["colour"] for one in both["series"]] == [0, 0, 1, 1]
+    for row in runs[0].rows["reinforce"]:
+        row.pop("chain/tokens_right")
+        row.pop("chain/tokens_wrong", None)
+    assert "right-and-wrong" not in str(learning_charts(runs[:1])), "a run that does not tell"
 
 
 def test_damage_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:

@@ -90,6 +90,36 @@ def test_free_text_waits_in_words() -> None:
         assert [forced.over for forced in history] == [False, True, True], "there is no room for another wait"
 
 
+def think(text: str, number: int) -> str:
+    """`p` thinks a bit more whenever it goes on, and answers; `q` answers at a glance, whatever happens."""
+    if text.startswith("q"):
+        return "# 1"
+    return {"p:": " one # 1", "p: one": " two # 2", "p: one two": " # 3"}[text]
+
+
+def test_an_answer_is_taken_away_with_the_end() -> None:
+    """What goes on is thinking: with one answer behind the other, a chain has none that counts."""
+    with pool_of(think) as pool:
+        history, glance = force(pool, PROBLEMS, PARAMS, 0, 3, Form(answering=" #"))
+    assert [forced.sample.completion.chain for forced in history] == [" one # 1", " one two # 2", " one two # 3"]
+    assert [forced.sample.completion.prefix for forced in history] == ["", " one", " one two"]
+    assert [forced.sample.verdict.correct for forced in history] == [False, False, True]
+    assert [forced.tokens for forced in history] == [9, 9 + 9, 9 + 9 + 5], "what is taken away was drawn, too"
+    assert [forced.attempts for forced in history] == [1, 2, 3]
+    assert [forced.over for forced in history] == [False] * 3
+    assert [forced.sample.completion.chain for forced in glance] == ["# 1"] * 3, "nothing is left of it to go on from"
+    assert [forced.tokens for forced in glance] == [4, 8, 12]
+
+
+def test_a_word_stands_for_answer_and_end() -> None:
+    with pool_of(lambda text, _: " so 1 is 3." if "Wait" in text else " so. The answer is: 1") as pool:
+        (history, _) = force(pool, PROBLEMS, PARAMS, 0, 3, replace(WAIT, answering="The answer is:"))
+    assert [forced.sample.completion.chain for forced in history] == [
+        " so. The answer is: 1", " so.\nWait, so 1 is 3.", " so.\nWait, so 1 is 3.\nWait, so 1 is 3.",
+    ]  # fmt: skip
+    assert [forced.tokens for forced in history][:2] == [22, 22 + 12], "without an answer only the end is taken away"
+
+
 def test_a_token_may_go_on_behind_an_ending() -> None:
     with pool_of(lambda text, _: " 3 ok." if "x" in text else " 1 x,") as pool:
         (history, _) = force(pool, PROBLEMS, PARAMS, 0, 3, FORM)
