@@ -107,9 +107,8 @@ def _print_curves(console: Console, content: dict[str, Any]) -> None:
         console.print(
             f"{point['budget']} tries one behind the other against as many chains of one, picked by an oracle: {gain}"
         )
-    longs = {None: "natural length"} | {
-        row["budget"]: f"{names.get('wait')}, {row['budget']}" for row in content["equal_tokens"]
-    }
+    budgets = {row["budget"] for row in content["equal_tokens"]}
+    longs = {budget: f"{names.get('wait')}, {budget}" for budget in budgets} | {None: "natural length"}
     _print_against(console, [(longs[row["budget"]], row) for row in content["equal_tokens"]])
 
 

@@ -212,7 +212,7 @@ def _length_chart(runs: Sequence[RunRecord]) -> Chart | None:
                 drawn.append(series(name, {"step": steps}, values, number, line=True, dash=dash, n=counts))
     if not drawn:
         return None
-    title, axes = "tokens of a right chain, and of a wrong one (dashed)", [{"key": "step", "label": "step", "log": False}]
+    title, axes = "tokens, right and wrong (dashed)", [{"key": "step", "label": "step", "log": False}]
     return {
         "id": "learning-right-and-wrong",
         "title": title,

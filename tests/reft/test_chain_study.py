@@ -135,6 +135,8 @@ def test_tables_of_a_study(found: list[dict[str, Any]], capsys: pytest.CaptureFi
     assert "natural length: " in text
     assert "Gain of one chain on several of the first one's that take as many tokens" in text
     assert "…" not in text
+    assert "called for, None" not in text
+    assert text.count("│ natural length ") == len(found), "against chains of one try"
     assert "natural accuracy, 1.000: " in text
     assert "step_000002 has been cheaper than warmup, for all that its training has cost 4e+09 FLOPs more" in text
     cost = f"{found[1]['gain']['break_even'][-1]['query'][0]:.3g}"

@@ -55,11 +55,12 @@ def test_what_was_drawn_is_there_to_the_last_bit(source: Source, tmp_path: Path)
     first = KeptPool(source.start, tmp_path / "parts", {"weights": "a"})
     assert first.found() == (0, 0)
     drawn = first.sample(PROBLEMS, 3, PARAMS, 7)
-    assert (source.started, source.drawn) == (1, 6)
+    assert len(first.sample(PROBLEMS, 1, PARAMS, 8)) == 2
+    assert (source.started, source.drawn) == (1, 8), "it is started once"
     again = KeptPool(source.start, tmp_path / "parts", {"weights": "a"})
-    assert again.found() == (1, 6)
+    assert again.found() == (2, 8)
     kept = again.sample(PROBLEMS, 3, PARAMS, 7)
-    assert (source.started, source.drawn) == (1, 6), "nothing is started where nothing is drawn"
+    assert (source.started, source.drawn) == (1, 8), "nothing is started where nothing is drawn"
     assert [bits(sample) for sample in kept] == [bits(sample) for sample in drawn]
     assert {sample.completion.text for sample in kept} == set(CHAINS)
 

@@ -111,6 +111,12 @@ def test_an_answer_is_taken_away_with_the_end() -> None:
     assert [forced.tokens for forced in glance] == [4, 8, 12]
 
 
+def test_thinking_ends_at_the_first_answer() -> None:
+    with pool_of(lambda text, _: " one # 1 # 2" if text.endswith(":") else " # 3") as pool:
+        (history, _) = force(pool, PROBLEMS, PARAMS, 0, 2, Form(answering="#"))
+    assert history[1].sample.completion.chain == " one # 3"
+
+
 def test_a_word_stands_for_answer_and_end() -> None:
     with pool_of(lambda text, _: " so 1 is 3." if "Wait" in text else " so. The answer is: 1") as pool:
         (history, _) = force(pool, PROBLEMS, PARAMS, 0, 3, replace(WAIT, answering="The answer is:"))
