@@ -104,9 +104,11 @@ def plain_reports(reports: Mapping[str, tuple[Report, Sequence[Sample]]], cost: 
     content: dict[str, Any] = {}
     for mode, (report, samples) in reports.items():
         shapes = [(len(sample.completion.prompt_tokens), len(sample.completion.tokens)) for sample in samples]
+        queries = {shape: cost.query(*shape) for shape in set(shapes)}  # few are another's
+        prompts = {prompt: cost.forward(work_of_text(prompt)) for prompt, _ in queries}
         content[mode] = report.plain() | {
-            "flops_per_query": sum(cost.query(*shape) for shape in shapes) / len(samples),
-            "flops_per_prompt": sum(cost.forward(work_of_text(prompt)) for prompt, _ in shapes) / len(samples),
+            "flops_per_query": sum(queries[shape] for shape in shapes) / len(samples),
+            "flops_per_prompt": sum(prompts[prompt] for prompt, _ in shapes) / len(samples),
         }
     return content
 

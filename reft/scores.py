@@ -86,6 +86,21 @@ def powers(n: int) -> list[int]:
     return sorted({*(1 << bit for bit in range(n.bit_length())), n})
 
 
+def majority_shares(group: Group, checker: Checker, ks: Sequence[int], seed: int, place: int) -> list[float]:
+    """maj@k of one problem's samples, the `place`-th problem's, for each k."""
+    return majority_at_k(group, answer_kinds(group, checker), ks, derive_seed(seed, "maj", place))
+
+
+def at_k(groups: Sequence[Group], majorities: Sequence[Sequence[float]]) -> dict[str, dict[str, Any]]:
+    """pass@k and maj@k, the latter from each problem's `majorities`, for k = 1, 2, 4, ... up to the fewest samples."""
+    rights = [(len(group), sum(sample.verdict.correct for sample in group)) for group in groups]
+    found: dict[str, dict[str, Any]] = {"pass@k": {}, "maj@k": {}}
+    for place, k in enumerate(powers(min(map(len, groups)))):
+        found["pass@k"][str(k)] = asdict(mean_over_problems([pass_at_k(size, right, k) for size, right in rights]))
+        found["maj@k"][str(k)] = asdict(mean_over_problems([shares[place] for shares in majorities]))
+    return found
+
+
 def many(groups: Sequence[Group], checker: Checker, seed: int) -> dict[str, dict[str, Any]]:
     """pass@k (unbiased) and maj@k for k = 1, 2, 4, ... up to the fewest samples that a problem has. Where others have more,
     `uneven` says how many problems have how many, and for which k therefore nothing is told.
@@ -96,16 +111,7 @@ def many(groups: Sequence[Group], checker: Checker, seed: int) -> dict[str, dict
     if not groups:
         raise ValueError("an estimate needs at least one observation")
     n = min(map(len, groups))
-    rights = [(len(group), sum(sample.verdict.correct for sample in group)) for group in groups]
-    ks = powers(n)
-    voted = [
-        majority_at_k(group, answer_kinds(group, checker), ks, derive_seed(seed, "maj", place))
-        for place, group in enumerate(groups)
-    ]
-    found: dict[str, dict[str, Any]] = {"pass@k": {}, "maj@k": {}}
-    for place, k in enumerate(ks):
-        found["pass@k"][str(k)] = asdict(mean_over_problems([pass_at_k(size, right, k) for size, right in rights]))
-        found["maj@k"][str(k)] = asdict(mean_over_problems([shares[place] for shares in voted]))
+    found = at_k(groups, [majority_shares(group, checker, powers(n), seed, place) for place, group in enumerate(groups)])
     counts = Counter(map(len, groups))
     if len(counts) > 1:
         by_samples = {str(samples): counts[samples] for samples in sorted(counts)}

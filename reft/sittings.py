@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy
 from transformers import AutoConfig
 
 from reft.assessment import greedy_params, plain_reports, sampled_params
@@ -25,20 +24,19 @@ from reft.evaluate import report
 from reft.exams import Exam, Panel, fitting
 from reft.files import MANIFEST, is_sealed, write_atomically
 from reft.flops import Cost
+from reft.marking import MODES, Marker, Marks
 from reft.paired import compare
 from reft.progress import Display
 from reft.reward_config import RewardConfig
-from reft.rollouts import make_checker, ray_pool
+from reft.rollouts import ray_pool
 from reft.run import write_lines
-from reft.scores import many, plain, rates
-from rewards.equal import Verdict
+from reft.scores import at_k, plain, rates
 from rollout.pool import Pool
-from rollout.types import Completion, Problem, Sample
+from rollout.types import Problem, Sample
 from rollout.worker import derive_seed
 
 SECTION = 256
 """Problems whose chains are sampled between two times that the disk has them."""
-MODES = ("greedy", "sampled")
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,16 @@ def digest_of(checkpoint: str) -> str:
     return hashlib.blake2b(where.encode(), digest_size=3).hexdigest()
 
 
-def take(sitting: Sitting, config: Config, pool: Pool, display: Display) -> list[dict[str, Any]]:
-    """Sample what is not on the disk yet; returns all problems with their chains."""
+@dataclass(frozen=True)
+class Taken:
+    """All problems of an exam with their chains, and what these show."""
+
+    rows: Sequence[Mapping[str, Any]]
+    marks: Marks
+
+
+def take(sitting: Sitting, config: Config, pool: Pool, display: Display) -> Taken:
+    """Sample what is not on the disk yet, and mark each section while the next is sampled."""
     rows, problems, n = sitting.done(), sitting.exam.problems, config.evaluate.samples
     if rows:
         display.note(f"{sitting.file.stem}: {len(rows)} of {len(problems)} problems are done already; going on")
@@ -132,9 +138,11 @@ def take(sitting: Sitting, config: Config, pool: Pool, display: Display) -> list
     params = {"greedy": (greedy_params(config), 1), "sampled": (sampled_params(config), n)}
     done = len(rows) * (1 + n)
     with (
+        Marker(sitting.exam, config) as marker,
         sitting.part.open("a", encoding="utf-8") as file,
         display.bar(f"{sitting.file.stem}", len(problems) * (1 + n), "chain", done) as bar,
     ):
+        marker.add(rows)
         for start in range(len(rows), len(problems), SECTION):
             section = problems[start : start + SECTION]
             samples: dict[str, list[Sample]] = {}
@@ -152,7 +160,8 @@ def take(sitting: Sitting, config: Config, pool: Pool, display: Display) -> list
             file.flush()
             os.fsync(file.fileno())
             rows += new
-    return rows
+            marker.add(new)
+        return Taken(rows, marker.marks())
 
 
 def _progress(update: Callable[[int, str], None], before: int, mode: str) -> Callable[[int, int], None]:
@@ -178,23 +187,7 @@ def problem_row(problem: Problem, samples: Mapping[str, Sequence[Sample]]) -> di
     }  # fmt: skip
 
 
-def samples_of(problem: Problem, row: Mapping[str, Any], mode: str) -> list[Sample]:
-    """A problem's chains as samples again. Of tokens and log-probs only the number is known."""
-    prompt = numpy.zeros(row["prompt_tokens"], numpy.int32)
-    return [
-        Sample(
-            problem,
-            Completion(
-                prompt, numpy.zeros(chain["tokens"], numpy.int32), numpy.zeros(chain["tokens"], numpy.float32),
-                chain["chain"], chain["finish"],
-            ),
-            chain["extracted"], Verdict(chain["verdict"], chain["stage"], chain["why"]), {}, None, 0,
-        )
-        for chain in row[mode]
-    ]  # fmt: skip
-
-
-def finish(sitting: Sitting, config: Config, rows: Sequence[Mapping[str, Any]], seconds: float) -> dict[str, Any]:
+def finish(sitting: Sitting, taken: Taken, seconds: float) -> dict[str, Any]:
     """Write and return the report, and the chains beside it."""
     exam = sitting.exam
     content: dict[str, Any] = {
@@ -204,20 +197,15 @@ def finish(sitting: Sitting, config: Config, rows: Sequence[Mapping[str, Any]], 
         "too_long": {"count": len(sitting.too_long), "problems": list(sitting.too_long)},
         "seconds": round(seconds, 2),
     }  # fmt: skip
-    cost, checker = Cost.of(AutoConfig.from_pretrained(sitting.checkpoint)), make_checker(config.checker)
-    try:
-        for mode in MODES:
-            groups = [samples_of(problem, row, mode) for problem, row in zip(exam.problems, rows, strict=True)]
-            traces = [[exam.task.trace(sample.problem, sample.completion.chain) for sample in group] for group in groups]
-            flat = [sample for group in groups for sample in group]
-            told = [trace for found in traces for trace in found]
-            (told_of,) = plain_reports({mode: (report(flat, exam.task, told), flat)}, cost).values()
-            content[mode] = {**told_of, "estimates": plain(rates(groups, traces))}
-            if mode == "sampled":
-                content[mode] |= many(groups, checker, derive_seed(config.seed, "scores", exam.name))
-    finally:
-        checker.close()
-    write_lines(sitting.file.with_suffix(".jsonl"), rows)
+    cost = Cost.of(AutoConfig.from_pretrained(sitting.checkpoint))
+    for mode in MODES:
+        groups, traces = taken.marks.groups[mode], taken.marks.traces[mode]
+        flat = [sample for group in groups for sample in group]
+        told = [trace for found in traces for trace in found]
+        (told_of,) = plain_reports({mode: (report(flat, exam.task, told), flat)}, cost).values()
+        content[mode] = {**told_of, "estimates": plain(rates(groups, traces))}
+    content["sampled"] |= at_k(taken.marks.groups["sampled"], taken.marks.majorities)
+    write_lines(sitting.file.with_suffix(".jsonl"), taken.rows)
     write_atomically(sitting.file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     sitting.part.unlink(missing_ok=True)
     return content
@@ -233,8 +221,8 @@ def take_all(sittings: Sequence[Sitting], config: Config, display: Display) -> l
         with workers(replace(config, task=panel, rewards=only), left[0].checkpoint, display) as pool:
             for sitting in left:
                 begun = time.monotonic()
-                rows = take(sitting, config, pool, display)
-                reports[sitting.exam.name] = finish(sitting, config, rows, time.monotonic() - begun)
+                taken = take(sitting, config, pool, display)
+                reports[sitting.exam.name] = finish(sitting, taken, time.monotonic() - begun)
     return [content for content in reports.values() if content is not None]
 
 

@@ -58,7 +58,7 @@ def evaluated(model: Path, use: str, name: str | None = None, data: str | None =
     scorer = make_scorer({}, config.checker, config.programs)
     pool = LocalPool(Worker(ScriptedEngine(script), scorer, Panel({exam.name: exam.task}).read), 4)
     it = sit(exam, config, str(model), Path("out"), "tiny")
-    content = finish(it, config, take(it, config, pool, Display()), 1.0)
+    content = finish(it, take(it, config, pool, Display()), 1.0)
     pool.close()
     return content
 

@@ -76,7 +76,7 @@ def sitting(config: Config, folder: Path, name: str = "tiny") -> Sitting:
 def taken(config: Config, folder: Path, script: Script = script, name: str = "tiny") -> dict[str, Any]:
     it = sitting(config, folder, name)
     pool = Counting(it.exam, script)
-    content = finish(it, config, take(it, config, pool, Display()), 1.0)
+    content = finish(it, take(it, config, pool, Display()), 1.0)
     assert pool.chains == 7 * 4
     return content
 
@@ -128,7 +128,7 @@ def test_one_that_stopped_goes_on_to_the_same_end(config: Config, tmp_path: Path
         file.write(json.dumps({"problem": it.exam.problems[fails_at // 2 * 2].id}) + "\n")  # of a section that is not whole
         file.write('{"problem": "x", "prom')
     again = Counting(it.exam, script)
-    parts = finish(it, config, take(it, config, again, Display()), 1.0)
+    parts = finish(it, take(it, config, again, Display()), 1.0)
     assert again.calls == 8 - fails_at // 2 * 2, "sections that were done are not done again"
     assert parts == whole | {"file": parts["file"]}
     files = [tmp_path / folder / "tiny-signed_sum.jsonl" for folder in ("parts", "whole")]
@@ -151,7 +151,7 @@ def test_another_setting_begins_anew(config: Config, tmp_path: Path, change: Cal
         take(it, config, Counting(it.exam, script, 4), Display())
     assert len(sitting(config, tmp_path).done()) == 4
     assert sitting(change(config), tmp_path).done() == []
-    finish(it, config, take(it, config, Counting(it.exam, script), Display()), 1.0)
+    finish(it, take(it, config, Counting(it.exam, script), Display()), 1.0)
     assert sitting(config, tmp_path).finished() is not None
     assert sitting(change(config), tmp_path).finished() is None
 
