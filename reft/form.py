@@ -52,8 +52,8 @@ COUNT = Leaf("a count", lambda value: is_number(value) and isinstance(value, int
 
 ESTIMATE = Fields({"value": SHARE, "n": COUNT, "low": SHARE, "high": SHARE})
 COSTS = {"tokens_per_query": Maybe(AMOUNT), "flops_per_query": Maybe(COST)}
-MEASURE = Fields({"value": NUMBER, "n": COUNT, "low": NUMBER, "high": NUMBER})
-"""An estimate of what is no share: tokens, tries, gains."""
+MEASURE = Fields({"value": NUMBER, "n": COUNT, "low": Maybe(NUMBER), "high": Maybe(NUMBER)})
+"""An estimate of what is no share: tokens, tries, gains. Of a single problem there is no interval."""
 POINT = Fields({"budget": ANY, "accuracy": ESTIMATE}, COSTS | {"used": Maybe(MEASURE)})
 CURVE = Fields({"strategy": TEXT, "points": [POINT]}, {"unit": Maybe(TEXT)})
 MODE = Fields(

@@ -161,9 +161,9 @@ def _estimates(study: Mapping[str, Any], part: str, names: Mapping[str, str]) ->
 
 
 def _estimate(content: Any, *path: str) -> Estimate | None:
-    """The estimate at a place; None where there is none."""
+    """The estimate at a place; None where there is none, or none with an interval."""
     found = _dig(content, *path)
-    return None if found is None else estimate_of(found)
+    return None if found is None or None in found.values() else estimate_of(found)
 
 
 def _dig(content: Any, *path: str) -> Any:

@@ -1,6 +1,7 @@
 """What the page says of studies of chains."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,20 @@ def test_charts_and_tables_say_what_was_found(tmp_path: Path) -> None:
     assert (second[1], second[3]) == ("24.0", "nothing goes beyond it")
     assert [cell.split(" [")[0] for cell in gain["rows"][0]] == ["step_000020 on warmup", "+0.650", "+0.050", "+0.600"]
     assert [row[0].split(",")[0] for row in content["rows"]] == ["repeated tries", "right answer by a wrong step"]
+
+
+def test_a_mean_of_a_single_problem_is_not_drawn(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    file = run / "eval" / "chains-step_000020-test.json"
+    study = json.loads(file.read_text())
+    bins = study["difficulty"]["bins"]
+    bins.append({"from": 9.0, "to": 9.0, "tokens": {"value": 40.0, "n": 1, "low": -math.inf, "high": math.inf}})
+    file.write_text(json.dumps(study))
+    record = read_run(run, "run")
+    assert record.notes == [], "it is no damage"
+    found = usefulness([record])
+    assert found is not None
+    assert found["charts"][1]["series"][1]["x"] == {"x": [1.0, 3.0]}
 
 
 def test_what_is_asked_for_and_used_is_drawn(tmp_path: Path) -> None:
