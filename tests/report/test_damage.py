@@ -38,7 +38,7 @@ def set_in(content: Any, place: str, value: Any) -> None:
         ("eval/chains-warmup-test.json", "ablations|cut|value", 1.5),
         ("eval/chains-warmup-test.json", "quality|trace_error|n", -1),
         ("eval/chains-warmup-test.json", "scaling|wait|gain", "much"),
-        ("eval/chains-step_000005-test.json", "gain|persistence|low", None),
+        ("eval/chains-step_000005-test.json", "gain|persistence|low", "none"),
         ("state.json", "flops|warmup", None),
         ("summary.json", "seconds", 3),
         ("summary.json", "best_step", "last"),
