@@ -68,10 +68,10 @@ class Marker:
     def _mark(self, row: Row) -> None:
         place = len(self._marks.majorities)
         problem, task = self._exam.problems[place], self._exam.task
+        traces = {text: task.trace(problem, text) for text in {chain["chain"] for mode in MODES for chain in row[mode]}}
         for mode in MODES:
-            group = samples_of(problem, row, mode)
-            self._marks.groups[mode].append(group)
-            self._marks.traces[mode].append([task.trace(problem, sample.completion.chain) for sample in group])
+            self._marks.groups[mode].append(samples_of(problem, row, mode))
+            self._marks.traces[mode].append([traces[chain["chain"]] for chain in row[mode]])
         sampled = self._marks.groups["sampled"][place]
         self._marks.majorities.append(majority_shares(sampled, self._checker, powers(len(sampled)), self._seed, place))
 

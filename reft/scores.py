@@ -66,6 +66,8 @@ def majority_at_k(group: Group, kinds: Sequence[int | None], ks: Sequence[int], 
     names = numpy.unique(own[own >= 0])
     if not len(names) or not right.any():
         return [0.0] * len(ks)
+    if right.all():
+        return [1.0] * len(ks)
     drawn = numpy.random.default_rng(seed).random((SUBSETS, n)).argsort(axis=1)
     found = []
     for k in ks:

@@ -1,6 +1,7 @@
 """pass@k, maj@k and rates against closed forms and against every subset."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from reft.scores import SUBSETS, answer_kinds, majority_at_k, many, picked, powers, rates
 from reft.statistics import mean_over_clusters, pass_at_k, proportion, ratio_over_problems
 from reft.tasks import Trace
-from rewards.equal import Checker
+from rewards.equal import Checker, Verdict
 from rollout.search.vote import majority
 from tests.rollout.test_vote import drawn
 
@@ -66,6 +67,11 @@ def test_majority_at_k_is_a_mean_over_subsets(checker: Checker, answers: list[st
         winners = [majority(subset, checker) for subset in combinations(group, k)]
         expected.append(sum(winner is not None and winner.verdict.correct for winner in winners) / len(winners))
     assert majority_at_k(group, kinds, ks, 0) == pytest.approx(expected)
+
+
+def test_without_an_answer_there_is_no_majority_whatever_a_file_says(checker: Checker) -> None:
+    group = [replace(sample, verdict=Verdict("equal", "label", "")) for sample in drawn([None, None, None], right="1")]
+    assert majority_at_k(group, answer_kinds(group, checker), [1, 3], 0) == [0, 0]
 
 
 def test_majority_at_k_draws_where_there_are_too_many_subsets(checker: Checker) -> None:
