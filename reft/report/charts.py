@@ -9,12 +9,12 @@ from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
-from reft.chain_table import TOGETHER
 from reft.plateau import Plateau, find_plateau
 from reft.report.curves import BreakEven, Curve, Point, break_even
 from reft.report.read import LOOPS, MODES, RunRecord
 from reft.run import WARMUP
 from reft.statistics import Estimate, proportion
+from rollout.search.names import short
 
 AXES: dict[str, tuple[str, Callable[[Point], float | None]]] = {
     "flops": ("FLOPs a query", lambda point: point.flops),
@@ -38,17 +38,6 @@ LEARNING = {
 
 LEAST_BUDGETS = 3
 """Of a strategy, that break-even is read from: one or two points are no curve."""
-STRATEGIES = TOGETHER | {
-    "cap": "cut short",
-    "wait": "made to go on",
-    "ask": "asked for",
-    "natural": "natural length",
-    "maj@k": "majority of k",
-    "pass@k": "one of k is right",
-    "upper_bound": "one of them is right",
-}
-"""What strategies are called on the page, where it is not by their name."""
-
 Chart = dict[str, Any]
 
 
@@ -112,7 +101,7 @@ def _test_time_chart(split: str, curves: Sequence[Curve]) -> Chart:
     for curve in curves:
         accuracies = [point.accuracy for point in curve.points]
         owner = f"{curve.run}, {curve.checkpoint}" if several and curve.run != curve.checkpoint else curve.checkpoint
-        told = STRATEGIES.get(curve.strategy, curve.strategy.replace("_", " "))
+        told = short(curve.strategy)
         x = {key: [read(point) for point in curve.points] for key, (_, read) in AXES.items()}
         drawn.append(
             series(
