@@ -13,8 +13,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from reft.flops import Cost, Work, work_of_chain, work_of_sampling, work_of_text
+from reft.flops import Cost
 from rollout.types import Completion
+from rollout.work import Work, work_of_chain, work_of_sampling, work_of_text
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 CONFIGS = {
