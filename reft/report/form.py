@@ -62,7 +62,8 @@ BESTS = {name: ESTIMATE for name in ("vote", "rerank", "upper_bound")}
 REPORT = Fields(
     {},
     {"checkpoint": TEXT, "split": TEXT, "benchmark": TEXT, "curves": [CURVE], "greedy": MODE, "sampled": MODE,
-     "natural": Fields({"accuracy": ESTIMATE}, COSTS), "search": Fields({"chains": COUNT}, BESTS)},
+     "natural": Fields({"accuracy": ESTIMATE}, COSTS), "strategy": TEXT,
+     "search": Fields({"chains": COUNT}, BESTS | COSTS | {"scoring_flops_per_query": Maybe(COST)})},
 )  # fmt: skip
 """`eval/NAME.json`."""
 STATE = Fields({}, {"best_step": Maybe(COUNT), "flops": Fields(other=AMOUNT)})
