@@ -63,22 +63,23 @@ class Plan:
 
     def check(self, checkpoint: str, problem: Problem) -> None:
         """Raise `ConfigError` if a checkpoint's tokenizer cannot read what the strategy puts before it."""
-        text = self.asked(problem).prompt
+        texts = [self.asked(problem).prompt]
         if self.name == "wait" and self.form is None and max(self.budgets) > 1:
-            text += WAIT.wait
+            texts.append(WAIT.wait)
         if self.name == "cap" and self.form is None:
-            text += self.answering
+            texts.append(self.answering)
         tokenizer = load_tokenizer(checkpoint)
-        try:
-            (tokens,) = Codec(tokenizer).prompts([text])
-            why = "it has no token for a part of it" if tokenizer.unk_token_id in tokens else ""
-        except Exception as error:  # the tokenizers library raises nothing more special
-            why = str(error)
-        if why:
-            raise ConfigError(
-                f"--strategy {self.name} puts words before the model that the tokenizer of {checkpoint} cannot read, "
-                f"{text[-60:]!r}: {why}; choose another, such as vote"
-            )
+        for text in texts:
+            try:
+                (tokens,) = Codec(tokenizer).prompts([text])
+                why = "it has no token for a part of it" if tokenizer.unk_token_id in tokens else ""
+            except Exception as error:  # the tokenizers library raises nothing more special
+                why = str(error)
+            if why:
+                raise ConfigError(
+                    f"--strategy {self.name} puts words before the model that the tokenizer of {checkpoint} cannot read, "
+                    f"{text[-60:]!r}: {why}; choose another, such as vote"
+                )
 
     def crowded(self, checkpoint: str, problems: Sequence[Problem], max_tokens: int) -> list[Problem]:
         """Problems whose prompts leave no room for the longest chains in a checkpoint's positions."""

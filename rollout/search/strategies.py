@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rewards.equal import Checker
+from rollout.codec import UNKNOWN
 from rollout.pool import Pool
 from rollout.search.cutting import Tokens, cut
 from rollout.search.forcing import WAIT, Forced, Form, force
@@ -159,21 +160,24 @@ class ThoughtCutting:
 @dataclass(frozen=True)
 class Revisions:
     """Chains one after the other, each shown the one before; the last that has an answer stands (Snell et al., arXiv
-    2408.03314, section 6). For models that were taught to revise, or to follow instructions."""
+    2408.03314, section 6). One that is no text is shown to nobody, and the last. For models that were taught to revise, or to
+    follow instructions."""
 
     template: str = REVISION
 
     def search(
         self, pool: Pool, problems: Sequence[Problem], params: SamplingParams, seed: int, budgets: Sequence[int]
     ) -> list[list[Found]]:
-        prompts = list(problems)
+        prompts = dict(enumerate(problems))
         groups: list[list[Sample]] = [[] for _ in problems]
         for number in range(_most(budgets)):
-            drawn = pool.sample(prompts, 1, params, derive_seed(seed, "revision", number))
-            for place, (problem, sample) in enumerate(zip(problems, drawn, strict=True)):
+            drawn = pool.sample(list(prompts.values()), 1, params, derive_seed(seed, "revision", number)) if prompts else []
+            for place, sample in zip(list(prompts), drawn, strict=True):
+                problem, chain = problems[place], sample.completion.chain
                 groups[place].append(replace(sample, problem=problem))
-                prompt = self.template.format(prompt=problem.prompt, chain=sample.completion.chain)
-                prompts[place] = replace(problem, prompt=prompt)
+                prompts[place] = replace(problem, prompt=self.template.format(prompt=problem.prompt, chain=chain))
+                if UNKNOWN in chain:  # what is no text would be longer in a prompt than as it was drawn
+                    del prompts[place]
         return [
             [_found(problem, _last(group[:budget]), group[:budget]) for budget in budgets]
             for problem, group in zip(problems, groups, strict=True)

@@ -25,7 +25,7 @@ from reft.searches import Plan, plan
 from reft.summary import print_search
 from reft.tasks.running_total import RunningTotal
 from reft.tasks.signed_sum import SignedSum
-from reft.tokenizer import bpe_tokenizer
+from reft.tokenizer import bpe_tokenizer, word_tokenizer
 from rollout.codec import Codec
 from rollout.search.names import STRATEGIES
 from rollout.search.strategies import REVISION
@@ -207,6 +207,13 @@ def test_what_a_task_has_not_is_told(make: Callable[[], Plan], told: str) -> Non
 
 
 def test_who_cannot_read_it_is_refused(config: Config, tmp_path: Path) -> None:
+    steps = RunningTotal()
+    make_fresh(ModelConfig(layers=1, width=16, heads=2, context=80), word_tokenizer(steps.words(), 80), 0, tmp_path / "model")
+    problem = steps.splits().test[0]
+    Plan("cap", steps, (2,)).check(str(tmp_path / "model"), problem)
+    Plan("wait", steps, (1,)).check(str(tmp_path / "model"), problem)
+    with pytest.raises(ConfigError, match=r"--strategy wait puts words .* cannot read, '\\nWait,'"):
+        Plan("wait", steps, (2,)).check(str(tmp_path / "model"), problem)
     with pytest.raises(ConfigError, match=r"--strategy revise puts words .* cannot read, .*; choose another, such as vote"):
         searching(config, tmp_path, "revise")
 

@@ -124,6 +124,15 @@ def test_a_revision_is_shown_what_was_answered_last(checker: Checker) -> None:
         assert (one.tokens, other.tokens) == (3 + 6, 3 + 6)
 
 
+def test_what_is_no_text_is_not_shown_again(checker: Checker) -> None:
+    with pool_of(lambda text, _: " 3 \ufffd" if text.startswith("p:") else " 2") as pool:
+        (one, other) = Revisions("{prompt}{chain}|").search(pool, PROBLEMS, PARAMS, 0, [1, 3])
+        assert [len(found.samples) for found in (*one, *other)] == [1, 1, 1, 3]
+        assert one[1].picked is one[0].picked is not None
+        ((alone,),) = Revisions("{prompt}{chain}|").search(pool, PROBLEMS[:1], PARAMS, 0, [3])
+    assert alone.tokens == one[1].tokens == 5
+
+
 def test_a_budget_is_asked_for_in_the_prompt(checker: Checker) -> None:
     asked: list[str] = []
 
