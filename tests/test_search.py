@@ -77,7 +77,7 @@ def test_a_run_s_checkpoint_takes_its_task_by_a_strategy(folder: Path) -> None:
     other = folder / "whole" / f"run-{file.stem}.jsonl"
     assert other.read_text() == file.with_suffix(".jsonl").read_text(), "the number of workers changes nothing"
     (drawn_curve,) = [curve for curve in read_run(folder / "run", "run").curves if curve.strategy == "wait"]
-    assert [point.label for point in drawn_curve.points] == ["1 tries", "2 tries", "4 tries"]
+    assert [point.label for point in drawn_curve.points] == ["1 try", "2 tries", "4 tries"]
     assert (drawn_curve.checkpoint, drawn_curve.split) == ("step_000001", "test")
 
 

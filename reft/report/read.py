@@ -14,6 +14,7 @@ from reft.report.curves import Curve, Point, estimate_of
 from reft.report.form import REPORT, ROW, SETTINGS, STATE, SUMMARY, Complaints, Fields, fit, parse, readable
 from reft.run import WARMUP, round_name, step_name
 from reft.statistics import Estimate, proportion
+from rollout.search.names import counted
 
 MODES = ("greedy", "sampled")
 STAGES = ("readiness", "warmup", "reinforced", "self_trained")
@@ -229,7 +230,7 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
     for curve in report.get("curves", []):
         points = tuple(
             Point(
-                f"{point['budget']} {curve['unit']}" if "unit" in curve else str(point["budget"]),
+                counted(point["budget"], str(curve["unit"])) if "unit" in curve else str(point["budget"]),
                 estimate_of(point["accuracy"]),
                 point.get("tokens_per_query"),
                 point.get("flops_per_query"),

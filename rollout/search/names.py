@@ -52,6 +52,11 @@ def short(strategy: str) -> str:
     return SHORT.get(strategy, strategy.replace("_", " "))
 
 
+def counted(budget: object, unit: str) -> str:
+    """A budget and what it counts: `1 try`, `2 tries`."""
+    return f"{budget} {unit}" if str(budget) != "1" else "1 try" if unit == "tries" else f"1 {unit.removesuffix('s')}"
+
+
 def words(strategy: str, unit: str) -> str:
     """What chains of a strategy are whose budget counts this."""
     return FORCED.get(strategy, {}).get(unit) or TOGETHER.get(strategy, strategy)

@@ -257,9 +257,9 @@ def test_the_report_draws_them(tmp_path: Path) -> None:
     write("warmup-test-cap-budget1", "cap", 300, [1])
     record = read_run(run, "run")
     drawn = {curve.strategy: [point.label for point in curve.points] for curve in record.curves if curve.checkpoint == "warmup"}
-    assert drawn["vote"] == ["1 chains", "2 chains", "4 chains"], "of several evaluations one curve"
+    assert drawn["vote"] == ["1 chain", "2 chains", "4 chains"], "of several evaluations one curve"
     assert drawn["wait"] == ["1", "2", "4", "8"], "the study had more problems"
-    assert drawn["cap"] == ["1 chains"], "here it had fewer"
+    assert drawn["cap"] == ["1 chain"], "here it had fewer"
     assert "chain_oracle" in drawn, "the rest of the study is drawn still"
     assert len(record.studies) == 2
     assert record.notes == []
