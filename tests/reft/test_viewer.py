@@ -1,6 +1,7 @@
 """What a person sees of a checkpoint: in a terminal, as it is written; elsewhere the same text."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from reft import viewer
 from reft.compose import compose_settings
 from reft.config import Config
 from reft.errors import ConfigError, UserError
-from reft.viewer import choose_problems, find_problem, show, show_prompt, show_search, writer
+from reft.viewer import choose_problems, find_problem, fit, show, show_prompt, show_search, writer
 from rollout.engines.hf import HFEngine
 from rollout.pool import LocalPool
-from rollout.types import Completion
+from rollout.types import Completion, Problem
 
 SETTINGS = {"task": {"use": "signed_sum"}, "sampling": {"max_tokens": 30}, "rollout": {"threads": 1}}
 
@@ -146,3 +147,14 @@ def test_a_budget_is_asked_for_where_the_task_can(config: Config, tiny_model: Pa
 def test_who_cannot_read_the_words_of_a_revision_is_not_asked_for_one(config: Config, tiny_model: Path) -> None:
     with pytest.raises(UserError, match="This"):
         show_search(config, tiny_model, choose_problems(config.task, 1, None, 7), "revise", 2, 7)
+
+
+def test_chains_are_as_short_as_a_checkpoint_wants_them(config: Config, tiny_model: Path) -> None:
+    problems = choose_problems(config.task, 2, None, 7)
+    tokens = len(problems[0].prompt.split())
+    assert fit(config, tiny_model, problems).sampling.max_tokens == 30, "as long as they are said to be"
+    longer = replace(config, sampling=replace(config.sampling, max_tokens=256))
+    assert fit(longer, tiny_model, problems).sampling.max_tokens == 80 - tokens
+    assert fit(longer, tiny_model, problems, 2).sampling.max_tokens == (80 - tokens) // 2
+    with pytest.raises(ConfigError, match="a prompt leaves no room in the 80 positions"):
+        fit(longer, tiny_model, [Problem("p", "a 1 " * 40, "1")])
