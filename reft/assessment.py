@@ -6,11 +6,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoModelForSequenceClassification
+
 from reft.cluster import cluster
 from reft.config import Config
 from reft.evaluate import Report, evaluate
 from reft.files import write_atomically
-from reft.flops import Cost, work_of_text
+from reft.flops import Cost
 from reft.prepare import Prepared
 from reft.progress import Display
 from reft.reranking import Reranking
@@ -20,6 +22,7 @@ from reft.statistics import proportion
 from rollout.pool import Pool, Progress
 from rollout.search.vote import any_right, best, majority
 from rollout.types import Problem, Sample, SamplingParams
+from rollout.work import work_of_sampling, work_of_text
 from rollout.worker import derive_seed
 
 
@@ -85,7 +88,8 @@ def evaluate_checkpoint(
     name = f"{checkpoint.name}-{split}"
     if vote:
         name += f"-vote{vote}"
-        content["search"] = search_report(config, drawn, vote, scores)
+        scoring = None if scores is None else Cost.of(prepared.model_config, AutoModelForSequenceClassification)
+        content["search"] = search_report(config, drawn, vote, scores, prepared.cost, scoring)
     if reranking is not None:
         name += "-rerank"
         content["search"]["reranker"] = reranking.record()
@@ -113,13 +117,17 @@ def plain_reports(reports: Mapping[str, tuple[Report, Sequence[Sample]]], cost: 
     return content
 
 
-def search_report(config: Config, samples: Sequence[Sample], n: int, scores: Sequence[float] | None) -> dict[str, Any]:
+def search_report(
+    config: Config, samples: Sequence[Sample], n: int, scores: Sequence[float] | None, cost: Cost, scoring: Cost | None = None
+) -> dict[str, Any]:
     """What picking one of `n` chains a problem comes to: accuracy by majority, by scores where there are any, and of whoever
-    would always pick a right one.
+    would always pick a right one; and what a query takes, in tokens and operations.
 
     Args:
         samples: `n` of each problem, one problem behind the other.
         scores: of each sample, the higher the better.
+        cost: of the policy.
+        scoring: of what scores, which reads each chain whole.
     """
     groups = [samples[start : start + n] for start in range(0, len(samples), n)]
     checker = make_checker(config.checker)
@@ -131,8 +139,17 @@ def search_report(config: Config, samples: Sequence[Sample], n: int, scores: Seq
         picked["rerank"] = [best(group, scores[place * n : (place + 1) * n]) for place, group in enumerate(groups)]
     right = {name: sum(sample is not None and sample.verdict.correct for sample in chosen) for name, chosen in picked.items()}
     right["upper_bound"] = sum(map(any_right, groups))
+    chains = [[sample.completion for sample in group] for group in groups]
+    spent = {
+        "tokens_per_query": sum(completion.drawn for group in chains for completion in group) / len(groups),
+        "flops_per_query": sum(cost.forward(work_of_sampling(group)) for group in chains) / len(groups),
+    }
+    if scoring is not None:
+        read = [work_of_text(len(one.prompt_tokens) + len(one.tokens)) for group in chains for one in group]
+        spent["scoring_flops_per_query"] = sum(map(scoring.forward, read)) / len(groups)
     return {
         "chains": n,
+        **spent,
         **asdict(sampled_params(config)),
         **{name: asdict(proportion(count, len(groups))) for name, count in right.items()},
     }

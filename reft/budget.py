@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reft.flops import LEARN, Cost, Work, work_of_text
+from reft.flops import LEARN, Cost
 from reft.run import WARMUP, RunState
+from rollout.work import Work, work_of_text
 
 Row = Mapping[str, Any]
 

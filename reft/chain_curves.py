@@ -140,11 +140,12 @@ def make_point(budget: int, shapes: Sequence[Sequence[Shape]], right: Sequence[f
 
 
 def taken(forced: Forced, form: Form) -> int:
-    """Tokens that a query takes for a chain under a budget: all that were drawn, and an end token for a chain that is stopped
-    at an attempt's ending. Nobody has drawn that one, but what a policy ends itself has it, and neither is to look cheaper."""
+    """Tokens that a query takes for a chain under a budget: all that were drawn for it, and an end token for a chain that is
+    stopped at an attempt's ending. Nobody has drawn that one, but what a policy ends itself has it, and neither is to look
+    cheaper. What the engine has discarded is left out: how often it looks for endings is nothing that a budget does."""
     completion = forced.sample.completion
     stopped = completion.finish == "stop" and any(ending in completion.text for ending in form.endings)
-    return forced.tokens + stopped
+    return forced.tokens - forced.discarded + stopped
 
 
 def plain_curve(points: Sequence[Point], natural: float) -> dict[str, Any]:

@@ -6,21 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from reft.chain_lengths import ALLOWED_GROWTH
+from rollout.search.names import TOGETHER, words
 
-CURVES = {
-    "cap": {"tries": "tries cut", "tokens": "cut at so many tokens"},
-    "wait": {"tries": "tries cut and called for", "ends": "ends taken away"},
-    "ask": {"tries": "tries asked for"},
-}
-"""What strategies do, by the unit of their budgets."""
-TOGETHER = {
-    "one_try_vote": "vote of one-try chains",
-    "one_try_weighted": "weighted vote of one-try chains",
-    "one_try_oracle": "oracle over one-try chains",
-    "chain_vote": "vote of whole chains",
-    "chain_weighted": "weighted vote of whole chains",
-    "chain_oracle": "oracle over whole chains",
-}
 ALTERATIONS = {
     "natural": "the whole chain as it was sampled",
     "none": "steps as they were",
@@ -129,8 +116,7 @@ def _print_against(console: Console, rows: list[tuple[str, dict[str, Any]]], who
 
 
 def _name(curve: dict[str, Any]) -> str:
-    name = curve["strategy"]
-    return CURVES.get(name, {}).get(curve["unit"]) or TOGETHER.get(name, name)
+    return words(curve["strategy"], curve["unit"])
 
 
 def _settled(curve: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reft import __version__
 from reft.interrupt import Terminated, termination_named
+from rollout.search.names import STRATEGIES
 
 COMMANDS = {
     "run": "warm up, reinforce and evaluate; goes on where it stopped",
@@ -29,7 +30,7 @@ COMMANDS = {
 }
 
 RESUMING = ("run", "warmup", "train", "compare", "chains")
-"""Commands that go on where they stopped, as `eval --on` and `report --study` do."""
+"""Commands that go on where they stopped, as `eval --on`, `eval --strategy` and `report --study` do."""
 
 MODES = """strict: a box, a tag, "the answer is" and the like, as training rewards them and `rewards.grade` defaults to; lenient
 (default): the last formula or number too"""
@@ -41,10 +42,9 @@ STUDY = (
 METHODS = "separated by commas: sft, star, rft, rest-em, offline-st, online-st, reft; reft is the config's own reinforcement"
 BUDGET = "what each may take of what the config's reinforcement takes: chains, or about as many operations or minutes"
 
-STRATEGIES = ("vote", "best", "weighted", "cap", "wait", "ask", "revise")
-STRATEGY = """vote: the answer of most of so many chains; best, weighted: of the one that the policy is surest of, or that it is
-surest of in all; cap, wait: of a chain of so many attempts, at most or at least; ask: of a chain whose prompt asks for so much;
-revise: of rounds, each shown the last"""
+STRATEGY = "; ".join(f"{name}: {text}" for name, text in STRATEGIES.items())
+BUDGETS = "of the strategy: chains, attempts or rounds; of ask, what is asked for; of cap, tokens where chains make no attempts"
+TASK = "what it is asked, and what judges its answers, where it lies in no run, or another than its run's"
 
 EVAL = (
     ("on", "NAME[,NAME]", "benchmarks: gsm8k, svamp, asdiv, math500, aime24, aime25, amc23, minerva, olympiadbench, or tasks"),
@@ -53,7 +53,14 @@ EVAL = (
     ("prompt", "TEXT", "template of the prompt, with {question}; \\n is a new line (the run's, where its task has one)"),
     ("extractor", "STYLE", "how answers are read: strict, lenient, boxed, hashes, ... (the run's, or lenient)"),
     ("out", "FOLDER", "where reports go (the run's eval folder, or ./eval)"),
+    ("budget", "B[,B]", f"{BUDGETS} (1,2,4,8; of ask, those that the task shows)"),
 )
+ON = ("data", "against", "prompt", "extractor", "out")
+"""Options of `reft eval` that need `--on`."""
+WATCHING = ("checkpoint", "n", "samples", "prompt", "problem", "task", "config", "strategy", "budget", "seed")
+"""Options of `reft sample`."""
+UNSAVED = ("on", "data", "against", "prompt", "split", "vote", "rerank", "strategy", "budget")
+"""Those that mean nothing where outputs have been saved."""
 FROM_OUTPUTS = "score saved outputs of models instead; several times for several samples of the same problems"
 LOG = "draw a published log of a model's accuracy at token limits, too: a JSON list of token_limit, accuracy, avg_tokens_used"
 
@@ -107,7 +114,8 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument(
                 "overrides", nargs="*", default=[], metavar="key=value", help="settings to change, e.g. evaluate.samples=8"
             )
-            command.add_argument("--split", choices=("dev", "test"), default="test", help="problems to evaluate on")
+            command.add_argument("--split", choices=("dev", "test"), help="problems of a task to evaluate on (test)")
+            command.add_argument("--strategy", choices=list(STRATEGIES), help=f"a way to spend tokens on a problem. {STRATEGY}")
             command.add_argument("--vote", type=int, metavar="K", help="sample K chains a problem, and let their answers vote")
             command.add_argument(
                 "--rerank", action="store_true", help="also let a classifier pick one of the K (train it first)"
@@ -144,22 +152,23 @@ def _add_tool_options(name: str, command: argparse.ArgumentParser) -> None:
             command.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights (float32)")
             command.add_argument("--json", metavar="FILE", help="write what was measured to this file, too")
         case "sample":
-            command.add_argument("checkpoint", help="a folder in RUN/checkpoints")
-            command.add_argument("-n", "--n", type=int, default=3, help="problems to show (3)")
-            command.add_argument("--samples", type=int, default=2, help="sampled chains of each, besides the greedy one")
+            command.add_argument("checkpoint", help="a folder in RUN/checkpoints, or any that transformers can load")
+            command.add_argument("-n", "--n", type=int, help="problems to show (3)")
+            command.add_argument("--samples", type=int, help="sampled chains of each, besides the greedy one (2)")
             command.add_argument("--prompt", help="this one instead of test problems; judged if it is a problem of the task")
             command.add_argument("--problem", metavar="ID", help="this one: its id, or its number in the test split")
-            command.add_argument("--strategy", choices=STRATEGIES, help=STRATEGY)
-            command.add_argument(
-                "--budget", type=int, default=4, help="of the strategy: chains, attempts or rounds; what ask asks for (4)"
-            )
+            command.add_argument("--task", metavar="NAME", help=f"running_total, signed_sum or word_problems: {TASK}")
+            command.add_argument("--config", metavar="CONFIG", help="the same by a YAML file, or a shipped config's name")
+            command.add_argument("--strategy", choices=list(STRATEGIES), help=STRATEGY)
+            command.add_argument("--budget", type=int, help=f"{BUDGETS} (4)")
             command.add_argument("--seed", type=int, default=0, help="of the choice of problems and of sampling")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status: 0 done, or saved at SIGTERM, 2 a user's error, 130 interrupted."""
     options = _parse(arguments)
-    resumes = options.command in RESUMING or bool(getattr(options, "on", None) or getattr(options, "study", False))
+    sections = options.command == "eval" and (options.on is not None or options.strategy is not None)
+    resumes = options.command in RESUMING or sections or bool(getattr(options, "study", False))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     sys.path.append(os.getcwd())  # a reward or task of one's own is found where the command is typed, but hides nothing
     try:
@@ -221,8 +230,9 @@ def _dispatch(options: argparse.Namespace) -> int:
             checkpoints = [Path(name) for name in options.checkpoints]
             return commands.chains(checkpoints, options.split, options.n, options.budget, options.limit)
         case "sample":
-            asked = (options.problem, options.strategy, options.budget)
-            return commands.sample(Path(options.checkpoint), options.n, options.samples, options.prompt, options.seed, *asked)
+            from reft.watching import Watching
+
+            return commands.sample(Watching(**{name: getattr(options, name) for name in WATCHING}))
         case "bench":
             names = [option.replace("-", "_") for option, *_ in BENCH]
             numbers = {name: getattr(options, name) for name in names}
@@ -238,26 +248,37 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    """`reft eval` in its three forms: on a run's task, on benchmarks, and of saved outputs."""
+    """`reft eval` in its four forms: on a run's task, on benchmarks, by a strategy, and of saved outputs."""
     from reft import commands
     from reft.errors import ConfigError
 
+    given = [name for name in UNSAVED if getattr(options, name) not in (None, False)]
     if options.from_outputs:
         settings = [*([options.checkpoint] if options.checkpoint else []), *options.overrides]
-        if wrong := [word for word in settings if "=" not in word] or options.on or options.against:
-            raise ConfigError(f"--from-outputs scores what is saved, so {wrong!r} has no place beside it; leave one out")
+        if wrong := [*(word for word in settings if "=" not in word), *(f"--{name}" for name in given)]:
+            raise ConfigError(f"--from-outputs scores what is saved, so {wrong[0]} has no place beside it; leave it out")
         return commands.score_outputs(options.from_outputs, settings, options.extractor, options.out)
     if options.checkpoint is None:
         raise ConfigError("eval needs a checkpoint, such as RUN/checkpoints/step_000050, or --from-outputs FILE")
     how = {name: getattr(options, name) for name in ("data", "prompt", "extractor", "out")}
     if options.on is None:
-        if given := [name for name, value in {**how, "against": options.against}.items() if value is not None]:
-            raise ConfigError(f"--{given[0]} is of benchmarks; add --on NAME, such as --on gsm8k, or the run's own task")
-        return commands.evaluate(Path(options.checkpoint), options.overrides, options.split, options.vote, options.rerank)
-    if options.vote is not None or options.rerank:
+        placed = (name for name in ON if getattr(options, name) is not None and (name != "out" or options.strategy is None))
+        if (name := next(placed, None)) is not None:
+            raise ConfigError(f"--{name} needs --on NAME beside it: benchmarks such as gsm8k, or tasks such as the run's own")
+    elif options.vote is not None or options.rerank:
         raise ConfigError("--vote and --rerank are not of benchmarks; maj@k there is of evaluate.samples=K")
+    if options.budget is not None and options.strategy is None:
+        raise ConfigError("--budget is of a strategy; add --strategy NAME, such as --strategy vote")
     if how["prompt"] is not None:
         how["prompt"] = how["prompt"].replace("\\n", "\n")
+    if options.strategy is not None:
+        if wrong := [name for name in ("against", "vote", "rerank") if name in given]:
+            raise ConfigError(f"--{wrong[0]} is not of strategies; leave it out, or --strategy")
+        plan = (options.strategy, options.budget)
+        return commands.search(options.checkpoint, options.overrides, options.on, options.split, *plan, how)
+    if options.on is None:
+        split = options.split or "test"
+        return commands.evaluate(Path(options.checkpoint), options.overrides, split, options.vote, options.rerank)
     return commands.examine(options.checkpoint, options.overrides, options.on, options.split, options.against, how)
 
 

@@ -17,12 +17,13 @@ import psutil
 
 from reft.compose import annotated_defaults, compose, compose_settings
 from reft.config import Config
-from reft.errors import ConfigError, RunError
-from reft.files import find_damage
+from reft.errors import ConfigError
 from reft.methods import Budget
+from reft.owners import run_of, settings_of, with_overrides
 from reft.progress import Display
 from reft.run import check_directory, check_free, default_directory, read_settings
 from reft.summary import print_summary, read_summary
+from reft.watching import Watching, check_watching
 from rewards.answer import Mode
 
 STAGES = {"run": ("warmup", "reinforce"), "warmup": ("warmup",), "train": ("reinforce",)}
@@ -109,9 +110,9 @@ def evaluate(checkpoint: Path, overrides: Sequence[str], split: str, vote: int |
         raise ConfigError(f"--vote {vote} is out of range; choose 1 chain a problem or more")
     if rerank and vote is None:
         raise ConfigError("--rerank picks one of the chains of --vote; add --vote K, e.g. --vote 100")
-    run_directory = _run_of(checkpoint)
+    run_directory = run_of(checkpoint)
     settings = read_settings(run_directory)
-    composed = compose_settings(settings.name, _with_overrides(settings.settings, overrides))
+    composed = compose_settings(settings.name, with_overrides(settings.settings, overrides))
     _quiet()
 
     from reft.assessment import evaluate_checkpoint
@@ -125,18 +126,40 @@ def evaluate(checkpoint: Path, overrides: Sequence[str], split: str, vote: int |
 
 
 def examine(
-    checkpoint: str, overrides: Sequence[str], on: str, split: str, against: str | None, how: Mapping[str, str | None]
+    checkpoint: str, overrides: Sequence[str], on: str, split: str | None, against: str | None, how: Mapping[str, str | None]
 ) -> int:
     """Have a checkpoint, and another beside it, take benchmarks, and print the reports."""
-    folder, settings = Path(checkpoint), None
-    if folder.is_dir() and (folder.absolute().parent.parent / "config.yaml").is_file():
-        settings = read_settings(_run_of(folder))
+    name, settings = settings_of(checkpoint)
     _quiet()
 
-    from reft.examine import alone, examine_checkpoints
+    from reft.examine import examine_checkpoints
 
-    name, known = (settings.name, settings.settings) if settings is not None else alone(checkpoint)
-    return examine_checkpoints(compose_settings(name, _with_overrides(known, overrides)), checkpoint, on, split, against, how)
+    composed = compose_settings(name, with_overrides(settings, overrides))
+    return examine_checkpoints(composed, checkpoint, on, split, against, how)
+
+
+def search(
+    checkpoint: str, overrides: Sequence[str], on: str | None, split: str | None, strategy: str, budget: str | None,
+    how: Mapping[str, str | None],
+) -> int:  # fmt: skip
+    """Have a checkpoint take its run's task, or benchmarks, by a strategy under budgets, and print the reports."""
+    budgets = None if budget is None else _read_budgets(budget)
+    if on is None:
+        run_of(Path(checkpoint), "add --on NAME, such as --on gsm8k or --on signed_sum")
+    name, settings = settings_of(checkpoint)
+    _quiet()
+
+    from reft.examine import search_checkpoint
+
+    composed = compose_settings(name, with_overrides(settings, overrides))
+    return search_checkpoint(composed, checkpoint, on, split, strategy, budgets, how)
+
+
+def _read_budgets(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",")]
+    if wrong := [word for word in words if not word.isdecimal() or int(word) < 1]:
+        raise ConfigError(f"--budget {text}: {wrong[0]!r} is no whole number above 0; write some, such as 1,2,4,8")
+    return sorted({int(word) for word in words})
 
 
 def score_outputs(paths: Sequence[str], overrides: Sequence[str], extractor: str | None, out: str | None) -> int:
@@ -144,7 +167,7 @@ def score_outputs(paths: Sequence[str], overrides: Sequence[str], extractor: str
     from reft.examine import grade_outputs
 
     def composed(known: dict[str, Any]) -> Config:
-        return compose_settings("outputs", _with_overrides(known, overrides)).config
+        return compose_settings("outputs", with_overrides(known, overrides)).config
 
     named = any(word.startswith("task.use=") for word in overrides)
     return grade_outputs(paths, composed, named, extractor, out)
@@ -161,7 +184,7 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
     for name, value in (("-n", n), ("--budget", budget), ("--limit", 1 if limit is None else limit)):
         if value < 1:
             raise ConfigError(f"{name} {value} is out of range; choose 1 or more")
-    config, *others = [read_settings(_run_of(checkpoint)).config for checkpoint in checkpoints]
+    config, *others = [read_settings(run_of(checkpoint)).config for checkpoint in checkpoints]
     if any(other.task != config.task for other in others):
         raise ConfigError(f"{checkpoints[0]} and {checkpoints[1]} are of different tasks; name two of one task")
     _quiet()
@@ -173,33 +196,14 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
     return 0
 
 
-def sample(
-    checkpoint: Path, problems: int, samples: int, prompt: str | None, seed: int, problem: str | None, strategy: str | None,
-    budget: int,
-) -> int:  # fmt: skip
-    """Print chains of a checkpoint for problems of its task, or for a prompt of one's own; or what a strategy makes of them."""
-    if problems < 1 or samples < 0:
-        raise ConfigError(f"-n {problems} --samples {samples} is out of range; choose at least 1 problem and 0 samples")
-    if budget < 1:
-        raise ConfigError(f"--budget {budget} is out of range; choose 1 or more")
-    if prompt is not None and problem is not None:
-        raise ConfigError("--prompt and --problem each say what to think about; leave one out")
-    config = read_settings(_run_of(checkpoint)).config
+def sample(asked: Watching) -> int:
+    """Print chains of a checkpoint for problems of a task, or for a prompt of one's own; or what a strategy makes of them."""
+    origin = check_watching(asked)
     _quiet()
 
-    from reft.viewer import choose_problems, find_problem, show, show_prompt, show_search
+    from reft.viewer import watch_chains
 
-    known = None if prompt is None else find_problem(config.task, prompt)
-    if prompt is not None and known is None:
-        if strategy is not None:
-            raise ConfigError("--prompt is no problem of the task, so --strategy could not tell its answers; leave one out")
-        show_prompt(config, checkpoint, prompt, samples, seed)
-        return 0
-    chosen = choose_problems(config.task, problems, problem, seed) if known is None else [known]
-    if strategy is None:
-        show(config, checkpoint, chosen, samples, seed)
-    else:
-        show_search(config, checkpoint, chosen, strategy, budget, seed)
+    watch_chains(asked, origin)
     return 0
 
 
@@ -221,7 +225,7 @@ def bench(numbers: dict[str, int], fixed: bool, checkpoint: str | None, device: 
         raise ConfigError(f"--width {numbers['width']} is no multiple of --heads {numbers['heads']}")
     if numbers["vocabulary"] < 4:
         raise ConfigError(f"--vocabulary {numbers['vocabulary']} is out of range; choose 4 or more")
-    settings = None if checkpoint is None else read_settings(_run_of(Path(checkpoint)))
+    settings = None if checkpoint is None else read_settings(run_of(Path(checkpoint)))
     _quiet()
 
     import torch
@@ -284,24 +288,6 @@ def doctor() -> int:
         there = importlib.util.find_spec(module) is not None
         print(f"extra {extra:7} {'installed' if there else f'missing; would give {gives}'}")
     return 0
-
-
-def _run_of(checkpoint: Path) -> Path:
-    """The run directory that a checkpoint lies in."""
-    if not (checkpoint / "config.json").is_file():
-        raise RunError(f"{checkpoint} is no checkpoint: it has no config.json; name a folder in RUN/checkpoints")
-    run_directory = checkpoint.absolute().parent.parent
-    if not (run_directory / "config.yaml").is_file():
-        raise RunError(f"{checkpoint} lies in no run directory, so its task is not known; name a folder in RUN/checkpoints")
-    if damage := find_damage(checkpoint):
-        raise RunError(f"{checkpoint} is damaged ({damage}); name another, or have the run make it again")
-    return run_directory
-
-
-def _with_overrides(settings: dict[str, object], overrides: Sequence[str]) -> object:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.merge(OmegaConf.create(settings), OmegaConf.from_dotlist(list(overrides)))
 
 
 def _quiet() -> None:

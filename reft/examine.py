@@ -1,48 +1,44 @@
-"""`reft eval --on` and `--from-outputs`: checkpoints that take benchmarks, and outputs that others have saved."""
+"""`reft eval --on`, `--strategy` and `--from-outputs`: checkpoints that take benchmarks, and outputs that others have saved."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from reft.benchmarks import check_name, questions
+from reft.benchmarks import KNOWN, check_name, questions
 from reft.compose import Composed
 from reft.config import Config
-from reft.errors import ConfigError, RunError
-from reft.exams import make_exam
-from reft.files import find_damage, is_sealed, write_atomically
+from reft.errors import ConfigError
+from reft.exams import Exam, make_exam
+from reft.files import write_atomically
 from reft.origins import as_task, find_origin
 from reft.outputs import as_text, read_outputs, score_outputs
+from reft.owners import check_sound, lies_in_run
 from reft.progress import Display
 from reft.rollouts import make_scorer
 from reft.run import write_lines
+from reft.search_exams import finish_search, sit_search, take_search
 from reft.sittings import compare_reports, digest_of, sit, take_all
-from reft.summary import print_benchmark, print_outputs, print_pair
+from reft.summary import print_benchmark, print_outputs, print_pair, print_search
 from rewards.answer import Mode
 
 
 def examine_checkpoints(
-    composed: Composed, checkpoint: str, on: str, split: str, against: str | None, how: Mapping[str, str | None]
+    composed: Composed, checkpoint: str, on: str, split: str | None, against: str | None, how: Mapping[str, str | None]
 ) -> int:
     """Have a checkpoint take benchmarks by a run's settings, and another the same ones; print the reports.
 
     Args:
         on: names, separated by commas.
+        split: of tasks; the test split where it is None.
         against: the other checkpoint.
         how: `data`, `prompt`, `extractor` and `out`, each as the command line has it.
 
     Raises:
         UserError: in one line, for a name that is unknown, data that have changed, or a checkpoint that cannot.
     """
-    own = str(composed.settings["task"]["use"])
-    names = list(dict.fromkeys(name.strip() for name in on.split(",")))
-    for name in names:
-        check_name(name, own)
     takers = [checkpoint, *([] if against is None else [against])]
-    for taker in takers:
-        check_sound(taker)
-    asked = questions(composed.config.task, how["prompt"], how["extractor"])
-    exams = [make_exam(name, composed.config, own, how["data"], asked, split) for name in names]
+    exams = _exams(composed, takers, on, split, how)
     # All of them before the first is taken: what cannot be taken is told at once.
     places = places_of(takers, how["out"])
     sittings = [
@@ -58,6 +54,46 @@ def examine_checkpoints(
     return 0
 
 
+def search_checkpoint(
+    composed: Composed, checkpoint: str, on: str | None, split: str | None, strategy: str, budgets: Sequence[int] | None,
+    how: Mapping[str, str | None],
+) -> int:  # fmt: skip
+    """Have a checkpoint take its run's task, or the exams that are named, by a strategy under budgets; print the reports.
+
+    Args:
+        on: names, separated by commas; None for the run's task.
+        budgets: None for the usual ones.
+        how: as of `examine_checkpoints`.
+
+    Raises:
+        UserError: in one line, for a name that is unknown, or a checkpoint that cannot take it so.
+    """
+    config, task = composed.config, str(composed.settings["task"]["use"])
+    if on is None:
+        exams = [make_exam(task, config, task, None, questions(config.task, None, None), split := split or "test")]
+    else:
+        exams = _exams(composed, [checkpoint], on, split, how)
+    folder, name = place(checkpoint, how["out"])
+    own = split if on is None else None
+    sittings = [sit_search(exam, config, checkpoint, folder, name, strategy, budgets, own) for exam in exams]
+    for content in take_all(sittings, config, Display(), take_search, finish_search):
+        print_search(content)
+    return 0
+
+
+def _exams(composed: Composed, takers: Sequence[str], on: str, split: str | None, how: Mapping[str, str | None]) -> list[Exam]:
+    """The exams that are named, once names, options and checkpoints have been looked at."""
+    own = str(composed.settings["task"]["use"])
+    names = list(dict.fromkeys(name.strip() for name in on.split(",")))
+    for name in names:
+        check_name(name, own)
+    check_options(names, split, how)
+    for taker in takers:
+        check_taker(taker)
+    asked = questions(composed.config.task, how["prompt"], how["extractor"])
+    return [make_exam(name, composed.config, own, how["data"], asked, split or "test") for name in names]
+
+
 def places_of(checkpoints: Sequence[str], out: str | None) -> list[tuple[Path, str]]:
     """Of each, what `place` says, told apart where two folders have one name."""
     places = [place(checkpoint, out) for checkpoint in checkpoints]
@@ -66,27 +102,26 @@ def places_of(checkpoints: Sequence[str], out: str | None) -> list[tuple[Path, s
     return [(folder, f"{name}-{digest_of(one)}") for one, (folder, name) in zip(checkpoints, places, strict=True)]
 
 
-def alone(checkpoint: str) -> tuple[str, dict[str, Any]]:
-    """The name and settings of a checkpoint that lies in no run, or on the hub. The task stands for none."""
-    return Path(checkpoint).name, {"task": {"use": "signed_sum"}, "model": {"path": checkpoint}}
+def check_taker(checkpoint: str) -> None:
+    """Raise `RunError` for a folder that is no checkpoint, or damaged. What is no folder may be on the hub."""
+    if Path(checkpoint).exists():
+        check_sound(Path(checkpoint))
 
 
-def check_sound(checkpoint: str) -> None:
-    """Raise `RunError` for a folder that is no checkpoint, or damaged."""
-    folder = Path(checkpoint)
-    if not folder.exists():
-        return  # it may be on the hub
-    if not (folder / "config.json").is_file():
-        raise RunError(f"{checkpoint} is no checkpoint: it has no config.json; name a folder that transformers can load")
-    if is_sealed(folder) and (damage := find_damage(folder)):
-        raise RunError(f"{checkpoint} is damaged ({damage}); name another, or have its run make it again")
+def check_options(names: Sequence[str], split: str | None, how: Mapping[str, str | None]) -> None:
+    """Raise `ConfigError` for an option that means nothing for any of the exams."""
+    if split is not None and all(name in KNOWN for name in names):
+        raise ConfigError(f"--split is of tasks, and {', '.join(names)} have one set of problems each; leave it out")
+    for option in ("data", "prompt", "extractor"):
+        if how[option] is not None and not any(name in KNOWN for name in names):
+            raise ConfigError(f"--{option} is of benchmarks, and {', '.join(names)} bring their own; leave it out")
 
 
 def place(checkpoint: str, out: str | None) -> tuple[Path, str]:
     """The folder of a checkpoint's reports, and how their names begin: its run's folder, or `eval` here for one in no run."""
     folder = Path(checkpoint).absolute()
     run = folder.parent.parent
-    in_run = folder.is_dir() and (run / "config.yaml").is_file()
+    in_run = lies_in_run(folder)
     if out is not None:
         return Path(out).absolute(), f"{run.name}-{folder.name}" if in_run else folder.name
     return (run / "eval" if in_run else Path("eval").absolute()), folder.name

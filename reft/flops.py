@@ -6,55 +6,16 @@ attention and the last product). Learning costs three times the forward pass: on
 chooses among experts, all are counted.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
 
-from rollout.types import Completion
+from rollout.work import Work, work_of_chain, work_of_text
 
 LEARN = 3
 """Forward passes that learning from a token costs."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """Tokens that are put into a model, and keys that they see, summed over layers' one head: what operations depend on."""
-
-    tokens: float
-    pairs: float
-
-    def __add__(self, other: "Work") -> "Work":
-        return Work(self.tokens + other.tokens, self.pairs + other.pairs)
-
-    def __mul__(self, times: float) -> "Work":
-        return Work(self.tokens * times, self.pairs * times)
-
-
-def work_of_text(tokens: int, context: int = 0) -> Work:
-    """Of so many tokens behind a context that has been computed; each sees itself and all before it."""
-    return Work(tokens, tokens * context + tokens * (tokens + 1) // 2)
-
-
-def work_of_chain(context: int, tokens: int) -> Work:
-    """Of sampling so many tokens, at least one, behind a context that has been computed. The last is not put in."""
-    return work_of_text(tokens - 1, context)
-
-
-def work_of_sampling(completions: Iterable[Completion]) -> Work:
-    """Of sampling these; equal prompts are computed once."""
-    total = Work(0, 0)
-    prompts = set()
-    for completion in completions:
-        context = len(completion.prompt_tokens)
-        prompt = completion.prompt_tokens.tobytes()
-        if prompt not in prompts:
-            prompts.add(prompt)
-            total += work_of_text(context)
-        total += work_of_chain(context, len(completion.tokens))
-    return total
 
 
 @dataclass(frozen=True)
@@ -67,10 +28,10 @@ class Cost:
     """Operations for each key that a token sees, in all layers and heads."""
 
     @classmethod
-    def of(cls, config: Any) -> "Cost":
-        """From a config of `transformers`, without making the weights."""
+    def of(cls, config: Any, kind: Any = AutoModelForCausalLM) -> "Cost":
+        """From a config of `transformers`, without making the weights; of a model of this `kind`."""
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = kind.from_config(config)
         return cls(2.0 * count_multiplied(model), count_pair(model.config))
 
     def forward(self, work: Work) -> float:

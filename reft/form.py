@@ -72,7 +72,8 @@ STUDY = {
 REPORT = Fields(
     {},
     {"checkpoint": TEXT, "split": TEXT, "benchmark": TEXT, "curves": [CURVE], "greedy": MODE, "sampled": MODE,
-     "natural": Maybe(Fields({"accuracy": ESTIMATE}, COSTS)), "search": Fields({"chains": COUNT}, BESTS)} | STUDY,
+     "natural": Maybe(Fields({"accuracy": ESTIMATE}, COSTS)), "strategy": TEXT,
+     "search": Fields({"chains": COUNT}, BESTS | COSTS | {"scoring_flops_per_query": Maybe(COST)})} | STUDY,
 )  # fmt: skip
 """`eval/NAME.json`."""
 STATE = Fields({}, {"best_step": Maybe(COUNT), "flops": Fields(other=AMOUNT)})

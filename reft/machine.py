@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from reft.flops import count_multiplied, count_pair, work_of_chain, work_of_text
+from reft.flops import count_multiplied, count_pair
+from rollout.work import work_of_chain, work_of_text
 
 SIDE = 1024
 """Of the square matrices that are multiplied."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reft.flops import Cost, Work
+from reft.flops import Cost
 from reft.run import WARMUP, RunState
+from rollout.work import Work
 
 NOTHING = Cost(0, 0)
 

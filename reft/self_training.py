@@ -23,7 +23,6 @@ from dataclasses import replace
 from reft.config import SelfTrainingConfig
 from reft.errors import RunError
 from reft.files import remove_folder
-from reft.flops import Work, work_of_sampling
 from reft.journal import selection_note
 from reft.rationalization import check_hints, check_stored, is_marked, marks_of, without_hints
 from reft.rollouts import sampling_params
@@ -33,6 +32,7 @@ from reft.session import Session, imitate
 from reft.tasks import Demonstration, Hint
 from reft.train import Stream
 from rollout.types import Problem, Sample
+from rollout.work import Work, work_of_sampling
 from rollout.worker import derive_seed
 
 PHASE = "self_training"

@@ -12,7 +12,6 @@ from reft.config import ImitationConfig
 from reft.errors import DataError, RunError
 from reft.evaluate import evaluate
 from reft.files import find_damage, is_sealed, move_folder, seal_folder, write_atomically
-from reft.flops import work_of_text
 from reft.gang import RayGang
 from reft.growth import growth, growth_by_difficulty
 from reft.interrupt import StopRequest
@@ -25,6 +24,7 @@ from reft.warmup import ImitatorSettings, arrange, row_length, schedule, tokeniz
 from rollout.pool import Pool
 from rollout.ray_pool import RayPool
 from rollout.types import Problem
+from rollout.work import work_of_text
 from rollout.worker import derive_seed
 
 

@@ -86,18 +86,25 @@ def sit(exam: Exam, config: Config, checkpoint: str, folder: Path, name: str) ->
         UserError: if the checkpoint cannot.
     """
     fits, too_long = fitting(exam, checkpoint, config.sampling.max_tokens)
+    modes = {"greedy": asdict(greedy_params(config)), "sampled": asdict(sampled_params(config))}
+    setup = describe(fits, config, checkpoint, {"samples": config.evaluate.samples, **modes})
+    return Sitting(fits, checkpoint, too_long, setup, folder / f"{name}-{exam.name}.json")
+
+
+def describe(exam: Exam, config: Config, checkpoint: str, how: Mapping[str, Any]) -> dict[str, Any]:
+    """What identifies an exam that a checkpoint takes, as JSON has it; `how` says how its chains are drawn."""
     problems = hashlib.blake2b(digest_size=16)
-    for problem in fits.problems:
+    for problem in exam.problems:
         problems.update(json.dumps([problem.id, problem.prompt, problem.answer]).encode())
-    params = {"greedy": asdict(greedy_params(config)), "sampled": asdict(sampled_params(config))}
     setup = {
-        "benchmark": exam.name, "source": exam.source, **exam.asked(), "example": fits.problems[0].prompt,
+        "benchmark": exam.name, "source": exam.source, **exam.asked(), "example": exam.problems[0].prompt,
         "stop": ["the end token", *config.sampling.stop], "checker": asdict(config.checker), "seed": config.seed,
-        "samples": config.evaluate.samples, **params, "engine": config.rollout.engine, "dtype": config.model.dtype,
-        "problems": {"count": len(fits.problems), "blake2b": problems.hexdigest()}, "weights": weights_digest(checkpoint),
+        **how, "engine": config.rollout.engine, "dtype": config.model.dtype,
+        "problems": {"count": len(exam.problems), "blake2b": problems.hexdigest()}, "weights": weights_digest(checkpoint),
         "shard_size": config.rollout.shard_size, "section": SECTION,
     }  # fmt: skip
-    return Sitting(fits, checkpoint, too_long, json.loads(json.dumps(setup)), folder / f"{name}-{exam.name}.json")
+    found: dict[str, Any] = json.loads(json.dumps(setup))
+    return found
 
 
 def weights_digest(checkpoint: str) -> str:
@@ -117,86 +124,108 @@ def digest_of(checkpoint: str) -> str:
     return hashlib.blake2b(where.encode(), digest_size=3).hexdigest()
 
 
+Rows = Sequence[Mapping[str, Any]]
+Tell = Callable[[int, str], None]
+"""Is told how many chains, or problems, of a section are done, and what else there is to say."""
+
+
 @dataclass(frozen=True)
 class Taken:
     """All problems of an exam with their chains, and what these show."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Rows
     marks: Marks
 
 
 def take(sitting: Sitting, config: Config, pool: Pool, display: Display) -> Taken:
     """Sample what is not on the disk yet, and mark each section while the next is sampled."""
-    rows, problems, n = sitting.done(), sitting.exam.problems, config.evaluate.samples
+    n = config.evaluate.samples
+    seed = derive_seed(config.seed, "benchmark", sitting.exam.name)
+    params = {"greedy": (greedy_params(config), 1), "sampled": (sampled_params(config), n)}
+
+    def draw(section: Sequence[Problem], start: int, tell: Tell) -> list[dict[str, Any]]:
+        samples: dict[str, list[Sample]] = {}
+        done = 0
+        for mode, (how, count) in params.items():
+            progress = _progress(tell, done, mode)
+            samples[mode] = pool.sample(section, count, how, derive_seed(seed, mode, start), progress)
+            done += len(section) * count
+        return [
+            problem_row(problem, {mode: samples[mode][at * count : (at + 1) * count] for mode, (_, count) in params.items()})
+            for at, problem in enumerate(section)
+        ]
+
+    with Marker(sitting.exam, config) as marker:
+        rows = take_sections(sitting, display, draw, "chain", 1 + n, marker.add)
+        return Taken(rows, marker.marks())
+
+
+def take_sections(
+    sitting: Sitting,
+    display: Display,
+    draw: Callable[[Sequence[Problem], int, Tell], list[dict[str, Any]]],
+    unit: str = "problem",
+    units: int = 1,
+    mark: Callable[[Rows], None] = lambda rows: None,
+) -> list[dict[str, Any]]:
+    """Do the sections that are not on the disk yet; returns all problems' rows.
+
+    Args:
+        draw: gives the rows of a section, which begins at a place among the problems.
+        unit: what the bar counts, so many `units` of each problem.
+        mark: is given rows that are on the disk, before the next ones are drawn.
+    """
+    rows, problems = sitting.done(), sitting.exam.problems
     if rows:
         display.note(f"{sitting.file.stem}: {len(rows)} of {len(problems)} problems are done already; going on")
     else:
         sitting.part.parent.mkdir(parents=True, exist_ok=True)
     lines = [{"setup": sitting.setup}, *rows]
     write_atomically(sitting.part, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    seed = derive_seed(config.seed, "benchmark", sitting.exam.name)
-    params = {"greedy": (greedy_params(config), 1), "sampled": (sampled_params(config), n)}
-    done = len(rows) * (1 + n)
     with (
-        Marker(sitting.exam, config) as marker,
         sitting.part.open("a", encoding="utf-8") as file,
-        display.bar(f"{sitting.file.stem}", len(problems) * (1 + n), "chain", done) as bar,
+        display.bar(sitting.file.stem, len(problems) * units, unit, len(rows) * units) as bar,
     ):
-        marker.add(rows)
+        mark(rows)
         for start in range(len(rows), len(problems), SECTION):
-            section = problems[start : start + SECTION]
-            samples: dict[str, list[Sample]] = {}
-            for mode, (how, count) in params.items():
-                progress = _progress(bar.update, done, mode)
-                samples[mode] = pool.sample(section, count, how, derive_seed(seed, mode, start), progress)
-                done += len(section) * count
-            new = [
-                problem_row(
-                    problem, {mode: samples[mode][at * count : (at + 1) * count] for mode, (_, count) in params.items()}
-                )
-                for at, problem in enumerate(section)
-            ]
+
+            def tell(done: int, facts: str, before: int = start * units) -> None:
+                bar.update(before + done, facts)
+
+            new = draw(problems[start : start + SECTION], start, tell)
             file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in new))
             file.flush()
             os.fsync(file.fileno())
             rows += new
-            marker.add(new)
-        return Taken(rows, marker.marks())
+            mark(new)
+    return rows
 
 
-def _progress(update: Callable[[int, str], None], before: int, mode: str) -> Callable[[int, int], None]:
-    return lambda done, _: update(before + done, mode)
+def _progress(tell: Tell, before: int, mode: str) -> Callable[[int, int], None]:
+    return lambda done, _: tell(before + done, mode)
 
 
 def problem_row(problem: Problem, samples: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
     """A problem with its chains, as JSON has it."""
-    chains = {
-        mode: [
-            {
-                "chain": sample.completion.chain, "extracted": sample.extracted, "verdict": sample.verdict.outcome,
-                "stage": sample.verdict.stage, "why": sample.verdict.reason, "tokens": len(sample.completion.tokens),
-                "finish": sample.completion.finish,
-            }
-            for sample in group
-        ]
-        for mode, group in samples.items()
-    }  # fmt: skip
+    chains = {mode: [chain_row(sample) for sample in group] for mode, group in samples.items()}
     prompt_tokens = len(samples["greedy"][0].completion.prompt_tokens)
     return {
         "problem": problem.id, "prompt": problem.prompt, "answer": problem.answer, "prompt_tokens": prompt_tokens, **chains,
     }  # fmt: skip
 
 
+def chain_row(sample: Sample) -> dict[str, Any]:
+    """A chain and what became of it."""
+    return {
+        "chain": sample.completion.chain, "extracted": sample.extracted, "verdict": sample.verdict.outcome,
+        "stage": sample.verdict.stage, "why": sample.verdict.reason, "tokens": len(sample.completion.tokens),
+        "finish": sample.completion.finish,
+    }  # fmt: skip
+
+
 def finish(sitting: Sitting, taken: Taken, seconds: float) -> dict[str, Any]:
     """Write and return the report, and the chains beside it."""
-    exam = sitting.exam
-    content: dict[str, Any] = {
-        "checkpoint": sitting.checkpoint, "benchmark": exam.name, "file": str(sitting.file), "setup": sitting.setup,
-        "problems": len(exam.problems),
-        "unscored": {"count": len(exam.unscored), "answers": dict(exam.unscored)},
-        "too_long": {"count": len(sitting.too_long), "problems": list(sitting.too_long)},
-        "seconds": round(seconds, 2),
-    }  # fmt: skip
+    exam, content = sitting.exam, head(sitting, seconds)
     cost = Cost.of(AutoConfig.from_pretrained(sitting.checkpoint))
     for mode in MODES:
         groups, traces = taken.marks.groups[mode], taken.marks.traces[mode]
@@ -205,13 +234,36 @@ def finish(sitting: Sitting, taken: Taken, seconds: float) -> dict[str, Any]:
         (told_of,) = plain_reports({mode: (report(flat, exam.task, told), flat)}, cost).values()
         content[mode] = {**told_of, "estimates": plain(rates(groups, traces))}
     content["sampled"] |= at_k(taken.marks.groups["sampled"], taken.marks.majorities)
-    write_lines(sitting.file.with_suffix(".jsonl"), taken.rows)
-    write_atomically(sitting.file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    sitting.part.unlink(missing_ok=True)
+    write_report(sitting, content, taken.rows)
     return content
 
 
-def take_all(sittings: Sequence[Sitting], config: Config, display: Display) -> list[dict[str, Any]]:
+def head(sitting: Sitting, seconds: float) -> dict[str, Any]:
+    """What a report begins with, whatever was looked at."""
+    exam = sitting.exam
+    return {
+        "checkpoint": sitting.checkpoint, "benchmark": exam.name, "file": str(sitting.file), "setup": sitting.setup,
+        "problems": len(exam.problems),
+        "unscored": {"count": len(exam.unscored), "answers": dict(exam.unscored)},
+        "too_long": {"count": len(sitting.too_long), "problems": list(sitting.too_long)},
+        "seconds": round(seconds, 2),
+    }  # fmt: skip
+
+
+def write_report(sitting: Sitting, content: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a report, and the chains beside it; what grew while the exam was taken is no longer needed."""
+    write_lines(sitting.file.with_suffix(".jsonl"), rows)
+    write_atomically(sitting.file, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    sitting.part.unlink(missing_ok=True)
+
+
+def take_all(
+    sittings: Sequence[Sitting],
+    config: Config,
+    display: Display,
+    take: Callable[..., Any] = take,
+    finish: Callable[..., dict[str, Any]] = finish,
+) -> list[dict[str, Any]]:
     """The reports of exams that one checkpoint takes, with workers of a run's kind, where they are not there yet."""
     reports = {sitting.exam.name: sitting.finished() for sitting in sittings}
     left = [sitting for sitting in sittings if reports[sitting.exam.name] is None]

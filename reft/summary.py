@@ -118,8 +118,14 @@ def print_reports(content: dict[str, Any]) -> None:
             if name in search:
                 table.add_row(label.format(search["chains"]), "–", _estimate(search[name]))
     _add_rates(table, list(modes.values()))
+    table.add_row("FLOPs a query", *(f"{report['flops_per_query']:.3g}" for report in modes.values()))
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
+    if search:
+        spent = f"{search['tokens_per_query']:.1f} tokens and {search['flops_per_query']:.3g} FLOPs a query"
+        scoring = search.get("scoring_flops_per_query")
+        more = "" if scoring is None else f", and {scoring:.3g} FLOPs more for the classifier"
+        console.print(f"{search['chains']} chains take {spent}{more}")
     console.print(f"written to {content['file']}")
 
 
@@ -143,13 +149,35 @@ def print_benchmark(content: dict[str, Any]) -> None:
                 table.add_row(label.format(k), "–", _estimate(estimate))
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    for key, what in (
-        ("unscored", "with a known answer that does not parse, not scored"),
-        ("too_long", "too long for the model"),
-    ):
-        if count := content[key]["count"]:
-            named = list(content[key].get("answers", content[key].get("problems")))[:3]
-            console.print(f"{count} problems {what}: {', '.join(named)}{' …' * (count > 3)}")
+    _print_left_out(console, content)
+    console.print(f"written to {content['file']}")
+
+
+def print_search(content: dict[str, Any]) -> None:
+    """The table of one exam taken by a strategy, a row a budget, on standard output."""
+    curve, *bounds = content["curves"]
+    what = f"{content['split']} split" if "split" in content else content["benchmark"]
+    title = f"{content['checkpoint']}, {what}, {content['strategy']}, n = {content['problems']}, 95% intervals"
+    table = Table(title=title, title_justify="left")
+    asked = all("used" in point for point in curve["points"])
+    headings = [curve["unit"], "accuracy", "gain", "tokens a query", "FLOPs a query", "no answer"]
+    for heading in [*headings, *["one is right"] * len(bounds), *[f"{curve['unit']} used", "no more than asked"] * asked]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, point in enumerate(curve["points"]):
+        gain = point["gain"]
+        row = [str(point["budget"]), _estimate(point["accuracy"])]
+        row += ["" if gain is None else f"{gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"]
+        row += [_estimate(point["tokens"], 1), f"{point['flops_per_query']:.3g}", f"{point['no_answer']['value']:.3f}"]
+        row += [_estimate(bound["points"][place]["accuracy"]) for bound in bounds]
+        row += [_estimate(point["used"], 2), _estimate(point["control"])] if asked else []
+        table.add_row(*row)
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 140)  # a row is a line, though it be cut by a narrow terminal
+    console.print(table)
+    if any(point["discarded_per_query"] for point in curve["points"]):
+        amounts = ", ".join(f"{point['discarded_per_query']:.1f}" for point in curve["points"])
+        console.print(f"of these tokens a query {amounts} were drawn behind an ending before the engine looked for one")
+    _print_left_out(console, content)
     console.print(f"written to {content['file']}")
 
 
@@ -235,6 +263,17 @@ def print_comparison(content: dict[str, Any]) -> None:
         console.print(f"{method} failed: {reason}")
     files = f"comparison-{content['budget']}"
     console.print(f"written to {content['directory']}/{files}.json, drawn in {files}.svg; each method has its run there")
+
+
+def _print_left_out(console: Console, content: dict[str, Any]) -> None:
+    """Problems of an exam that are in no rate."""
+    for key, what in (
+        ("unscored", "with a known answer that does not parse, not scored"),
+        ("too_long", "too long for the model"),
+    ):
+        if count := content[key]["count"]:
+            named = list(content[key].get("answers", content[key].get("problems")))[:3]
+            console.print(f"{count} problems {what}: {', '.join(named)}{' …' * (count > 3)}")
 
 
 def _add_rates(table: Table, columns: list[dict[str, Any]]) -> None:

@@ -11,13 +11,13 @@ from reft.algorithms import Algorithm
 from reft.batch import collate
 from reft.config import SamplingConfig, TrainConfig
 from reft.errors import RunError
-from reft.flops import work_of_sampling, work_of_text
 from reft.growth import growth
 from reft.learner.driver import Learner
 from reft.rollouts import sampling_params
 from reft.tasks import Task
 from rollout.pool import Pool
 from rollout.types import Problem, Sample, SamplingParams
+from rollout.work import work_of_sampling, work_of_text
 from rollout.worker import derive_seed
 
 T = TypeVar("T")

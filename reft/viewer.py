@@ -10,18 +10,63 @@ from rich.console import Console
 from reft.assessment import greedy_params, sampled_params
 from reft.config import Config
 from reft.errors import ConfigError
+from reft.model import check_model, load_tokenizer
 from reft.rollouts import local_pool, make_checker, try_prompts
-from reft.tasks import AnsweringTask, BudgetedTask, SteppedTask, Task
+from reft.searches import check_room, plan
+from reft.tasks import Task
+from reft.watching import Origin, Watching
+from rollout.codec import Codec
 from rollout.engine import Engine, StreamingEngine
 from rollout.pool import LocalPool, Progress
-from rollout.search.forcing import WAIT, Form
-from rollout.search.strategies import REVISION, Found, make_strategy, request
+from rollout.search.strategies import Found
 from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import derive_seed
 
+BUDGET = 4
+"""Of a strategy, where nobody says."""
 COLOURS = {"equal": "green", "different": "red", "undecided": "yellow", "no_answer": "yellow"}
 INDENT = 10
 """Columns before a chain with a verdict."""
+
+
+def watch_chains(asked: Watching, origin: Origin) -> None:
+    """Show what `reft sample` is asked for.
+
+    Raises:
+        UserError: in one line, for a problem that is not there, or that the checkpoint cannot be asked.
+    """
+    config, folder = origin.config, asked.folder
+    known = find_problem(config.task, asked.prompt) if asked.prompt is not None and origin.judged else None
+    if asked.prompt is not None and known is None:
+        if asked.strategy is not None:
+            raise ConfigError("--prompt is no problem of the task, so --strategy could not tell its answers; leave one out")
+        prompt = Problem(asked.prompt, asked.prompt, "", {})
+        show_prompt(fit(config, folder, [prompt]) if origin.fitted else config, folder, asked.prompt, asked.chains, asked.seed)
+        return
+    chosen = choose_problems(config.task, asked.problems, asked.problem, asked.seed) if known is None else [known]
+    if asked.strategy is None:
+        show(fit(config, folder, chosen) if origin.fitted else config, folder, chosen, asked.chains, asked.seed)
+        return
+    budget = asked.budget or BUDGET
+    if origin.fitted:
+        found = plan(asked.strategy, config.task, [budget], chosen[0])
+        found.check(asked.checkpoint, chosen[0])
+        config = fit(config, folder, [found.asked(problem) for problem in chosen], found.chains)
+    show_search(config, folder, chosen, asked.strategy, budget, asked.seed)
+
+
+def fit(config: Config, checkpoint: Path, problems: Sequence[Problem], chains: int = 1) -> Config:
+    """The config with chains so short that the checkpoint's positions have room for so many behind these prompts.
+
+    Raises:
+        ConfigError: if its tokenizer cannot read them, or there is no room.
+    """
+    try_prompts(str(checkpoint), problems)
+    codec, context = Codec(load_tokenizer(str(checkpoint))), int(check_model(str(checkpoint)).max_position_embeddings)
+    room = (context - max(map(len, codec.prompts([problem.prompt for problem in problems])))) // chains
+    if room < 1:
+        raise ConfigError(f"a prompt leaves no room in the {context} positions of {checkpoint}; choose a shorter one")
+    return replace(config, sampling=replace(config.sampling, max_tokens=min(config.sampling.max_tokens, room)))
 
 
 def find_problem(task: Task, prompt: str) -> Problem | None:
@@ -95,31 +140,20 @@ def watch(config: Config, checkpoint: Path, console: Console) -> WatchedPool:
     return WatchedPool(local_pool(replace(config, rollout=replace(config.rollout, engine="hf")), str(checkpoint)), console)
 
 
-def form_of(task: Task) -> Form:
-    """How a task's chains are cut and made to go on: by their tries, or, where they make none, without answers and ends. Free
-    text has a word for both."""
-    if isinstance(task, SteppedTask):
-        return task.form() or Form(answering=task.answering)
-    return replace(WAIT, answering=task.answering) if isinstance(task, AnsweringTask) else WAIT
-
-
 def show_search(config: Config, checkpoint: Path, problems: Sequence[Problem], name: str, budget: int, seed: int) -> None:
     """Print what a strategy makes of problems: each chain that it draws, the one that it picks, and what all cost."""
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    task = config.task
-    ask = task.asked if isinstance(task, BudgetedTask) else request
-    if name == "revise":
-        try_prompts(str(checkpoint), [replace(one, prompt=REVISION.format(prompt=one.prompt, chain="")) for one in problems])
-    if name == "ask":
-        try_prompts(str(checkpoint), [ask(problem, budget) for problem in problems])
+    found = plan(name, config.task, [budget], problems[0])
+    found.check(str(checkpoint), problems[0])
+    check_room(found, found.crowded(str(checkpoint), problems, config.sampling.max_tokens), config.sampling.max_tokens)
     pool, checker = watch(config, checkpoint, console), make_checker(config.checker)
     try:
-        strategy = make_strategy(name, budget, checker, form_of(task), ask)
+        strategy = found.make(str(checkpoint), checker)
         for problem in problems:
             console.print(problem.prompt, style="bold")
             pool.shown = 0
-            (found,) = strategy.search(pool, [problem], sampled_params(config), derive_seed(seed, problem.id))
-            _print_found(console, found, f"{name} {budget}")
+            ((one,),) = strategy.search(pool, [problem], sampled_params(config), derive_seed(seed, problem.id), [budget])
+            _print_found(console, one, f"{name} {budget}")
             console.print()
     finally:
         pool.close()
@@ -177,7 +211,8 @@ def _modes(config: Config, samples: int) -> list[tuple[str, SamplingParams, int]
 
 
 def _print_found(console: Console, found: Found, what: str) -> None:
-    cost = f"{found.tokens} tokens sampled in all"
+    # What an engine that nobody watches draws behind endings is none that is shown.
+    cost = f"{found.tokens - found.discarded} tokens sampled in all"
     if found.picked is None:
         console.print(f"→ {what}: no answer; {cost}")
         return

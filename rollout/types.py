@@ -79,6 +79,8 @@ class Completion:
     1. `text` is what was sampled.
     Where a beginning of the chain was given, `prefix` is its text and `prefix_length` its tokens, the last of `prompt_tokens`:
     nobody sampled them, so nothing downstream takes them for actions.
+    An engine that looks for texts which end a chain only now and then has `discarded` tokens drawn behind one before it looked.
+    They are no part of the chain, and how many there are is the engine's affair; but they have been paid for.
     """
 
     prompt_tokens: NDArray[numpy.int32]
@@ -88,6 +90,12 @@ class Completion:
     finish: Finish
     prefix: str = ""
     prefix_length: int = 0
+    discarded: int = 0
+
+    @property
+    def drawn(self) -> int:
+        """Tokens that were drawn, those that were discarded included."""
+        return len(self.tokens) + self.discarded
 
     @property
     def chain(self) -> str:

@@ -215,18 +215,65 @@ def test_settings_may_stand_anywhere(capsys, monkeypatch: pytest.MonkeyPatch) ->
     ("words", "told"),
     [
         (["eval"], "eval needs a checkpoint"),
-        (["eval", "x", "--data", "folder"], "--data is of benchmarks; add --on NAME"),
-        (["eval", "x", "--against", "y"], "--against is of benchmarks; add --on NAME"),
+        (["eval", "x", "--data", "folder"], "--data needs --on NAME beside it: benchmarks such as gsm8k"),
+        (["eval", "x", "--against", "y"], "--against needs --on NAME beside it: benchmarks such as gsm8k"),
+        (["eval", "x", "--out", "y"], "--out needs --on NAME beside it"),
+        (["eval", "x", "--budget", "4"], "--budget is of a strategy; add --strategy NAME"),
+        (
+            ["eval", "x", "--strategy", "vote", "--budget", "4,0"],
+            "--budget 4,0: '0' is no whole number above 0; write",
+        ),
+        (["eval", "x", "--strategy", "vote", "--budget", "4"], "x is no checkpoint: it has no config.json"),
+        (
+            ["eval", "x", "--strategy", "vote", "--on", "gsm8k", "--against", "y"],
+            "--against is not of strategies",
+        ),
+        (["eval", "x", "--strategy", "vote", "--vote", "4"], "--vote is not of strategies; leave it out"),
+        (["eval", "x", "--strategy", "vote", "--data", "y"], "--data needs --on NAME beside it"),
+        (["eval", "x", "--on", "gsm8k", "--split", "dev"], "--split is of tasks, and gsm8k have one set of problems each"),
+        (
+            ["eval", "x", "--on", "signed_sum", "--prompt", "{question}"],
+            "--prompt is of benchmarks, and signed_sum",
+        ),
         (["eval", "x", "--on", "gsm8k", "--vote", "4"], "--vote and --rerank are not of benchmarks"),
         (["eval", "nowhere/at/all", "--on", "gsm9k"], "--on 'gsm9k' is no known benchmark; there are: gsm8k"),
         (["eval", ".", "--on", "gsm8k"], ". is no checkpoint: it has no config.json"),
-        (["eval", "x", "--from-outputs", "y.jsonl"], "--from-outputs scores what is saved, so ['x'] has no place beside it"),
+        (["eval", "x", "--from-outputs", "y.jsonl"], "--from-outputs scores what is saved, so x has no place beside it"),
+        (["eval", "--from-outputs", "y", "--against", "x"], "so --against has no place beside it; leave it out"),
+        (["eval", "--from-outputs", "y", "--split", "test"], "so --split has no place beside it; leave it out"),
+        (["eval", "--from-outputs", "y", "--data", "x"], "so --data has no place beside it; leave it out"),
+        (["eval", "--from-outputs", "y", "--prompt", "x"], "so --prompt has no place beside it; leave it out"),
+        (["eval", "--from-outputs", "y", "--rerank"], "so --rerank has no place beside it; leave it out"),
         (["eval", "--from-outputs", "nowhere.jsonl"], "--from-outputs nowhere.jsonl: No such file"),
         (["eval", "--from-outputs", "nowhere.jsonl", "--extractor", "boxed"], "--extractor boxed does not suit"),
     ],
 )
 def test_wrong_words_of_evaluation(capsys, here: Path, words: list[str], told: str) -> None:
     assert told in failing(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--budget", "4"], "--budget is of a strategy; add --strategy NAME"),
+        (["--strategy", "vote", "--samples", "3"], "--samples is not of --strategy vote, which has --budget; leave one out"),
+        (["--strategy", "vote", "--budget", "0"], "--budget 0 is out of range; choose 1 or more"),
+        (["-n", "2", "--problem", "3"], "-n is how many problems are drawn, and --problem names one; leave one of them out"),
+        (["-n", "2", "--prompt", "a"], "-n is how many problems are drawn, and --prompt names one; leave one of them out"),
+        (["--prompt", "a", "--problem", "3"], "--prompt and --problem each say what to think about"),
+        (["-n", "0"], "-n 0 --samples 2 is out of range"),
+        (["--task", "signed_sum", "--config", "quickstart"], "--task and --config each say what judges answers; leave one out"),
+        (
+            ["--task", "gsm8k"],
+            "--task 'gsm8k' is none of those that are made here: running_total, signed_sum,",
+        ),
+        (["--config", "absent"], "no file"),
+        ([], "lies in no run directory, so its task is not known; name what asks it and judges its answers by --task NAME"),
+        (["--prompt", "a", "--strategy", "vote"], "lies in no run directory, so its task is not known"),
+    ],
+)
+def test_wrong_words_of_samples(capsys, tiny_model: Path, words: list[str], told: str) -> None:
+    assert told in failing(capsys, "sample", str(tiny_model), *words)
 
 
 def test_saved_outputs_are_scored(capsys, here: Path) -> None:

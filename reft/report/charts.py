@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 from reft.break_even import LEAST_BUDGETS, break_even
-from reft.chain_table import TOGETHER
 from reft.ledger import LOOPS
 from reft.plateau import Plateau, find_plateau
 from reft.report.curves import Curve, Point
 from reft.report.read import MODES, RunRecord
 from reft.run import WARMUP
 from reft.statistics import Estimate, proportion
+from rollout.search.names import short
 
 AXES: dict[str, tuple[str, Callable[[Point], float | None]]] = {
     "flops": ("FLOPs a query", lambda point: point.flops),
@@ -39,17 +39,6 @@ LEARNING = {
 """Metrics that have a chart of their own, where there are any."""
 RIGHT_AND_WRONG = {"chain/tokens_right": "right", "chain/tokens_wrong": "wrong"}
 """Metrics that share a chart, and what chains they are of."""
-STRATEGIES = TOGETHER | {
-    "cap": "cut short",
-    "wait": "made to go on",
-    "ask": "asked for",
-    "natural": "natural length",
-    "maj@k": "majority of k",
-    "pass@k": "one of k is right",
-    "upper_bound": "one of them is right",
-}
-"""What strategies are called on the page, where it is not by their name."""
-
 Chart = dict[str, Any]
 
 
@@ -113,7 +102,7 @@ def _test_time_chart(split: str, curves: Sequence[Curve]) -> Chart:
     for curve in curves:
         accuracies = [point.accuracy for point in curve.points]
         owner = f"{curve.run}, {curve.checkpoint}" if several and curve.run != curve.checkpoint else curve.checkpoint
-        told = STRATEGIES.get(curve.strategy, curve.strategy.replace("_", " "))
+        told = short(curve.strategy)
         x = {key: [read(point) for point in curve.points] for key, (_, read) in AXES.items()}
         drawn.append(
             series(

@@ -15,6 +15,7 @@ from reft.ledger import read_metrics, read_object, read_state, training_flops
 from reft.report.curves import Curve, Point, estimate_of
 from reft.run import WARMUP, round_name, step_name
 from reft.statistics import Estimate, proportion
+from rollout.search.names import counted
 
 MODES = ("greedy", "sampled")
 STAGES = ("readiness", "warmup", "reinforced", "self_trained")
@@ -55,14 +56,15 @@ def read_run(path: Path, name: str) -> RunRecord:
     state = read_state(path, notes)
     summary = read_object(path / "summary.json", notes, SUMMARY) or {}
     best = state.get("best_step")
-    curves = []
+    curves: dict[bool, list[Curve]] = {True: [], False: []}
     for stem, report in _largest(reports).items():
         try:
-            curves += _curves(name, stem, report, best)
+            curves["strategy" in report] += _curves(name, stem, report, best)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             notes.append(f"eval/{stem}.json is not of the form that was expected ({type(error).__name__}: {error})")
     training = training_flops(rows, state)
-    curves.sort(key=lambda curve: training.get(curve.checkpoint, float("inf")))
+    drawn = _longest([*_join(curves[False]), *_join(curves[True])])
+    drawn.sort(key=lambda curve: training.get(curve.checkpoint, float("inf")))
     readiness = reports.get("readiness", {})
     return RunRecord(
         name=name,
@@ -70,7 +72,7 @@ def read_run(path: Path, name: str) -> RunRecord:
         settings=settings,
         summary=summary,
         rows=rows,
-        curves=_join(curves),
+        curves=drawn,
         training=training,
         best=_best(path, best),
         studies=[report for stem, report in reports.items() if stem.startswith("chains-")],
@@ -132,17 +134,33 @@ def read_log(file: Path, problems: int) -> list[Curve]:
 
 
 def _largest(reports: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """All reports, but of several studies of one checkpoint's chains only that of the most problems, and most chains."""
+    """All reports, but of several studies of one checkpoint's chains only that of the most problems, and most chains. What a
+    strategy came to is no study."""
     best: dict[tuple[str, str], tuple[tuple[float, ...], str]] = {}
     for stem, report in reports.items():
-        if "curves" in report:
+        if _is_study(report):
             told = report.get("settings")
             told = told if isinstance(told, dict) else {}
             size = tuple(float(told.get(name) or 0) for name in ("problems", "n", "budget"))
             key = (str(report.get("checkpoint")), str(report.get("split")))
             best[key] = max(best.get(key, (size, stem)), (size, stem))
     kept = {stem for _, stem in best.values()}
-    return {stem: report for stem, report in reports.items() if "curves" not in report or stem in kept}
+    return {stem: report for stem, report in reports.items() if not _is_study(report) or stem in kept}
+
+
+def _is_study(report: Mapping[str, Any]) -> bool:
+    return "curves" in report and "strategy" not in report
+
+
+def _longest(curves: Sequence[Curve]) -> list[Curve]:
+    """Of several curves of one strategy, which were measured apart, the one of the most problems, and of most points."""
+    best: dict[tuple[str, str, str, str], Curve] = {}
+    for curve in curves:
+        key = (curve.run, curve.checkpoint, curve.split, curve.strategy)
+        best[key] = max(
+            best.get(key, curve), curve, key=lambda one: (max((at.accuracy.n for at in one.points), default=0), len(one.points))
+        )
+    return list(best.values())
 
 
 def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) -> list[Curve]:
@@ -160,7 +178,7 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
     for curve in report.get("curves", []):
         points = tuple(
             Point(
-                f"{point['budget']} {curve['unit']}" if "unit" in curve else str(point["budget"]),
+                counted(point["budget"], str(curve["unit"])) if "unit" in curve else str(point["budget"]),
                 estimate_of(point["accuracy"]),
                 point.get("tokens_per_query"),
                 point.get("flops_per_query"),
@@ -187,14 +205,13 @@ def _curves(run: str, stem: str, report: Mapping[str, Any], best: int | None) ->
             found.append(Curve(run, checkpoint, split, strategy, points))
     if search := report.get("search"):
         n = search["chains"]
+        tokens, flops = search.get("tokens_per_query"), search.get("flops_per_query")
+        if flops is None:  # as reports once were
+            tokens, flops = one["tokens_per_chain"] * n, _times(one, n)
         for strategy in ("vote", "rerank", "upper_bound"):
             if strategy in search:
-                point = Point(
-                    f"{n} chains",
-                    estimate_of(search[strategy]),
-                    one["tokens_per_chain"] * n,
-                    _times(one, n),
-                )
+                more = search.get("scoring_flops_per_query") or 0.0 if strategy == "rerank" else 0.0
+                point = Point(f"{n} chains", estimate_of(search[strategy]), tokens, None if flops is None else flops + more)
                 found.append(Curve(run, checkpoint, split, strategy, (point,)))
     return found
 

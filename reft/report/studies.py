@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reft.chain_table import ALTERATIONS, CURVES, TOGETHER
+from reft.chain_table import ALTERATIONS
 from reft.report.charts import Chart, intervals, series
 from reft.report.curves import estimate_of
 from reft.report.read import RunRecord
 from reft.statistics import Estimate
+from rollout.search import names
 
 Study = tuple[str, Mapping[str, Any]]
 """A checkpoint as the page calls it, and what was found of it."""
@@ -138,7 +139,7 @@ def _content_table(studies: Sequence[Study]) -> dict[str, Any]:
 def _strategy(study: Mapping[str, Any], strategy: str) -> str:
     """What the study's strategy is called: by its unit, where it has one."""
     units = {str(curve.get("strategy")): str(curve.get("unit")) for curve in study.get("curves", [])}
-    return TOGETHER.get(strategy) or CURVES.get(strategy, {}).get(units.get(strategy, ""), strategy)
+    return names.words(strategy, units.get(strategy, ""))
 
 
 def _points(name: str, x: Sequence[Any], values: Sequence[Estimate], colour: int) -> dict[str, Any]:

@@ -44,8 +44,9 @@ def make_starts(
 def make_completion(
     codec: Codec, start: Start, tokens: numpy.ndarray, logprobs: numpy.ndarray, stop: Sequence[str]
 ) -> Completion:
-    """The chain of sampled tokens (T,) and their log-probs (T,), cut behind the first text that holds one of `stop`."""
-    end = codec.find_end(start.prefix, tokens, stop)
+    """The chain of sampled tokens (T,), all that were drawn, and their log-probs (T,), cut behind the first text that holds one
+    of `stop`."""
+    end, drawn = codec.find_end(start.prefix, tokens, stop), len(tokens)
     tokens, logprobs = tokens[:end], logprobs[:end]
     return Completion(
         prompt_tokens=start.tokens,
@@ -55,4 +56,5 @@ def make_completion(
         finish="stop" if end is not None or tokens[-1] in codec.stops else "length",
         prefix=codec.text(start.prefix),
         prefix_length=len(start.prefix),
+        discarded=drawn - len(tokens),
     )

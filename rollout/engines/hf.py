@@ -194,6 +194,7 @@ class HFEngine:
         stops = torch.tensor(self.codec.stops, dtype=torch.long, device=device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         done = torch.zeros(len(starts), dtype=torch.bool, device=device)
+        drawn = torch.zeros(len(starts), dtype=torch.long, device=device)
         tokens, logprobs, cache = [], [], None
         living, keys = len(starts), sum(len(start.tokens) for start in starts)
         for step in range(params.max_tokens):
@@ -210,6 +211,7 @@ class HFEngine:
             chosen, logprob = choose(logits, params, None if streams is None else streams[:, step])
             tokens.append(chosen.masked_fill(done, self.codec.pad))
             logprobs.append(logprob)
+            drawn = drawn + ~done
             done = done | torch.isin(chosen, stops) | (budgets == step + 1)
             if params.stop and (step + 1) % LOOK == 0:
                 done |= self._ended_at_texts(starts, torch.stack(tokens, 1), done, params.stop)
@@ -219,7 +221,12 @@ class HFEngine:
             # A row that is done stays where it is: with a long prefix it may stand at the model's last position.
             ids, positions = tokens[-1][:, None], positions[:, -1:] + ~done[:, None]
             mask = torch.cat([mask, mask.new_ones(len(starts), 1)], dim=1)
-        return self._completions(starts, torch.stack(tokens, 1).cpu(), torch.stack(logprobs, 1).cpu(), params.stop)
+        drawn_tokens = torch.stack(tokens, 1).cpu().numpy().astype(numpy.int32)
+        values = torch.stack(logprobs, 1).cpu().numpy()
+        return [
+            make_completion(self.codec, starts[row], drawn_tokens[row, :length], values[row, :length], params.stop)
+            for row, length in enumerate(drawn.tolist())
+        ]
 
     def _ended_at_texts(
         self, starts: Sequence[Start], tokens: torch.Tensor, done: torch.Tensor, stop: Sequence[str]
@@ -228,20 +235,6 @@ class HFEngine:
         rows = zip(starts, tokens.cpu().numpy(), done.tolist(), strict=True)
         ended = [not over and self.codec.find_end(start.prefix, row, stop) is not None for start, row, over in rows]
         return torch.tensor(ended, device=done.device)
-
-    def _completions(
-        self, starts: Sequence[Start], tokens: torch.Tensor, logprobs: torch.Tensor, stop: Sequence[str]
-    ) -> list[Completion]:
-        budgets = torch.tensor([start.budget for start in starts])
-        # Behind a row's budget stands padding, which may be the end token.
-        sampled = torch.arange(tokens.shape[1]) < budgets[:, None]
-        stopped = torch.isin(tokens, torch.tensor(self.codec.stops)) & sampled
-        lengths = torch.where(stopped.any(1), stopped.int().argmax(1) + 1, budgets).tolist()
-        ids, values = tokens.numpy().astype(numpy.int32), logprobs.numpy()
-        return [
-            make_completion(self.codec, starts[row], ids[row, :length], values[row, :length], stop)
-            for row, length in enumerate(lengths)
-        ]
 
 
 def pad_left(prompts: Sequence[numpy.ndarray], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

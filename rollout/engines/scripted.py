@@ -15,10 +15,11 @@ class ScriptedEngine:
 
     Args:
         script: gives the chain for a prompt and the sample's number; behind a prefix, the rest of it for both together.
+        look: how many tokens are drawn from one look for texts that end a chain to the next.
     """
 
-    def __init__(self, script: Callable[[str, int], str]) -> None:
-        self.script = script
+    def __init__(self, script: Callable[[str, int], str], look: int = 1) -> None:
+        self.script, self.look = script, look
         self.loaded: list[int] = []
         """Checksums of the weights received, in order."""
 
@@ -49,7 +50,8 @@ class ScriptedEngine:
         budget = params.max_tokens - len(prefix)
         if budget < 1:
             raise ValueError(f"a prefix has max_tokens={params.max_tokens} tokens or more, so nothing is left to be sampled")
-        text = self.script(prompt + prefix, sample)[:budget]
+        whole = self.script(prompt + prefix, sample)
+        text, most = whole[:budget], min(len(whole) + 1, budget)
         stops = [text.index(stop) + len(stop) for stop in params.stop if stop in text]
         text = text[: min(stops, default=len(text))]
         ended = not stops and len(text) < budget
@@ -63,4 +65,5 @@ class ScriptedEngine:
             finish="stop" if finished else "length",
             prefix=prefix,
             prefix_length=len(prefix),
+            discarded=min(-(-len(text) // self.look) * self.look, most) - len(text) if stops else 0,
         )

@@ -42,8 +42,9 @@ class Forced:
     """The whole chain, scored; what was made before its last attempt is the completion's prefix."""
     attempts: int
     tokens: int
-    """All that were drawn for it, answers and end tokens that were taken away included, but not what an engine draws behind an
-    ending before it looks for one."""
+    """All that were drawn for it, answers and end tokens that were taken away included, and those that were discarded."""
+    discarded: int
+    """Of these, what the engine had drawn behind endings before it looked for one. One that looks at each token has none."""
     over: bool
     """Whether it would not go on: it is satisfied, has ended, or has no tokens left."""
 
@@ -108,7 +109,8 @@ def _judge(
     return Forced(
         sample=replace(sample, problem=problem),
         attempts=attempted + (before.attempts if before else 0),
-        tokens=len(completion.tokens) + (before.tokens if before else 0),
+        tokens=completion.drawn + (before.tokens if before else 0),
+        discarded=completion.discarded + (before.discarded if before else 0),
         over=_holds(completion.text, form.satisfied) or full or (ended and not wait),
     )
 

@@ -1,11 +1,14 @@
 """Operations by hand, and beside those that torch counts."""
 
+from dataclasses import replace
+
 import numpy
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
@@ -13,8 +16,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from reft.flops import Cost, Work, work_of_chain, work_of_sampling, work_of_text
+from reft.flops import Cost
 from rollout.types import Completion
+from rollout.work import Work, work_of_chain, work_of_sampling, work_of_text
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 CONFIGS = {
@@ -56,6 +60,16 @@ def test_a_chain_with_a_cache_is_what_torch_counts(config: PreTrainedConfig) -> 
     assert cost.forward(work_of_chain(prompt, 5)) == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_a_classifier_is_what_torch_counts(config: PreTrainedConfig) -> None:
+    model, length = AutoModelForSequenceClassification.from_config(config, attn_implementation="eager").eval(), 11
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model(torch.arange(length)[None])
+    cost = Cost.of(config, AutoModelForSequenceClassification)
+    assert cost.forward(Work(length, length**2)) == counter.get_total_flops()
+    assert cost.token < Cost.of(config).token
+
+
 def test_a_chain_is_part_of_its_text() -> None:
     assert work_of_text(7) + work_of_chain(7, 5) == work_of_text(11) == Work(11, 66)
     cost = Cost(token=10, pair=2)
@@ -72,3 +86,4 @@ def test_equal_prompts_are_computed_once() -> None:
     group = [completion([1, 2, 3], 1), completion([1, 2, 3], 3)]
     assert work_of_sampling(group) == Work(3 + 2, 6 + (4 + 5))
     assert work_of_sampling([*group, completion([1, 2], 1)]) == Work(5 + 2, 15 + 3)
+    assert work_of_sampling([replace(group[0], discarded=2)]) == work_of_sampling(group[1:]), "what is discarded was drawn"

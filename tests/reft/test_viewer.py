@@ -12,15 +12,16 @@ from reft import viewer
 from reft.compose import compose_settings
 from reft.config import Config
 from reft.errors import ConfigError, UserError
+from reft.searches import Plan
 from reft.tasks.jsonl import Jsonl
 from reft.tasks.running_total import RunningTotal
 from reft.tasks.signed_sum import SignedSum
 from reft.tasks.word_problems import WordProblems
-from reft.viewer import choose_problems, find_problem, form_of, show, show_prompt, show_search, writer
+from reft.viewer import choose_problems, find_problem, fit, show, show_prompt, show_search, writer
 from rollout.engines.hf import HFEngine
 from rollout.pool import LocalPool
 from rollout.search.forcing import WAIT, Form
-from rollout.types import Completion
+from rollout.types import Completion, Problem
 
 SETTINGS = {"task": {"use": "signed_sum"}, "sampling": {"max_tokens": 30}, "rollout": {"threads": 1}}
 
@@ -112,12 +113,12 @@ def test_a_problem_is_known_by_its_prompt(config: Config) -> None:
 
 
 def test_how_chains_go_on_is_the_task_s() -> None:
-    assert form_of(SignedSum()) == SignedSum().form()
-    assert form_of(RunningTotal()) == Form(answering="#"), "no word of the task's says to wait"
-    assert form_of(WordProblems(style="p-cot")) == Form(answering="return")
-    assert form_of(Jsonl(train="x")) == replace(WAIT, answering="Therefore, the answer is:")
-    assert form_of(Jsonl(train="x", closing="\n#### {answer}")).answering == "####"
-    assert form_of(Jsonl(train="x", closing="", style="program")) == WAIT
+    assert Plan("wait", SignedSum(), (1,)).waiting == SignedSum().form()
+    assert Plan("wait", RunningTotal(), (1,)).waiting == Form(answering="#"), "no word of the task's says to wait"
+    assert Plan("wait", WordProblems(style="p-cot"), (1,)).waiting == Form(answering="return")
+    assert Plan("wait", Jsonl(train="x"), (1,)).waiting == replace(WAIT, answering="Therefore, the answer is:")
+    assert Plan("wait", Jsonl(train="x", closing="\n#### {answer}"), (1,)).waiting.answering == "####"
+    assert Plan("wait", Jsonl(train="x", closing="", style="program"), (1,)).waiting == WAIT
 
 
 @pytest.mark.parametrize("name", ["vote", "wait"])
@@ -161,3 +162,14 @@ def test_a_budget_is_asked_for_where_the_task_can(config: Config, tiny_model: Pa
 def test_who_cannot_read_the_words_of_a_revision_is_not_asked_for_one(config: Config, tiny_model: Path) -> None:
     with pytest.raises(UserError, match="This"):
         show_search(config, tiny_model, choose_problems(config.task, 1, None, 7), "revise", 2, 7)
+
+
+def test_chains_are_as_short_as_a_checkpoint_wants_them(config: Config, tiny_model: Path) -> None:
+    problems = choose_problems(config.task, 2, None, 7)
+    tokens = len(problems[0].prompt.split())
+    assert fit(config, tiny_model, problems).sampling.max_tokens == 30, "as long as they are said to be"
+    longer = replace(config, sampling=replace(config.sampling, max_tokens=256))
+    assert fit(longer, tiny_model, problems).sampling.max_tokens == 80 - tokens
+    assert fit(longer, tiny_model, problems, 2).sampling.max_tokens == (80 - tokens) // 2
+    with pytest.raises(ConfigError, match="a prompt leaves no room in the 80 positions"):
+        fit(longer, tiny_model, [Problem("p", "a 1 " * 40, "1")])

@@ -186,5 +186,5 @@ def test_budgets_are_told_with_their_unit() -> None:
         "curves": [{"strategy": "cap", "unit": "tokens", "points": points}, {"strategy": "x", "points": points}],
     }
     first, second = _curves("run", "chains-warmup-test", report, None)
-    assert [point.label for point in first.points] == ["1 tokens", "2 tokens"]
+    assert [point.label for point in first.points] == ["1 token", "2 tokens"]
     assert [point.label for point in second.points] == ["1", "2"]

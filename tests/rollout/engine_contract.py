@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from reft.model import PolicyModel
 from rollout.engine import Engine, WeightsError, checksum, untied
+from rollout.engines.continuous import LOOK
 from rollout.engines.draws import truncate
 from rollout.types import SamplingParams
 
@@ -187,7 +188,7 @@ class EngineContract:
         free = engine.generate(PROMPTS, 16, SamplingParams(1.0, 40), seed=5)
         cut = engine.generate(PROMPTS, 16, SamplingParams(1.0, 40, stop=("h", "?")), seed=5)
         ends = engine.codec.chains(["h ?"])[0][:2].tolist()
-        finishes = set()
+        finishes, discarded = set(), 0
         for before, after in zip(chain.from_iterable(free), chain.from_iterable(cut), strict=True):
             length = next((at + 1 for at, token in enumerate(before.tokens) if token in ends), len(before.tokens))
             assert after.tokens.tolist() == before.tokens[:length].tolist()
@@ -197,7 +198,13 @@ class EngineContract:
             assert after.finish == ("stop" if ended else "length")
             assert after.text == engine.codec.text(after.tokens)
             finishes.add(int(after.tokens[-1]) if ended else None)
+            assert len(after.tokens) <= after.drawn <= len(before.tokens), "what is discarded is drawn as without the text"
+            assert after.discarded <= LOOK
+            assert not after.discarded or after.tokens[-1] in ends
+            discarded += after.discarded
         assert {*ends, engine.codec.end} <= finishes
+        assert discarded > 0
+        assert not any(completion.discarded for completion in chain.from_iterable(free))
 
     def test_new_weights_are_sampled_from(self, folder, engine, tmp_path) -> None:
         """No key or value of the old ones is left behind, though the prompts are those of before."""

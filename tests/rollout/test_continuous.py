@@ -91,10 +91,12 @@ def test_few_rows_stand_idle(engine: HFEngine, calls: list[tuple[int, int]]) -> 
 
 
 def test_a_text_ends_a_chain_soon(engine: HFEngine, calls: list[tuple[int, int]]) -> None:
+    engine.drain_usage()
     groups = engine.generate(prompts(16), 8, SamplingParams(1.0, 40, stop=("a", "b", "c")), seed=1)
     drawn = sum(len(completion.tokens) for group in groups for completion in group)
     assert sum(count for count, tokens in calls if tokens == 1) < drawn + 128 * (continuous.LOOK + 2)
     assert max(len(completion.tokens) for group in groups for completion in group) < 30
+    assert engine.drain_usage().rows == sum(completion.drawn - 1 for group in groups for completion in group), "all are counted"
 
 
 def test_end_tokens_are_not_looked_for_behind_the_end(engine: HFEngine) -> None:

@@ -21,14 +21,14 @@ PARAMS = SamplingParams(max_tokens=40)
 
 
 @contextmanager
-def pool_of(script: Callable[[str, int], str]) -> Iterator[LocalPool]:
+def pool_of(script: Callable[[str, int], str], look: int = 1) -> Iterator[LocalPool]:
     """Answers are the last number of a chain."""
 
     def read(problem: Problem, chain: str) -> str | None:
         numbers = [word for word in chain.split() if word.isdigit()]
         return numbers[-1] if numbers else None
 
-    with closing(LocalPool(Worker(ScriptedEngine(script), Scorer([], Checker()), read))) as pool:
+    with closing(LocalPool(Worker(ScriptedEngine(script, look), Scorer([], Checker()), read))) as pool:
         yield pool
 
 
