@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from rollout.pool import Pool, Progress, Publication
 from rollout.types import Completion, Problem, Sample, SamplingParams
 
 ARRAYS = {"prompt_tokens": numpy.int32, "tokens": numpy.int32, "logprobs": numpy.float32}
+PLAIN = [field.name for field in fields(Completion) if field.name not in ARRAYS]
+"""The rest of a completion."""
 
 
 class KeptPool:
@@ -83,7 +85,7 @@ def _plain(sample: Sample) -> dict[str, Any]:
     completion = sample.completion
     return {
         **{name: base64.b85encode(getattr(completion, name).astype(kind).tobytes()).decode() for name, kind in ARRAYS.items()},
-        **{name: getattr(completion, name) for name in ("text", "finish", "prefix", "prefix_length")},
+        **{name: getattr(completion, name) for name in PLAIN},
         **{name: getattr(sample, name) for name in ("extracted", "reward", "policy_version")},
         "verdict": asdict(sample.verdict), "rewards": dict(sample.rewards), "failures": dict(sample.failures),
     }  # fmt: skip
@@ -93,8 +95,8 @@ def _sample(problem: Problem, content: dict[str, Any]) -> Sample:
     arrays: dict[str, Any] = {
         name: numpy.frombuffer(base64.b85decode(content.pop(name)), kind) for name, kind in ARRAYS.items()
     }
-    texts = {name: content.pop(name) for name in ("text", "finish", "prefix", "prefix_length")}
-    return Sample(problem, Completion(**arrays, **texts), verdict=Verdict(**content.pop("verdict")), **content)
+    plain = {name: content.pop(name) for name in PLAIN}
+    return Sample(problem, Completion(**arrays, **plain), verdict=Verdict(**content.pop("verdict")), **content)
 
 
 def _read(file: Path, problems: Sequence[Problem]) -> list[Sample] | None:

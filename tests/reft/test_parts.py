@@ -16,8 +16,8 @@ from rollout.types import Problem, Sample, SamplingParams
 from rollout.worker import Worker
 
 PROBLEMS = [Problem("p", "p:", "3", {"digits": (1, 2)}), Problem("q", "q:", "4", prefix="so ")]
-PARAMS = SamplingParams(max_tokens=40)
-CHAINS = ("3", "\u2028 4 \ud800 \u00bd\n", "")
+PARAMS = SamplingParams(max_tokens=40, stop=("!",))
+CHAINS = ("3", "\u2028 4 \ud800 \u00bd\n", "", "2! and more")
 
 
 class Source:
@@ -25,7 +25,7 @@ class Source:
 
     def __init__(self) -> None:
         self.started = self.drawn = 0
-        engine = ScriptedEngine(self._script)
+        engine = ScriptedEngine(self._script, look=8)
         self.pool = LocalPool(Worker(engine, Scorer([], Checker()), lambda problem, chain: chain.strip() or None))
 
     def _script(self, text: str, number: int) -> str:
@@ -54,15 +54,16 @@ def bits(sample: Sample) -> object:
 def test_what_was_drawn_is_there_to_the_last_bit(source: Source, tmp_path: Path) -> None:
     first = KeptPool(source.start, tmp_path / "parts", {"weights": "a"})
     assert first.found() == (0, 0)
-    drawn = first.sample(PROBLEMS, 3, PARAMS, 7)
+    drawn = first.sample(PROBLEMS, 4, PARAMS, 7)
     assert len(first.sample(PROBLEMS, 1, PARAMS, 8)) == 2
-    assert (source.started, source.drawn) == (1, 8), "it is started once"
+    assert (source.started, source.drawn) == (1, 10), "it is started once"
     again = KeptPool(source.start, tmp_path / "parts", {"weights": "a"})
-    assert again.found() == (2, 8)
-    kept = again.sample(PROBLEMS, 3, PARAMS, 7)
-    assert (source.started, source.drawn) == (1, 8), "nothing is started where nothing is drawn"
+    assert again.found() == (2, 10)
+    kept = again.sample(PROBLEMS, 4, PARAMS, 7)
+    assert (source.started, source.drawn) == (1, 10), "nothing is started where nothing is drawn"
     assert [bits(sample) for sample in kept] == [bits(sample) for sample in drawn]
-    assert {sample.completion.text for sample in kept} == set(CHAINS)
+    assert {sample.completion.text for sample in kept} == {*CHAINS[:3], "2!"}
+    assert sum(sample.completion.discarded for sample in kept) > 0
 
 
 @pytest.mark.parametrize(
