@@ -34,7 +34,7 @@ class CollectiveGang:
 
 
 def main() -> None:
-    model, target, world, stage, dtype, gpus = sys.argv[1:]
+    model, target, world, stage, dtype, gpus, longest = sys.argv[1:]
     zero.SMALL = 0  # nothing stays whole
     from deepspeed.utils import safe_get_full_grad
 
@@ -54,7 +54,7 @@ def main() -> None:
 
     optimization.engine._take_model_step = watched
     learner = Learner(CollectiveGang(rank, int(world)), shape(dtype=dtype))
-    history = five_updates(learner, Path(model))
+    history = five_updates(learner, Path(model), int(longest))
     with optimization.gathered():
         weights = {name: value.detach().cpu().clone() for name, value in rank.model.state_dict().items()}
         if rank.rank == 0:

@@ -37,9 +37,11 @@ def reference(tiny_model):
     return history, grads, {name: value.clone() for name, value in optimization.module.state_dict().items()}
 
 
-def run_ranks(model: Path, tmp_path: Path, world: int, zero: int, dtype: str = "float32", device: str = "cpu") -> dict:
+def run_ranks(
+    model: Path, tmp_path: Path, world: int, zero: int, dtype: str = "float32", device: str = "cpu", longest: int = 9
+) -> dict:
     """Five updates on DeepSpeed ranks, each a process; what rank 0 saw."""
-    words = [str(model), str(tmp_path), str(world), str(zero), dtype, str(float(device == "cuda"))]
+    words = [str(model), str(tmp_path), str(world), str(zero), dtype, str(float(device == "cuda")), str(longest)]
     run_processes("tests.reft.learner_process", world, words, {"DS_ACCELERATOR": device})
     return torch.load(tmp_path / "result.pt", weights_only=True)
 
@@ -75,6 +77,14 @@ def test_a_gpu_learns_what_a_cpu_does(reference, tiny_model, tmp_path, zero: int
     assert len(gaps) == 20
     assert max(gaps) < 1e-4
     assert moved < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [pytest.param(dtype, marks=GPU) for dtype in ("float32", "bfloat16")])
+def test_a_gpu_learns_the_same_again(tiny_model, tmp_path, dtype: str) -> None:
+    """To the last bit, of chains as long as the context, over which attention's gradients are sums of several parts."""
+    first, second = (run_ranks(tiny_model, tmp_path, 1, 0, dtype, "cuda", longest=70) for _ in range(2))
+    assert first["history"] == second["history"]
+    assert all(torch.equal(tensor, second["weights"][name]) for name, tensor in first["weights"].items())
 
 
 @pytest.mark.parametrize("device", DEVICES)
