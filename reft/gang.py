@@ -58,7 +58,7 @@ class RayGang:
                 num_cpus=cpus,
                 num_gpus=gpus,
                 scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=rank),
-            ).remote(rank, world, list(preload))
+            ).remote(rank, world, gpus > 0, list(preload))
             for rank in range(world)
         ]
 
@@ -194,8 +194,10 @@ class RayGang:
 class _Member:
     """The inside of one process of a gang."""
 
-    def __init__(self, rank: int, world: int, preload: Sequence[str]) -> None:
+    def __init__(self, rank: int, world: int, gpu: bool, preload: Sequence[str]) -> None:
         self.rank, self.world = rank, world
+        if not gpu:  # Ray shows a process that has reserved none all there are, and libraries would take one
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""
         for module in preload:
             importlib.import_module(module)
 

@@ -4,12 +4,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def run_processes(module: str, world: int, arguments: Sequence[str]) -> None:
-    """Run a module as so many ranks; all must end well."""
+def run_processes(module: str, world: int, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+    """Run a module as so many ranks, with `variables` in their environment; all must end well."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -18,6 +18,7 @@ def run_processes(module: str, world: int, arguments: Sequence[str]) -> None:
         environment = os.environ | {
             "RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port), "PYTHONPATH": str(Path(__file__).parent.parent), "OMP_NUM_THREADS": "1",
+            **(variables or {}),
         }  # fmt: skip
         processes.append(
             subprocess.Popen(

@@ -16,7 +16,8 @@ def join_group(backend: str) -> None:
     is in one.
 
     Where ranks meet at a loopback address, they listen there alone: so does the store by which they meet, while torch's own
-    listens on all interfaces and takes values from whoever comes; so does Gloo, which else goes by the host's name.
+    listens on all interfaces and takes values from whoever comes; so do Gloo, which else goes by the host's name, and NCCL,
+    which else takes an interface that others reach.
     """
     if torch.distributed.is_initialized():
         return
@@ -27,7 +28,8 @@ def join_group(backend: str) -> None:
         return
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
     if loopback is not None:
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)
+        for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+            os.environ.setdefault(variable, loopback)
     listener = socket.create_server((host, port), backlog=world) if rank == 0 else None
     store = torch.distributed.TCPStore(  # type: ignore[attr-defined]  # documented, but of a module of C
         host,

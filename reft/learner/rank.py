@@ -63,6 +63,8 @@ class Rank:
         torch.set_num_threads(settings.learner.threads)
         self.rank, self.settings = rank, settings
         self.device = torch.device("cuda" if settings.learner.gpus else "cpu")
+        if settings.learner.gpus:
+            _repeat_sums()
         torch.manual_seed(settings.seed)
         model = self._load(settings.policy, settings.model.critic)
         self.model = model
@@ -190,6 +192,14 @@ class Rank:
         """The rows of a micro-batch on this rank's device, without columns that are padding for all of them."""
         width = int(batch.lengths[micro.rows].max())
         return _to(trim(take(record, micro.rows), width), self.device)
+
+
+def _repeat_sums() -> None:
+    """Have a GPU make its sums in the same order each time, so that a run that goes on, or is done again, comes out as it was:
+    else those of attention's gradients over more than 64 tokens are in the order in which its processors are done."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch demands it
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads that
 
 
 def _to(record: Any, device: torch.device) -> Any:

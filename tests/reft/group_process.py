@@ -12,10 +12,10 @@ from reft.learner.group import join_group
 
 
 def main() -> None:
-    rank = int(os.environ["RANK"])
-    join_group("gloo")
-    join_group("gloo")  # again changes nothing
-    total = torch.tensor([rank + 1.0])
+    rank, backend = int(os.environ["RANK"]), sys.argv[2]
+    join_group(backend)
+    join_group(backend)  # again changes nothing
+    total = torch.tensor([rank + 1.0], device="cpu" if backend == "gloo" else "cuda")
     torch.distributed.all_reduce(total)
     listening = [place.laddr.ip for place in psutil.Process().net_connections("tcp") if place.status == psutil.CONN_LISTEN]
     (Path(sys.argv[1]) / f"{rank}.json").write_text(json.dumps([total.item(), listening]))

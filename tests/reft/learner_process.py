@@ -34,11 +34,11 @@ class CollectiveGang:
 
 
 def main() -> None:
-    model, target, world, stage, dtype = sys.argv[1:]
+    model, target, world, stage, dtype, gpus, longest = sys.argv[1:]
     zero.SMALL = 0  # nothing stays whole
     from deepspeed.utils import safe_get_full_grad
 
-    config = LearnerConfig(**LEARNER, ranks=int(world), zero=int(stage))
+    config = LearnerConfig(**LEARNER, ranks=int(world), zero=int(stage), gpus=float(gpus))
     settings = RankSettings(model, model, ModelConfig(dtype=dtype), config, ALGORITHM, 1.0, 0)
     rank = Rank(int(os.environ["RANK"]), int(world), settings)
     grads: list[dict[str, torch.Tensor]] = []
@@ -49,14 +49,14 @@ def main() -> None:
     def watched(*arguments: Any) -> None:
         """Reduced and whole, but not clipped yet: DeepSpeed has gradients in this shape here alone, at every stage."""
         named = list(rank.model.named_parameters())
-        grads.append({name: safe_get_full_grad(parameter).float().clone() for name, parameter in named})
+        grads.append({name: safe_get_full_grad(parameter).float().cpu().clone() for name, parameter in named})
         take_step(*arguments)
 
     optimization.engine._take_model_step = watched
     learner = Learner(CollectiveGang(rank, int(world)), shape(dtype=dtype))
-    history = five_updates(learner, Path(model))
+    history = five_updates(learner, Path(model), int(longest))
     with optimization.gathered():
-        weights = {name: value.detach().clone() for name, value in rank.model.state_dict().items()}
+        weights = {name: value.detach().cpu().clone() for name, value in rank.model.state_dict().items()}
         if rank.rank == 0:
             torch.save({"history": history, "grads": grads, "weights": weights}, Path(target) / "result.pt")
     learner.close()  # threads that a process group leaves may end the process by SIGABRT

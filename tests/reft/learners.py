@@ -40,10 +40,10 @@ def learner_of(model: Path, **changes: object) -> Learner:
     return Learner(LocalGang(partial(Rank, settings=settings(model, deepspeed=False))), shape(**changes))
 
 
-def sample_batch(model: Path, seed: int) -> Batch:
+def sample_batch(model: Path, seed: int, longest: int = 9) -> Batch:
     """Fifteen chains of the fresh model, rewarded by their length."""
     engine = HFEngineFactory(str(model))()
-    groups = engine.generate(PROMPTS, 3, SamplingParams(1.0, 9), seed)
+    groups = engine.generate(PROMPTS, 3, SamplingParams(1.0, longest), seed)
     return collate(
         [
             Sample(Problem("p", "", ""), completion, None, NO_ANSWER, {}, len(completion.tokens) % 3 / 2, 0)
@@ -54,10 +54,10 @@ def sample_batch(model: Path, seed: int) -> Batch:
     )
 
 
-def five_updates(learner: Learner, model: Path) -> list[dict[str, float]]:
+def five_updates(learner: Learner, model: Path, longest: int = 9) -> list[dict[str, float]]:
     history = []
     for update in range(5):
-        batch = sample_batch(model, update)
+        batch = sample_batch(model, update, longest)
         experience, metrics = ALGORITHM.credit(batch, learner)
         history.append(metrics | learner.update(experience))
     return history

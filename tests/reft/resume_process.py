@@ -17,7 +17,7 @@ def main() -> None:
     order = json.loads(sys.argv[1])
     model, world = Path(order["model"]), order["world"]
     zero.SMALL = 0  # nothing stays whole
-    config = LearnerConfig(**LEARNER, ranks=world, zero=order["zero"])
+    config = LearnerConfig(**LEARNER, ranks=world, zero=order["zero"], gpus=float(order["device"] == "cuda"))
     settings = RankSettings(str(model), str(model), ModelConfig(dtype=order["dtype"]), config, ALGORITHM, 1.0, 0)
     rank = Rank(int(os.environ["RANK"]), world, settings)
     learner = Learner(CollectiveGang(rank, world), shape(dtype=order["dtype"]))

@@ -139,6 +139,11 @@ def test_threads_that_wait_leave_the_core_to_others(gang: RayGang) -> None:
     assert gang.call("variable", "GOMP_SPINCOUNT") == [os.environ.get("GOMP_SPINCOUNT") if policy else "5000"] * 2
 
 
+def test_those_that_have_reserved_no_gpu_see_none(gang: RayGang) -> None:
+    """DeepSpeed takes one where it sees one, whatever the ranks' own tensors are on."""
+    assert gang.call("variable", "CUDA_VISIBLE_DEVICES") == ["", ""]
+
+
 def test_progress_can_be_watched(gang: RayGang) -> None:
     seen: list[int] = []
     assert gang.watch("work", "look", 0.1, seen.append) == ["done", "done"]

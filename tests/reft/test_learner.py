@@ -14,6 +14,7 @@ from reft.learner.driver import Learner, LocalGang
 from reft.learner.optimization import rate_factor
 from reft.learner.rank import Rank, RankSettings, StepRecord
 from rollout.engine import checksum, untied
+from tests.devices import DEVICES, GPU
 from tests.processes import run_processes
 from tests.reft.learners import ALGORITHM, LEARNER, five_updates, learner_of, relative_error, sample_batch, settings, shape
 
@@ -36,9 +37,12 @@ def reference(tiny_model):
     return history, grads, {name: value.clone() for name, value in optimization.module.state_dict().items()}
 
 
-def run_ranks(model: Path, tmp_path: Path, world: int, zero: int, dtype: str = "float32") -> list[dict]:
+def run_ranks(
+    model: Path, tmp_path: Path, world: int, zero: int, dtype: str = "float32", device: str = "cpu", longest: int = 9
+) -> dict:
     """Five updates on DeepSpeed ranks, each a process; what rank 0 saw."""
-    run_processes("tests.reft.learner_process", world, [str(model), str(tmp_path), str(world), str(zero), dtype])
+    words = [str(model), str(tmp_path), str(world), str(zero), dtype, str(float(device == "cuda")), str(longest)]
+    run_processes("tests.reft.learner_process", world, words, {"DS_ACCELERATOR": device})
     return torch.load(tmp_path / "result.pt", weights_only=True)
 
 
@@ -59,8 +63,33 @@ def test_ranks_equal_one_process(reference, tiny_model, tmp_path, world: int, ze
         assert relative_error({"": result["weights"][name]}, {"": tensor}) < 1e-5, name
 
 
-def test_bfloat16_keeps_master_weights(tiny_model, tmp_path) -> None:
-    result = run_ranks(tiny_model, tmp_path, 1, 0, "bfloat16")
+@pytest.mark.parametrize("zero", [pytest.param(zero, marks=GPU) for zero in (0, 2, 3)])
+def test_a_gpu_learns_what_a_cpu_does(reference, tiny_model, tmp_path, zero: int) -> None:
+    """In float32, whose sums are made in another order there."""
+    history, grads, weights = reference
+    result = run_ranks(tiny_model, tmp_path, 1, zero, device="cuda")
+    gaps = [relative_error(mine, theirs) for mine, theirs in zip(result["grads"], grads, strict=True)]
+    moved = relative_error(result["weights"], weights)
+    print(f"gradients {max(gaps):.1e} and weights {moved:.1e} from the CPU's, as a share of them")
+    for mine, theirs in zip(result["history"], history, strict=True):
+        for name in theirs:
+            assert mine[name] == pytest.approx(theirs[name], rel=1e-4, abs=1e-5), name
+    assert len(gaps) == 20
+    assert max(gaps) < 1e-4
+    assert moved < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [pytest.param(dtype, marks=GPU) for dtype in ("float32", "bfloat16")])
+def test_a_gpu_learns_the_same_again(tiny_model, tmp_path, dtype: str) -> None:
+    """To the last bit, of chains as long as the context, over which attention's gradients are sums of several parts."""
+    first, second = (run_ranks(tiny_model, tmp_path, 1, 0, dtype, "cuda", longest=70) for _ in range(2))
+    assert first["history"] == second["history"]
+    assert all(torch.equal(tensor, second["weights"][name]) for name, tensor in first["weights"].items())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_bfloat16_keeps_master_weights(tiny_model, tmp_path, device: str) -> None:
+    result = run_ranks(tiny_model, tmp_path, 1, 0, "bfloat16", device)
     first = result["history"][0]
     assert first["policy/ratio_deviation_first"] <= 5e-2
     assert all(torch.isfinite(tensor).all() for tensor in result["weights"].values())

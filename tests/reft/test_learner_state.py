@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from reft.errors import RunError
 from reft.learner.state import SavedState, write_state
+from tests.devices import GPU
 from tests.processes import run_processes
 from tests.reft.learners import five_updates, learner_of, relative_error
 
@@ -21,14 +22,16 @@ Step = Callable[..., Path]
 def step(tiny_model: Path, tmp_path: Path) -> Step:
     """Let ranks go on from a checkpoint to another."""
 
-    def take(name: str, world: int, zero: int, until: int, loads: Sequence[Path] = (), dtype: str = "float32") -> Path:
+    def take(
+        name: str, world: int, zero: int, until: int, loads: Sequence[Path] = (), dtype: str = "float32", device: str = "cpu"
+    ) -> Path:
         target = tmp_path / name
         target.mkdir()
         order = {
             "model": str(tiny_model), "world": world, "zero": zero, "until": until, "dtype": dtype,
-            "loads": [str(path) for path in loads], "target": str(target),
+            "loads": [str(path) for path in loads], "target": str(target), "device": device,
         }  # fmt: skip
-        run_processes("tests.reft.resume_process", world, [json.dumps(order)])
+        run_processes("tests.reft.resume_process", world, [json.dumps(order)], {"DS_ACCELERATOR": device})
         return target
 
     return take
@@ -65,14 +68,28 @@ def test_state_passes_from_ranks_to_ranks_unchanged(step: Step, dtype: str) -> N
         before = after
 
 
+@pytest.mark.parametrize("dtype", [pytest.param(dtype, marks=GPU) for dtype in ("float32", "bfloat16")])
+def test_state_passes_from_a_cpu_to_a_gpu_and_back_unchanged(step: Step, dtype: str) -> None:
+    before = step("first", 2, 3, until=3, dtype=dtype)
+    for number, (zero, device) in enumerate([(2, "cuda"), (2, "cpu"), (3, "cuda"), (3, "cpu")]):
+        after = step(f"then{number}", 1, zero, until=3, loads=[before], dtype=dtype, device=device)
+        assert_same(after, before)
+        before = after
+
+
 @pytest.mark.parametrize(
-    ("world", "zero"),
-    [pytest.param(1, 0, marks=pytest.mark.slow), (2, 2), pytest.param(2, 3, marks=pytest.mark.slow)],
+    ("world", "zero", "device"),
+    [
+        pytest.param(1, 0, "cpu", marks=pytest.mark.slow),
+        (2, 2, "cpu"),
+        pytest.param(2, 3, "cpu", marks=pytest.mark.slow),
+        *(pytest.param(1, zero, "cuda", marks=GPU) for zero in (0, 2, 3)),
+    ],
 )
-def test_the_same_ranks_go_on_bit_by_bit(step: Step, world: int, zero: int) -> None:
-    straight = step("straight", world, zero, until=5)
-    stopped = step("stopped", world, zero, until=3)
-    assert_same(step("resumed", world, zero, until=5, loads=[stopped]), straight)
+def test_the_same_ranks_go_on_bit_by_bit(step: Step, world: int, zero: int, device: str) -> None:
+    straight = step("straight", world, zero, until=5, device=device)
+    stopped = step("stopped", world, zero, until=3, device=device)
+    assert_same(step("resumed", world, zero, until=5, loads=[stopped], device=device), straight)
 
 
 def test_other_ranks_go_on_as_one_that_was_never_stopped(step: Step, tiny_model: Path) -> None:

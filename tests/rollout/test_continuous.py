@@ -14,16 +14,17 @@ from rollout.engines import continuous
 from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.engines.slots import Prefilled, Slots
 from rollout.types import Completion, SamplingParams
+from tests.devices import DEVICES
 
 WORDS = [*"abcdefgh", "?"]
 PARAMS = SamplingParams(1.0, 40)
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> HFEngine:
+@pytest.fixture(scope="module", params=DEVICES)
+def engine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> HFEngine:
     folder = tmp_path_factory.mktemp("model")
     make_fresh(ModelConfig("", "llama", 2, 32, 4, 64, {"num_key_value_heads": 2}), word_tokenizer(WORDS, 64), 3, folder)
-    return HFEngineFactory(str(folder))()
+    return HFEngineFactory(str(folder), device=request.param)()
 
 
 @pytest.fixture

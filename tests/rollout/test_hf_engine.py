@@ -14,6 +14,7 @@ from reft.tokenizer import word_tokenizer
 from rollout.engine import WeightsError, checksum, untied
 from rollout.engines.hf import HFEngine, HFEngineFactory
 from rollout.types import SamplingParams
+from tests.devices import DEVICES
 from tests.rollout.engine_contract import CONTEXT, PROMPTS, WORDS, EngineContract
 
 # Short convolutions see as far back as four words, a window as far as five: padding in front of a prompt must be nothing to
@@ -47,9 +48,9 @@ def folder(request, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def engine(folder) -> HFEngine:
-    return HFEngineFactory(str(folder))()
+@pytest.fixture(params=DEVICES)
+def engine(folder, request) -> HFEngine:
+    return HFEngineFactory(str(folder), device=request.param)()
 
 
 class TestHFEngine(EngineContract):
@@ -60,19 +61,21 @@ def test_rows_come_and_go_where_they_can(folder, engine) -> None:
     assert engine.continuous == (folder.name not in WAITING)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("temperature", [0.7, 1.3])
-def test_logprobs_of_bfloat16_are_float32_and_the_learner_s(folder, temperature: float) -> None:
+def test_logprobs_of_bfloat16_are_float32_and_the_learner_s(folder, temperature: float, device: str) -> None:
     """Half-precision logits may differ in their last bit; what is made of them is not rounded."""
-    engine = HFEngineFactory(str(folder), "bfloat16")()
-    policy = PolicyModel(str(folder), torch.bfloat16, "shared", "zero", temperature).eval()
+    engine = HFEngineFactory(str(folder), "bfloat16", device)()
+    policy = PolicyModel(str(folder), torch.bfloat16, "shared", "zero", temperature).eval().to(device)
     gaps: list[torch.Tensor] = []
     for completion in chain.from_iterable(engine.generate(PROMPTS, 16, SamplingParams(temperature, 12), seed=5)):
         tokens = numpy.concatenate([completion.prompt_tokens, completion.tokens])
-        logprobs, *_ = policy(torch.tensor(tokens, dtype=torch.long)[None], torch.tensor([len(tokens)]))
+        row = torch.tensor(tokens, dtype=torch.long, device=device)
+        logprobs, *_ = policy(row[None], torch.tensor([len(tokens)], device=device))
         sampled = torch.tensor(completion.logprobs)
         assert sampled.dtype == torch.float32
         assert (sampled != sampled.bfloat16()).any()
-        gaps.append((logprobs[0, len(completion.prompt_tokens) - 1 :] - sampled).abs())
+        gaps.append((logprobs[0, len(completion.prompt_tokens) - 1 :].cpu() - sampled).abs())
     assert len(torch.cat(gaps)) > 200
     assert torch.cat(gaps).mean() < 0.005
     assert torch.cat(gaps).max() < 0.05
@@ -121,7 +124,7 @@ def test_weights_arrive_and_are_checked(folder, engine) -> None:
         != checksum(untied(AutoModelForCausalLM.from_pretrained(folder).state_dict()))
     )
     for name, tensor in untied(engine.model.state_dict()).items():
-        assert torch.equal(tensor, weights[name]), name
+        assert torch.equal(tensor.cpu(), weights[name]), name
     name = next(iter(weights))
     with pytest.raises(WeightsError, match=name):
         engine.load_weights({key: value for key, value in weights.items() if key != name})
