@@ -18,7 +18,7 @@ COMMANDS = {
     "run": "warm up, reinforce and evaluate; goes on where it stopped",
     "warmup": "only imitate the demonstrations, and see whether the policy is ready",
     "train": "only reinforce, from the run's warm-up or from model.path",
-    "eval": "evaluate a checkpoint, greedy and sampled, on its run's task or benchmarks; or score saved outputs",
+    "eval": "evaluate a checkpoint, greedy, sampled or by a strategy, on its run's task or benchmarks; or score saved outputs",
     "compare": "methods side by side from one warm-up, each with the same budget",
     "chains": "whether a checkpoint's longer reasoning is useful: length, budgets, altered chains",
     "sample": "watch a checkpoint think about problems",

@@ -90,7 +90,7 @@ def test_a_checkpoint_alone_takes_what_is_named(folder: Path, capsys: pytest.Cap
     assert names(content) - glossary() == set()
     assert main(["eval", str(folder / "alone"), "--strategy", "vote"]) == 2
     assert "lies in no run directory, so its task is not known; add --on NAME" in capsys.readouterr().err
-    assert main(["eval", str(folder / "alone"), "--on", "signed_sum", "--strategy", "revise", "sampling.max_tokens=20"]) == 2
+    assert main(["eval", str(folder / "alone"), "--on", "signed_sum", "--strategy", "revise", *SETTINGS]) == 2
     assert "--strategy revise puts words before the model that the tokenizer of" in capsys.readouterr().err
 
 
