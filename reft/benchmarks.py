@@ -4,6 +4,7 @@ Records come from the hub through `datasets`, or from a file, or from a folder i
 name. A benchmark may be told in several forms, as different people keep it; a record must have all fields of one of them.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,10 +47,22 @@ class Form:
         """In which part of its field the answer is, in words; "" where it is all of it."""
         return " (in a box)" if self.after == "box" else f" (behind {self.after})" if self.after else ""
 
+    def flaw(self, record: Record) -> str:
+        """What is of another type than questions and answers are; "" where nothing is."""
+        for name in self.fields:
+            value, texts = record[name], name in self.question
+            parts = value if isinstance(value, list) and not texts else [value]
+            for part in parts:
+                number = isinstance(part, int | float) and not isinstance(part, bool) and math.isfinite(part)
+                if not (part is None or isinstance(part, str) or (number and not texts)):
+                    wanted = "text" if texts else "a text, a finite number or a list of these"
+                    return f"{name!r} is {str(value)[:40]!r}, a {type(value).__name__}, not {wanted}"
+        return ""
+
     def told(self, record: Record) -> tuple[str, str]:
         """The question and the known answer, "" where there is none."""
         *first, last = ("" if record[name] is None else str(record[name]).strip() for name in self.question)
-        ended = [part if part.endswith((".", "?", "!")) else f"{part}." for part in first]
+        ended = [part if part.endswith((".", "?", "!")) else f"{part}." for part in first if part]
         return " ".join([*ended, last]), self._answer(record[self.answer])
 
     def _answer(self, value: Any) -> str:
@@ -195,9 +208,11 @@ def load_benchmark(name: str, data: str | None, asked: Questions, limit: int | N
             break
         if not isinstance(record, dict) or any(key not in record for key in form.fields):
             form = _form(name, known, (place, record))
+        if flaw := form.flaw(record):
+            raise DataError(f"--on {name}: the fields have changed: {place}: {flaw}")
         question, answer = form.told(record)
         key = f"{name}:{at}"
-        if not question:
+        if not question or not record[form.question[-1]]:
             raise DataError(f"--on {name}: {place} has an empty {form.question[-1]}; mend it or remove the record")
         if not answer or not is_readable(answer):
             flaw = known_answer(answer).flaw if answer else "there is none"

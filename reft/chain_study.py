@@ -103,7 +103,7 @@ def study(
             if before is not None:
                 spent = [one["compute"]["training_flops"] for one in (contents[0], content)]
                 gain = compare(before, measured, config.task)
-                gain["break_even"] = break_evens(before, measured, (paths[0].name, checkpoint.name), spent)
+                gain["break_even"] = break_evens(before, measured, names_of((paths[0], checkpoint)), spent)
                 content["gain"] = {"before": str(paths[0]), "training_flops": spent} | gain
             before = measured
             content["file"] = str(file)
@@ -116,6 +116,15 @@ def study(
     for kept_pool in pools:
         kept_pool.forget()
     return contents
+
+
+def names_of(pair: tuple[Path, Path]) -> tuple[str, str]:
+    """What two checkpoints are called: by their runs, too, where both have one name."""
+    first, second = (path.name for path in pair)
+    if first != second:
+        return first, second
+    runs = [path.absolute().parent.parent.name for path in pair]
+    return f"{runs[0]}/{first}", f"{runs[1]}/{second}"
 
 
 def _start(stack: ExitStack, config: Config, checkpoint: str, show: Display) -> Pool:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reft.chain_lengths import ALLOWED_GROWTH
-from rollout.search.names import TOGETHER, words
+from rollout.search.names import TOGETHER, counted, words
 
 ALTERATIONS = {
     "natural": "the whole chain as it was sampled",
@@ -91,9 +91,8 @@ def _print_curves(console: Console, content: dict[str, Any]) -> None:
         console.print(f"{names[curve['strategy']]}: {_settled(curve)}")
     for point in content["sequential"]:
         gain = show(point["gain"], sign=True)
-        console.print(
-            f"{point['budget']} tries one behind the other against as many chains of one, picked by an oracle: {gain}"
-        )
+        tries = counted(point["budget"], "tries")
+        console.print(f"{tries} one behind the other against as many chains of one, picked by an oracle: {gain}")
     budgets = {row["budget"] for row in content["equal_tokens"]}
     longs = {budget: f"{names.get('wait')}, {budget}" for budget in budgets} | {None: "natural length"}
     _print_against(console, [(longs[row["budget"]], row) for row in content["equal_tokens"]])
@@ -210,7 +209,10 @@ def _print_gain(console: Console, gain: dict[str, Any], names: dict[str, str]) -
     if gain["slope"] is not None:
         console.print(f"tokens more for each unit of difficulty: {show(gain['slope'], sign=True)}")
     if (easiest := gain["easiest"]) is not None:
-        grown = "padded" if (easiest["times"]["low"] or 0) > ALLOWED_GROWTH else f"{ALLOWED_GROWTH} or less is fine"
+        low, high = easiest["times"]["low"], easiest["times"]["high"]
+        fine = high is not None and high <= ALLOWED_GROWTH
+        grown = "padded" if (low or 0) > ALLOWED_GROWTH else "fine" if fine else "too few to tell"
+        grown = f"{ALLOWED_GROWTH} or less is not padded: {grown}"
         console.print(f"length on the easiest problems: {show(easiest['times'])} times the first one's; {grown}")
 
 

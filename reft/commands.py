@@ -184,6 +184,9 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
     for name, value in (("-n", n), ("--budget", budget), ("--limit", 1 if limit is None else limit)):
         if value < 1:
             raise ConfigError(f"{name} {value} is out of range; choose 1 or more")
+    checkpoints = [checkpoint if checkpoint.name not in ("", "..") else checkpoint.resolve() for checkpoint in checkpoints]
+    if len({checkpoint.resolve() for checkpoint in checkpoints}) < len(checkpoints):
+        raise ConfigError(f"{checkpoints[0]} is named twice; name it once, or another one to compare")
     config, *others = [read_settings(run_of(checkpoint)).config for checkpoint in checkpoints]
     if any(other.task != config.task for other in others):
         raise ConfigError(f"{checkpoints[0]} and {checkpoints[1]} are of different tasks; name two of one task")

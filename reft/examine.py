@@ -88,6 +88,11 @@ def _exams(composed: Composed, takers: Sequence[str], on: str, split: str | None
     for name in names:
         check_name(name, own)
     check_options(names, split, how)
+    benchmarks = [name for name in names if name in KNOWN]
+    if how["data"] is not None and Path(how["data"]).is_file() and len(benchmarks) > 1:
+        raise ConfigError(
+            f"--data {how['data']} is one file, and {' and '.join(benchmarks)} are several; name a folder of theirs"
+        )
     for taker in takers:
         check_taker(taker)
     asked = questions(composed.config.task, how["prompt"], how["extractor"])

@@ -12,6 +12,8 @@ import numpy
 from reft.statistics import Estimate
 
 RESAMPLES = 10_000
+LEAST_OF_SIGNS = 1 / (1 + RESAMPLES)
+"""No p of random signs is below it."""
 LEAST_P = 1e-300
 """No p is told that is smaller: it is less than this then."""
 

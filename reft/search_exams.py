@@ -24,7 +24,7 @@ from reft.sittings import Sitting, Tell, chain_row, describe, head, take_section
 from reft.statistics import mean_over_clusters, mean_over_problems
 from rollout.pool import Pool
 from rollout.search.names import UNITS
-from rollout.search.strategies import Found
+from rollout.search.strategies import Found, certainty
 from rollout.types import Problem
 from rollout.worker import derive_seed
 
@@ -107,8 +107,11 @@ def search_row(problem: Problem, found: Sequence[Found], plan: Plan, cost: Cost)
         if plan.name == "ask":
             rows[-1]["used"] = _used(problem, one, plan)
     return {
-        "problem": problem.id, "prompt": problem.prompt, "answer": problem.answer,
-        "chains": [chain_row(sample) for sample in samples], "found": rows,
+        "problem": problem.id, "prompt": problem.prompt, "answer": problem.answer, "found": rows,
+        "chains": [
+            chain_row(sample) | {"prompt_tokens": len(sample.completion.prompt_tokens), "certainty": sure}
+            for sample, sure in zip(samples, certainty(samples), strict=True)
+        ],
     }  # fmt: skip
 
 

@@ -272,6 +272,8 @@ def take_all(
         only = {"correct": RewardConfig("correct")}
         with workers(replace(config, task=panel, rewards=only), left[0].checkpoint, display) as pool:
             for sitting in left:
+                if sitting.file.is_file():
+                    display.note(f"{sitting.file} is of other settings, or damaged, and is replaced; --out FOLDER keeps it")
                 begun = time.monotonic()
                 taken = take(sitting, config, pool, display)
                 reports[sitting.exam.name] = finish(sitting, taken, time.monotonic() - begun)

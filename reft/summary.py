@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from reft.compose import Composed
-from reft.paired import LEAST_P
+from reft.paired import LEAST_OF_SIGNS, LEAST_P
 from reft.run import RunDirectory, round_name, step_name
 
 PHASES = ("startup", "warmup", "reinforce", "self_training", "evaluate")
@@ -187,10 +187,11 @@ def print_pair(content: dict[str, Any]) -> None:
     console.print(f"{content['checkpoint']} against {content['against']}, {content['benchmark']}, n = {content['problems']}")
     for mode in ("greedy", "sampled"):
         found = content[mode]
+        least = LEAST_P if found["test"].startswith("McNemar") else LEAST_OF_SIGNS
         console.print(
             f"  {mode:8} {found['difference']['value']:+.3f} [{found['difference']['low']:+.3f}, "
             f"{found['difference']['high']:+.3f}], better on {found['first_only']}, worse on {found['second_only']}; "
-            f"p {'<' if found['p'] <= LEAST_P else '='} {found['p']:.2g} ({found['test']})"
+            f"p {'≤' if found['p'] <= least else '='} {found['p']:.2g} ({found['test']})"
         )
     console.print(f"written to {content['file']}")
 

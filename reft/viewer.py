@@ -131,7 +131,8 @@ class WatchedPool(LocalPool):
 
     def _end(self, sample: Sample) -> None:
         verdict, completion = sample.verdict, sample.completion
-        told = f"{verdict.outcome} ({verdict.reason}), {len(completion.tokens)} tokens, ended by {completion.finish}"
+        tokens = f"{len(completion.tokens)} tokens{' more' * (completion.prefix_length > 0)}"
+        told = f"{verdict.outcome} ({verdict.reason}), {tokens}, ended by {completion.finish}"
         self.console.print(f"\n{' ' * INDENT}{told}", style=COLOURS[verdict.outcome])
 
 

@@ -64,6 +64,8 @@ def check_watching(asked: Watching) -> Origin:
         )
     if asked.budget is not None and asked.budget < 1:
         raise ConfigError(f"--budget {asked.budget} is out of range; choose 1 or more")
+    if asked.prompt is not None and not asked.prompt.strip():
+        raise ConfigError("--prompt is empty; give it a text to think about")
     if asked.prompt is not None and asked.problem is not None:
         raise ConfigError("--prompt and --problem each say what to think about; leave one out")
     if asked.n is not None and (one := next((name for name in ("problem", "prompt") if vars(asked)[name] is not None), None)):

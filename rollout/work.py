@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy
+
 from rollout.types import Completion
 
 
@@ -48,13 +50,14 @@ def work_of_sampling(completions: Iterable[Completion]) -> Work:
 
 
 def work_of_going_on(parts: Sequence[Completion]) -> Work:
-    """Of sampling a chain in parts, each behind the one before, by who keeps what has been computed: each place of the chain is
-    computed once, and what was drawn behind the end of a part besides."""
-    total, known = NOTHING, 0
+    """Of sampling a chain in parts, each behind the one before, by who keeps what has been computed: of what a part begins
+    with, only what is not as the part before had it is computed anew, and what was drawn behind the end of a part besides."""
+    total, known = NOTHING, numpy.empty(0, numpy.int32)
     for part in parts:
-        context = len(part.prompt_tokens)
-        if context > known:
-            total += work_of_text(context - known, known)
-        total += work_of_chain(context, part.drawn)
-        known = max(known, context + len(part.tokens) - 1)
+        begun = part.prompt_tokens
+        both = min(len(known), len(begun))
+        other = numpy.flatnonzero(known[:both] != begun[:both])
+        kept = int(other[0]) if len(other) else both
+        total += work_of_text(len(begun) - kept, kept) + work_of_chain(len(begun), part.drawn)
+        known = numpy.concatenate([begun, part.tokens[:-1]])
     return total

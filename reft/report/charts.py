@@ -90,7 +90,8 @@ def training_chart(runs: Sequence[RunRecord]) -> Chart | None:
 
 def test_time_charts(curves: Sequence[Curve]) -> list[Chart]:
     """Accuracy against what a query costs, a chart for each set of problems: first those that are tested on."""
-    splits = sorted(dict.fromkeys(curve.split for curve in curves), key=lambda split: (split != "test", split == "dev"))
+    places = {"test": 0, "dev": 2}
+    splits = sorted(dict.fromkeys(curve.split for curve in curves), key=lambda split: places.get(split.split(",")[0], 1))
     return [_test_time_chart(split, [curve for curve in curves if curve.split == split]) for split in splits]
 
 
@@ -213,19 +214,31 @@ def _length_chart(runs: Sequence[RunRecord]) -> Chart | None:
 
 def break_evens(run: RunRecord) -> list[dict[str, Any]]:
     """Of a run's checkpoints, each against the next one that has cost more, at equal accuracy, split by split; of those that
-    were measured at several budgets, on as many problems."""
+    were measured at several budgets, on as many problems: on as many as two of them were. What the run has evaluated by the way
+    is left out, one point each and of other draws."""
     found = []
     for split in dict.fromkeys(curve.split for curve in run.curves):
         own = [curve for curve in run.curves if curve.split == split and curve.checkpoint in run.training and not curve.bound]
-        whole = max((point.accuracy.n for curve in own for point in curve.points), default=0)
-        frontiers: dict[str, list[tuple[float, Estimate]]] = {}
-        budgets: dict[str, int] = {}
-        for curve in own:
-            points = [(point.flops, point.accuracy) for point in curve.points if point.flops is not None]
-            frontiers.setdefault(curve.checkpoint, []).extend(point for point in points if point[1].n == whole)
-            budgets[curve.checkpoint] = max(budgets.get(curve.checkpoint, 0), len(points))
-        names = [name for name, points in frontiers.items() if points and budgets[name] >= LEAST_BUDGETS]
-        for earlier, later in pairwise(sorted(names, key=lambda name: run.training[name])):
+        frontiers = _frontiers([curve for curve in own if curve.strategy not in MODES])
+        for earlier, later in pairwise(sorted(frontiers, key=lambda name: run.training[name])):
             pair = [(name, run.training[name], frontiers[name]) for name in (earlier, later)]
             found += [result.plain() | {"run": run.name, "split": split} for result in break_even(pair[0], pair[1])]
     return found
+
+
+def _frontiers(curves: Sequence[Curve]) -> dict[str, list[tuple[float, Estimate]]]:
+    """FLOPs and accuracies by checkpoint, of those with a curve, on the greatest number of problems that two have one on."""
+    sizes = {point.accuracy.n for curve in curves for point in curve.points}
+    for size in sorted(sizes, reverse=True):
+        points: dict[str, list[tuple[float, Estimate]]] = {}
+        longest: dict[str, int] = {}
+        for curve in curves:
+            own = [
+                (point.flops, point.accuracy) for point in curve.points if point.flops is not None and point.accuracy.n == size
+            ]
+            points.setdefault(curve.checkpoint, []).extend(own)
+            longest[curve.checkpoint] = max(longest.get(curve.checkpoint, 0), len(own))
+        names = [name for name, budgets in longest.items() if budgets >= LEAST_BUDGETS]
+        if len(names) > 1:
+            return {name: points[name] for name in names}
+    return {}

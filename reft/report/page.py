@@ -9,7 +9,7 @@ import html
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from reft.run import WARMUP
 
 HERE = Path(__file__).parent
 SCRIPTS = ("charts.js", "tables.js", "browser.js", "page.js")
+SPLITS = ("test", "dev", "train")
+"""Of a run's own task; other names are those of benchmarks."""
 TILES = ("warmup", "reinforced", "self_trained")
 
 
@@ -39,7 +41,7 @@ def build_page(runs: Sequence[RunRecord], logs: Sequence[Curve] = ()) -> tuple[s
     import plotly.offline
 
     packed = pack_chains(runs)
-    curves = [curve for run in runs for curve in run.curves] + list(logs)
+    curves = [curve for run in runs for curve in _apart(run, runs)] + list(logs)
     training = training_chart(runs)
     data = {
         "runs": [_run_card(run) for run in runs],
@@ -88,6 +90,14 @@ def _script(text: str) -> Script:
     text = re.sub(r"</(script)", r"<\\/\1", text, flags=re.IGNORECASE)
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return Script(text, f"'sha256-{digest}'")
+
+
+def _apart(run: RunRecord, runs: Sequence[RunRecord]) -> list[Curve]:
+    """A run's curves; where others' problems are not its own, its splits are called by the first run that has its task."""
+    if all(other.settings.get("task") == run.settings.get("task") for other in runs):
+        return run.curves
+    first = next(other for other in runs if other.settings.get("task") == run.settings.get("task"))
+    return [replace(curve, split=f"{curve.split}, {first.name}") if curve.split in SPLITS else curve for curve in run.curves]
 
 
 def _run_card(run: RunRecord) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def read_run(path: Path, name: str) -> RunRecord:
     summary = read_object(path / "summary.json", notes, SUMMARY) or {}
     best = state.get("best_step")
     curves: dict[bool, list[Curve]] = {True: [], False: []}
-    for stem, report in _largest(reports).items():
+    largest = _largest(reports)
+    for stem, report in largest.items():
         try:
             curves["strategy" in report] += _curves(name, stem, report, best)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -75,7 +76,7 @@ def read_run(path: Path, name: str) -> RunRecord:
         curves=drawn,
         training=training,
         best=_best(path, best),
-        studies=[report for stem, report in reports.items() if stem.startswith("chains-")],
+        studies=[report for stem, report in largest.items() if stem.startswith("chains-")],
         dev=estimate_of(readiness["greedy"]["accuracy"]) if "greedy" in readiness else None,
         notes=notes,
         reports=reports,

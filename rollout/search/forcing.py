@@ -68,6 +68,8 @@ def force(
     histories: list[list[Forced]] = [[] for _ in problems]
     for attempt in range(budget):
         going = [place for place, history in enumerate(histories) if not history or not history[-1].over]
+        if not going:
+            return [history + [history[-1]] * (budget - attempt) for history in histories]
         begun = [_go_on(problems[place], histories[place], form) for place in going]
         firm = replace(params, stop=(*params.stop, *form.endings), min_tokens=int(wait and attempt > 0))
         drawn = pool.sample(begun, 1, firm, derive_seed(seed, "attempt", attempt)) if begun else []

@@ -5,7 +5,7 @@ STRATEGIES = {
     "best": "that of the chain, of so many, that the policy is surest of",
     "weighted": "the answer that it is surest of in all",
     "cap": "a chain of so many attempts at most",
-    "wait": "of so many at least",
+    "wait": "of just so many, unless one of them is right by its own word",
     "ask": "a chain whose prompt asks for so much",
     "revise": "rounds, each shown the last",
 }

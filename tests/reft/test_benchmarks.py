@@ -116,6 +116,32 @@ def test_fields_that_have_changed_are_named(tmp_path: Path, name: str, record: A
     assert f"--on {name}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "record", "told"),
+    [
+        ("math500", {"problem": ["a", "b"], "answer": "1"}, "'problem' is .*, a list, not text"),
+        ("math500", {"problem": {"x": 1}, "answer": "1"}, "'problem' is .* a dict, not text"),
+        ("aime24", {"problem": "a?", "answer": True}, "'answer' is 'True', a bool, not a text, a finite number"),
+        ("aime24", {"problem": "a?", "answer": float("inf")}, "'answer' is 'inf', a float"),
+        ("olympiadbench", {"question": "a?", "final_answer": [{"x": 1}]}, "'final_answer' is .* a list, not a text"),
+    ],
+)
+def test_fields_of_another_type_are_named(tmp_path: Path, name: str, record: Any, told: str) -> None:
+    file = tmp_path / "data.jsonl"
+    file.write_text(json.dumps(record) + "\n")
+    with pytest.raises(DataError, match=f"the fields have changed: .*data.jsonl.*{told}"):
+        load_benchmark(name, str(file), ASKED)
+
+
+def test_a_question_without_its_question_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "svamp.jsonl"
+    file.write_text('{"Body": "", "Question": "q?", "Answer": "1"}\n')
+    assert load_benchmark("svamp", str(file), Questions(prompt="{question}")).problems[0].prompt == "q?"
+    file.write_text('{"Body": "b", "Question": null, "Answer": "1"}\n')
+    with pytest.raises(DataError, match="has an empty Question"):
+        load_benchmark("svamp", str(file), ASKED)
+
+
 def test_files_are_found_by_name(tmp_path: Path) -> None:
     for path in ("deep/down/gsm8k.jsonl", "gsm8k/train.jsonl", "gsm8k/test.json", "other/test.jsonl"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

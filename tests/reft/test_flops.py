@@ -18,7 +18,7 @@ from transformers import (
 
 from reft.flops import Cost
 from rollout.types import Completion
-from rollout.work import Work, work_of_chain, work_of_sampling, work_of_text
+from rollout.work import Work, work_of_chain, work_of_going_on, work_of_sampling, work_of_text
 
 SIZES = {"vocab_size": 50, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 CONFIGS = {
@@ -76,6 +76,24 @@ def test_a_chain_is_part_of_its_text() -> None:
     assert cost.query(7, 5) == 10 * 11 + 2 * 66
     assert cost.query(7, 5, 3) == 10 * (7 + 3 * 4) + 2 * (28 + 3 * 38), "a prompt is computed once"
     assert cost.learn(Work(3, 4)) == 3 * (30 + 8)
+
+
+def test_what_is_taken_out_of_a_chain_is_computed_anew() -> None:
+    def part(prompt: list[int], tokens: list[int], discarded: int = 0) -> Completion:
+        logprobs = numpy.zeros(len(tokens), numpy.float32)
+        return Completion(
+            numpy.array(prompt, numpy.int32), numpy.array(tokens, numpy.int32), logprobs, "", "stop", discarded=discarded
+        )
+
+    first = part([1, 2, 3], [4, 5, 9])
+    assert work_of_going_on([first]) == work_of_text(5)
+    on = part([1, 2, 3, 4, 5, 9], [6, 7])
+    assert work_of_going_on([first, on]) == work_of_text(7), "each place once"
+    other = part([1, 2, 3, 4, 8, 8], [6, 7])
+    assert work_of_going_on([first, other]) == work_of_text(5) + work_of_text(3, 4), "what stands where 5 and 9 have been"
+    assert work_of_going_on([part([1, 2, 3], [4, 5], 2), part([1, 2, 3, 4, 5], [6])]) == (
+        work_of_text(6) + work_of_text(1, 4)
+    ), "behind what is kept, 5 was drawn and two more"
 
 
 def test_equal_prompts_are_computed_once() -> None:

@@ -63,7 +63,7 @@ def test_uneven_numbers_of_samples_are_told(capsys: pytest.CaptureFixture[str], 
 
 def test_a_p_is_never_told_as_zero(capsys: pytest.CaptureFixture[str]) -> None:
     content = {"checkpoint": "a", "against": "b", "benchmark": "c", "problems": 4_000, "file": "d"}
-    for few, told in ((1_900, "p = 0.0016 ("), (0, "p < 1e-300 (")):
+    for few, told in ((1_900, "p = 0.0016 ("), (0, "p ≤ 1e-300 (")):
         found = {"difference": ESTIMATE, "first_only": few, "second_only": 4_000 - few, "test": "t"}
         found["p"] = mcnemar(few, 4_000 - few)
         print_pair({**content, "greedy": found, "sampled": found})

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("plotly", reason="the report draws with plotly")
 
 from reft.cli import main
+from reft.compose import compose
 from reft.errors import RunError
 from reft.report.chains import pack_chains
 from reft.report.charts import break_evens, learning_charts, training_chart
@@ -21,7 +22,7 @@ from reft.report.page import as_data, build_page
 from reft.report.read import read_run
 from reft.tokens import token_columns
 from rollout.types import Completion
-from tests.report.runs import HOSTILE, write_lines, write_run
+from tests.report.runs import HOSTILE, write_json, write_lines, write_run
 
 
 def unpack(text: str) -> dict[str, Any]:
@@ -192,6 +193,34 @@ def test_checkpoints_break_even(tmp_path: Path) -> None:
     assert at[0.9]["query"][0] is None
     halves = at[0.5]
     assert halves["queries"] == pytest.approx(2e11 / (halves["query"][0] - halves["query"][1]))
+
+
+def test_break_even_is_of_curves_on_equal_problems(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    rows = break_evens(read_run(run, "run"))
+    for file in run.glob("eval/[rw]*.json"):
+        content = json.loads(file.read_text())
+        for mode in ("greedy", "sampled"):
+            content[mode] |= {"flops_per_query": 1.0, "accuracy": content[mode]["accuracy"] | {"n": 1000, "value": 1.0}}
+        write_json(file, content)
+    assert break_evens(read_run(run, "run")) == rows, "points of other draws, on other problems, are no curve"
+    file = run / "eval" / "chains-warmup-test.json"
+    content = json.loads(file.read_text())
+    for curve in content["curves"]:
+        for point in curve["points"][:2]:
+            point["accuracy"]["n"] = 150
+    write_json(file, content)
+    assert break_evens(read_run(run, "run")) == [], "two points on as many problems are no curve"
+
+
+def test_runs_of_other_tasks_have_charts_of_their_own(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, steps=5, samples=1) for name in "abc"]
+    (runs[2] / "config.yaml").write_text(compose("quickstart", ["task.operands=4"]).yaml())
+    for count, wanted in ((2, ["test", "dev"]), (3, ["test, a", "test, c", "dev, a", "dev, c"])):
+        page, _ = build_page([read_run(run, run.name) for run in runs[:count]])
+        charts = json.loads(page.split('id="data">')[1].split("</script>")[0])["test_time"]
+        assert [chart["title"] for chart in charts] == wanted
+    assert {one["owner"].split(",")[0] for one in charts[0]["series"]} == {"a", "b"}
 
 
 def test_right_and_wrong_chains_have_one_chart_of_their_lengths(tmp_path: Path) -> None:

@@ -31,6 +31,17 @@ def test_charts_and_tables_say_what_was_found(tmp_path: Path) -> None:
     assert [row[0].split(",")[0] for row in content["rows"]] == ["repeated tries", "right answer by a wrong step"]
 
 
+def test_of_several_studies_of_a_checkpoint_the_largest_is_told(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    found = usefulness([read_run(run, "run")])
+    study = json.loads((run / "eval" / "chains-warmup-test.json").read_text())
+    study["settings"] = {"problems": 200, "n": 4, "budget": 8}
+    (run / "eval" / "chains-warmup-test.json").write_text(json.dumps(study))
+    study["settings"]["problems"] = 20
+    (run / "eval" / "chains-warmup-test-limit20.json").write_text(json.dumps(study))
+    assert usefulness([read_run(run, "run")]) == found
+
+
 def test_a_mean_of_a_single_problem_is_not_drawn(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     file = run / "eval" / "chains-step_000020-test.json"

@@ -53,6 +53,12 @@ def test_each_budget_is_the_chain_so_far() -> None:
     assert [forced.sample.problem for forced in other] == [PROBLEMS[1]] * 4, "and not one with a prefix"
 
 
+def test_a_budget_that_no_chain_uses_takes_no_time() -> None:
+    with pool_of(lambda text, number: " 3 ok") as pool:
+        (history,) = force(pool, PROBLEMS[:1], PARAMS, 0, 1_000_000, FORM)
+    assert (len(history), len({id(forced) for forced in history})) == (1_000_000, 1)
+
+
 def test_a_cap_lets_chains_end() -> None:
     with pool_of(give_up) as pool:
         history, other = force(pool, PROBLEMS, PARAMS, 0, 3, FORM, wait=False)
