@@ -190,7 +190,7 @@ class LearnerConfig:
     """GPUs of a rank, 0 or 1; of an only rank also a fraction, which leaves the rest of that GPU to rollout workers."""
     zero: Literal[0, 1, 2, 3] = 0
     """DeepSpeed ZeRO stage: what is divided over ranks, in imitation as in reinforcement (1 optimizer state, 2 also gradients,
-    3 also parameters)."""
+    3 also parameters). In bfloat16 reinforcement takes 0 for 1, which on one rank is the same."""
     micro_batch: int = 128
     """Sequences a forward pass, a rank, at most. Changes memory and speed, not results."""
     lr: float = 3e-7

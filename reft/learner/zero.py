@@ -57,17 +57,18 @@ class DeepSpeedOptimization:
 
     def __init__(self, model: PolicyModel, config: LearnerConfig, bfloat16: bool) -> None:
         self.world = torch.distributed.get_world_size()
-        self.stage = config.zero
+        # At stage 0 DeepSpeed keeps master weights in a way of its own, whose moments it cannot name.
+        self.stage = max(config.zero, 1) if bfloat16 else config.zero
         self.optimizer = make_optimizer(model, config)
         # Stage 0 in float32 wraps no optimizer and reports no norm, so there the clipping is done here, where the norm
         # shows: the hook runs after gradients are reduced and before the weights move.
-        self.own_clip = config.zero == 0 and not bfloat16
+        self.own_clip = self.stage == 0
         self.grad_clip = config.grad_clip
         self.norm = math.nan
         if self.own_clip:
             self.optimizer.register_step_pre_hook(self._clip)
         self.engine, *_ = deepspeed.initialize(
-            model=model, optimizer=self.optimizer, config=_settings(config, bfloat16, self.own_clip)
+            model=model, optimizer=self.optimizer, config=_settings(config, self.stage, bfloat16)
         )
         self.module: nn.Module = self.engine
         self.engine.eval()
@@ -229,12 +230,12 @@ def trainer_arguments(stage: int, gpu: bool) -> dict[str, Any]:
     }
 
 
-def _settings(config: LearnerConfig, bfloat16: bool, own_clip: bool) -> dict[str, Any]:
-    return _common(config.zero, bfloat16) | {
+def _settings(config: LearnerConfig, stage: int, bfloat16: bool) -> dict[str, Any]:
+    return _common(stage, bfloat16) | {
         "train_micro_batch_size_per_gpu": 1,  # a number DeepSpeed wants and does not use: we make the batches
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
-        "gradient_clipping": 0.0 if own_clip else config.grad_clip,
+        "gradient_clipping": config.grad_clip if stage else 0.0,
     }
 
 

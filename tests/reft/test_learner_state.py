@@ -61,11 +61,16 @@ def test_state_passes_from_ranks_to_ranks_unchanged(step: Step, dtype: str) -> N
     assert saved["steps"] == 12, "three updates of two epochs in two minibatches"
     assert any(bool(tensor.any()) for name, tensor in saved.items() if name.startswith("exp_avg_sq:"))
     before = first
-    shapes = [(1, 0), (2, 2), (1, 3), (2, 1), (2, 3)] if dtype == "float32" else [(1, 2), (2, 2), (2, 3)]
+    shapes = [(1, 0), (2, 2), (1, 3), (2, 1), (2, 3)] if dtype == "float32" else [(1, 0), (2, 2), (2, 0), (2, 3)]
     for number, (world, zero) in enumerate(shapes):
         after = step(f"then{number}", world, zero, until=3, loads=[before], dtype=dtype)
         assert_same(after, before)
         before = after
+
+
+def test_bfloat16_is_saved_at_the_default_stage(step: Step) -> None:
+    first = step("first", 1, 0, until=1, dtype="bfloat16")
+    assert_same(step("then", 1, 0, until=1, loads=[first], dtype="bfloat16"), first)
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(dtype, marks=GPU) for dtype in ("float32", "bfloat16")])
