@@ -14,7 +14,7 @@ from reft.run import WARMUP
 def report(runs: Sequence[Path], logs: Sequence[Path], problems: int, out: Path | None) -> int:
     """Write the page on runs and published logs, and say where it is."""
     if not runs and not logs:
-        raise ConfigError("report needs a run; name a folder such as runs/quickstart-a92f60, or --log FILE")
+        raise ConfigError("report needs a run; name a folder such as runs/quickstart-82ddf6, or --log FILE")
     if problems < 1:
         raise ConfigError(f"--problems {problems} is out of range; choose 1 or more")
     if len(set(runs)) < len(runs):

@@ -93,7 +93,7 @@ def _settings(path: Path, notes: list[str]) -> dict[str, Any]:
     """The run's settings as they are written. Nothing that they name is looked up or run: the run may be a stranger's."""
     file = path / "config.yaml"
     if not file.is_file():
-        raise RunError(f"{path} is no run directory: it has no config.yaml; name one such as runs/quickstart-a92f60")
+        raise RunError(f"{path} is no run directory: it has no config.yaml; name one such as runs/quickstart-82ddf6")
     try:
         content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     except Exception as error:  # the YAML parser has a family of its own that OmegaConf does not wrap
