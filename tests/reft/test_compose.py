@@ -50,7 +50,7 @@ def test_file_and_overrides(tmp_path: Path) -> None:
         ("warmup.pack_to=0", r"warmup.pack_to=0 is out of range"),
         ("rerank.warmup_steps=-1", r"rerank.warmup_steps=-1 is out of range"),
         ("warmup.ready_at=2", r"warmup.ready_at=2.0 is out of range"),
-        ("task.operandz=3", r"task.operandz.*Did you mean: 'operands'"),
+        ("task.operandz=3", r"task.operandz.*Did you mean.*'operands'"),
         ("task.operands=99", r"task.operands=99 is out of range"),
         ("task.use=sudoku", r"task.use='sudoku' is unknown; choose from .*signed_sum"),
         ("task.use=records", r"task.use='records' is unknown"),
