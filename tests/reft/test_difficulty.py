@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from math import comb
 from statistics import fmean
 
 import pytest
@@ -43,3 +44,23 @@ def test_problems_of_as_many_digits_hardly_differ() -> None:
 def test_problems_of_several_numbers_of_digits_do() -> None:
     found, most = ranks(SignedSum(operands=4, fewest_operands=3), chains=4)
     assert 0.8 < found.low < found.high < most
+
+
+@pytest.mark.parametrize(
+    ("operands", "forgetting", "remembering"),
+    [(3, (0.26, 0.45, 0.70, 0.90), (0.26, 0.52, 1.0, 1.0)), (4, (0.15, 0.27, 0.47, 0.70), (0.15, 0.29, 0.55, 1.0))],
+)
+def test_searches_at_random_come_to_what_is_known_of_them(
+    operands: int, forgetting: Sequence[float], remembering: Sequence[float]
+) -> None:
+    """Right within 1, 2, 4 and 8 tries; lines of 3,000 problems drawn otherwise, to two digits."""
+    task = SignedSum(operands=operands)
+    leaves = [signs for signs in _leaves(operands)]
+    right = [
+        sum(_sums(problem.columns["digits"], signs)[-1] == int(problem.answer) for signs in leaves)
+        for problem in task.splits().test
+    ]
+    for tries, again, once in zip((1, 2, 4, 8), forgetting, remembering, strict=True):
+        assert fmean(1 - (1 - ways / len(leaves)) ** tries for ways in right) == pytest.approx(again, abs=0.03)
+        wrong = [comb(len(leaves) - ways, tries) / comb(len(leaves), min(tries, len(leaves))) for ways in right]
+        assert 1 - fmean(wrong) == pytest.approx(once, abs=0.03)
