@@ -237,6 +237,10 @@ def test_settings_may_stand_anywhere(capsys, monkeypatch: pytest.MonkeyPatch) ->
         ),
         (["eval", "x", "--on", "gsm8k", "--vote", "4"], "--vote and --rerank are not of benchmarks"),
         (["eval", "nowhere/at/all", "--on", "gsm9k"], "--on 'gsm9k' is no known benchmark; there are: gsm8k"),
+        (
+            ["eval", "x", "--on", "aime24,signed_sum,aime25", "--data", __file__],
+            "test_cli.py is one file, and aime24 and aime25 are several; name a folder of theirs",
+        ),
         (["eval", ".", "--on", "gsm8k"], ". is no checkpoint: it has no config.json"),
         (["eval", "x", "--from-outputs", "y.jsonl"], "--from-outputs scores what is saved, so x has no place beside it"),
         (["eval", "--from-outputs", "y", "--against", "x"], "so --against has no place beside it; leave it out"),
@@ -258,6 +262,7 @@ def test_wrong_words_of_evaluation(capsys, here: Path, words: list[str], told: s
         (["--budget", "4"], "--budget is of a strategy; add --strategy NAME"),
         (["--strategy", "vote", "--samples", "3"], "--samples is not of --strategy vote, which has --budget; leave one out"),
         (["--strategy", "vote", "--budget", "0"], "--budget 0 is out of range; choose 1 or more"),
+        (["--prompt", " "], "--prompt is empty; give it a text to think about"),
         (["-n", "2", "--problem", "3"], "-n is how many problems are drawn, and --problem names one; leave one of them out"),
         (["-n", "2", "--prompt", "a"], "-n is how many problems are drawn, and --prompt names one; leave one of them out"),
         (["--prompt", "a", "--problem", "3"], "--prompt and --problem each say what to think about"),

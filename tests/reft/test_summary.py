@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reft.compose import compose
-from reft.paired import mcnemar
+from reft.paired import compare, mcnemar
 from reft.run import RunDirectory
 from reft.session import Session
 from reft.summary import print_outputs, print_pair, print_summary, summarise_run
@@ -64,10 +64,13 @@ def test_uneven_numbers_of_samples_are_told(capsys: pytest.CaptureFixture[str], 
 def test_a_p_is_never_told_as_zero(capsys: pytest.CaptureFixture[str]) -> None:
     content = {"checkpoint": "a", "against": "b", "benchmark": "c", "problems": 4_000, "file": "d"}
     for few, told in ((1_900, "p = 0.0016 ("), (0, "p ≤ 1e-300 (")):
-        found = {"difference": ESTIMATE, "first_only": few, "second_only": 4_000 - few, "test": "t"}
-        found["p"] = mcnemar(few, 4_000 - few)
-        print_pair({**content, "greedy": found, "sampled": found})
-        assert capsys.readouterr().out.count(told) == 2
+        found = {"difference": ESTIMATE, "first_only": few, "second_only": 4_000 - few}
+        exact = found | {"p": mcnemar(few, 4_000 - few), "test": "McNemar, exact"}
+        drawn = compare([0.5] * 40, [1.0 if few else 0.5] * 20 + [1.0] * 20, 0)
+        print_pair({**content, "greedy": exact, "sampled": found | {"p": drawn.p, "test": drawn.test}})
+        greedy, sampled = capsys.readouterr().out.splitlines()[1:3]
+        assert told in greedy
+        assert "p ≤ 0.0001 (random signs, 10000)" in sampled, "no draw was as far"
 
 
 class Pool:
