@@ -196,7 +196,7 @@ class Rank:
 
 def _repeat_sums() -> None:
     """Have a GPU make its sums in the same order each time, so that a run that goes on, or is done again, comes out as it was:
-    else those of attention's gradients over more than 64 tokens are in the order in which its processors are done."""
+    else one update, of rows of up to 69 tokens on an H100, came to four results in four times."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch demands it
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nobody reads that
