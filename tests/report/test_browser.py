@@ -68,6 +68,7 @@ def test_what_longer_reasoning_is_worth_is_shown(opened: Browser) -> None:
     assert "false value gone on from" in ticks
     side = opened.run("document.querySelector('#useful-use .plot').layout.yaxis")
     assert side["type"] == "category"
+    assert opened.run("document.querySelector('#useful-use .plot').layout.xaxis.title.text") == "share"
     assert side["range"][0] > side["range"][1], "names of categories stand beside the chart, the first one on top"
     assert opened.run("document.querySelector('#useful-use .plot').data[0].error_x.array.length") == 3
     assert "step_000020 on warmup" in opened.run("document.getElementById('useful-tables').textContent")
