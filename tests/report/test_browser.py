@@ -171,6 +171,44 @@ def test_keys_walk_through_the_list(opened: Browser) -> None:
     assert opened.run("document.activeElement.id") == "list"
 
 
+def test_the_list_marks_what_is_shown(opened: Browser) -> None:
+    choose(opened, "problem", "> 5000 ?")
+    opened.until(f"{LISTED} === 6")
+    marked = "[...document.querySelectorAll('#list [aria-selected=true]')].map((e) => book.found[Number(e.dataset.place)])"
+    active = "document.getElementById('list').getAttribute('aria-activedescendant')"
+    opened.press("p")
+    shown = opened.run("book.shown")
+    assert opened.run(marked) == [shown]
+    assert opened.run(active) == f"item-{opened.run('book.place')}"
+    opened.press("k")
+    assert opened.run("book.found.indexOf(book.shown)") == opened.run(f"book.found.indexOf({shown})") - 1, (
+        "k goes on from there"
+    )
+    choose(opened, "step-least", "20")
+    opened.until(f"{LISTED} === 2")
+    for _ in range(2):
+        opened.press("p")
+    assert opened.run("book.rows[book.shown][at.step]") < 20
+    assert opened.run(marked) == [], "it is not among those that are listed"
+    assert opened.run(active) is None
+    opened.run("[...document.querySelectorAll('#chain .others button')].at(-1).click()")
+    assert opened.run(marked) == [opened.run("book.shown")]
+
+
+def test_where_nothing_is_left_no_chain_is_shown(opened: Browser) -> None:
+    choose(opened, "problem", "no such problem")
+    opened.until(f"{LISTED} === 0")
+    for key in "npsjk":
+        opened.press(key)
+    assert opened.run("document.getElementById('chain').textContent") == "No chain is like this."
+    assert opened.run("document.getElementById('list').getAttribute('aria-activedescendant')") is None
+    opened.run("document.querySelector('button[type=reset]').click()")
+    opened.until(f"{LISTED} > 0")
+    if not opened.run("book.shading"):
+        opened.press("s")
+    assert opened.run("book.found[book.place] === book.shown")
+
+
 def test_a_curve_without_a_plateau_says_what_that_may_mean(opened: Browser) -> None:
     assert LEAST_SPAN == 0.5
     told = opened.run("document.getElementById('plateaus').textContent")
