@@ -16,6 +16,14 @@ from rollout.types import Sample
 ALLOWED_GROWTH = 1.3
 """On the easiest problems; chains that grow more there are padded."""
 
+
+def judge_growth(low: float | None, high: float | None) -> str:
+    """What an interval of the growth on the easiest problems says, in words; None is an end that is not finite."""
+    if low is not None and low > ALLOWED_GROWTH:
+        return "padded"
+    return "fine" if high is not None and high <= ALLOWED_GROWTH else "too few to tell"
+
+
 Groups = Sequence[Sequence[Sample]]
 """Chains of each problem."""
 

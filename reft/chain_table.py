@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from reft.chain_lengths import ALLOWED_GROWTH
+from reft.chain_lengths import ALLOWED_GROWTH, judge_growth
 from rollout.search.names import TOGETHER, counted, words
 
 ALTERATIONS = {
@@ -209,9 +209,7 @@ def _print_gain(console: Console, gain: dict[str, Any], names: dict[str, str]) -
     if gain["slope"] is not None:
         console.print(f"tokens more for each unit of difficulty: {show(gain['slope'], sign=True)}")
     if (easiest := gain["easiest"]) is not None:
-        low, high = easiest["times"]["low"], easiest["times"]["high"]
-        fine = high is not None and high <= ALLOWED_GROWTH
-        grown = "padded" if (low or 0) > ALLOWED_GROWTH else "fine" if fine else "too few to tell"
+        grown = judge_growth(easiest["times"]["low"], easiest["times"]["high"])
         grown = f"{ALLOWED_GROWTH} or less is not padded: {grown}"
         console.print(f"length on the easiest problems: {show(easiest['times'])} times the first one's; {grown}")
 

@@ -61,12 +61,28 @@ MODE = Fields(
     {"flops_per_query": Maybe(COST), "maj@k": Fields(other=ESTIMATE), "pass@k": Fields(other=ESTIMATE)},
 )
 BESTS = {name: ESTIMATE for name in ("vote", "rerank", "upper_bound")}
+AGAINST = Fields(
+    {"against": TEXT, "tokens_per_query": AMOUNT, "their_tokens": AMOUNT, "gain": MEASURE}, {"budget": Maybe(COUNT)}
+)
+"""One chain against several."""
+BIN = Fields({"from": NUMBER, "to": NUMBER}, {"tokens": Maybe(MEASURE)})
+ALTERED = Fields({"none": ESTIMATE, "difference": MEASURE})
+"""Chains with their steps as they were, and what an alteration makes of their accuracy."""
+PARTS = {name: Maybe(MEASURE) for name in ("total", "quality", "persistence")}
 STUDY = {
-    "difficulty": Maybe(Fields({}, {"bins": [Fields({"from": NUMBER, "to": NUMBER}, {"tokens": Maybe(MEASURE)})]})),
-    "ablations": Maybe(Fields({}, {"chains": COUNT, "with_steps": COUNT, "against": ANY}, Maybe(ESTIMATE))),
+    "difficulty": Maybe(
+        Fields({}, {"bins": [BIN], "slope": Maybe(MEASURE), "spearman": Maybe(MEASURE), "spearman_most": Maybe(NUMBER)})
+    ),
+    "ablations": Maybe(
+        Fields({}, {"chains": COUNT, "with_steps": COUNT, "against": Fields(other=Maybe(ALTERED))}, Maybe(ESTIMATE))
+    ),
     "quality": Maybe(Fields(other=Maybe(MEASURE))),
     "scaling": Maybe(Fields(other=Maybe(Fields({"budget": ANY, "gain": MEASURE})))),
-    "gain": Maybe(Fields({}, {"before": TEXT} | {name: Maybe(MEASURE) for name in ("total", "quality", "persistence")})),
+    "sequential": [Fields({"budget": COUNT, "gain": MEASURE})],
+    "equal_tokens": [AGAINST],
+    "gain": Maybe(
+        Fields({}, {"before": TEXT, "easiest": Maybe(Fields({}, {"times": Maybe(MEASURE)})), "equal_tokens": [AGAINST]} | PARTS)
+    ),
 }
 """What a study of chains has found beside its curves."""
 REPORT = Fields(

@@ -97,8 +97,10 @@ function filter() {
   $("list").scrollTop = 0;
   book.listed = 0;
   listMore();
-  if (book.found.length) select(0, false);
-  else $("chain").replaceChildren(make("p", { class: "note" }, "No chain is like this."));
+  if (book.found.length) return select(0, false);
+  book.shown = undefined;
+  mark(-1);
+  $("chain").replaceChildren(make("p", { class: "note" }, "No chain is like this."));
 }
 
 function listMore() {
@@ -119,17 +121,32 @@ function itemOf(place) {
       make("div", { class: "meta" }, `step ${row[at.step]} · ${row[at.tokens]} tokens · ${reward} · ${sourceName(row)}`)));
 }
 
-function select(place, follow = true) {
-  if (place < 0 || place >= book.found.length) return;
-  while (book.listed <= place) listMore();
-  const before = $(`item-${book.place}`);
+// Which item of the list is shown: none below 0, and `j` and `k` go on from where they were.
+function mark(place) {
+  const before = $("list").querySelector("[aria-selected=true]");
   if (before) before.setAttribute("aria-selected", "false");
+  $("list").removeAttribute("aria-activedescendant");
+  if (place < 0) return;
+  while (book.listed <= place) listMore();
   book.place = place;
   const item = $(`item-${place}`);
   item.setAttribute("aria-selected", "true");
   $("list").setAttribute("aria-activedescendant", item.id);
-  if (follow) item.scrollIntoView({ block: "nearest" });
+}
+
+function select(place, follow = true) {
+  if (place < 0 || place >= book.found.length) return;
+  mark(place);
+  if (follow) $(`item-${place}`).scrollIntoView({ block: "nearest" });
   show(book.found[place]);
+}
+
+// A chain that may not be among those that are listed.
+function turnTo(chain) {
+  const place = book.found.indexOf(chain);
+  if (place >= 0) return select(place);
+  mark(place);
+  show(chain);
 }
 
 // Spans of a chain's tokens, the less likely the warmer; `from` is where what was sampled begins.
@@ -222,7 +239,7 @@ function beforeAndAfter(same, place) {
   const column = (title, other) => make("div", {},
     make("p", { class: "note" }, `${title}: step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])} `, badge(book.rows[other])),
     chainText(book.rows[other], book.shading));
-  const names = same.slice(0, 60).map((other) => make("button", { type: "button", "aria-current": String(other === place), onclick: () => show(other) },
+  const names = same.slice(0, 60).map((other) => make("button", { type: "button", "aria-current": String(other === place), onclick: () => turnTo(other) },
     `${MARKS[verdictOf(book.rows[other])]} step ${book.rows[other][at.step]}, ${sourceName(book.rows[other])}`));
   return [make("h3", {}, `The same problem${pair ? ", before and after" : ""}: ${same.length.toLocaleString("en")} chains`),
     pair && make("div", { class: "versus" }, column("before", pair[0]), column("after", pair[1])),
@@ -250,7 +267,7 @@ function close() {
 function along(by) {
   const same = book.same.get(book.rows[book.shown][at.problem]);
   const next = same[same.indexOf(book.shown) + by];
-  if (next !== undefined) show(next);
+  if (next !== undefined) turnTo(next);
 }
 
 function onKey(event) {

@@ -168,7 +168,7 @@ function draw(element, chart, axis, compact, hidden = new Set()) {
     xshift: 2, showarrow: false, font: { color: shape.line.color, size: 10 },
   })));
   if (chart.share) {
-    layout.yaxis.title = { text: "accuracy", font: { size: 12 } };
+    layout.yaxis.title = { text: chart.side || "accuracy", font: { size: 12 } };
     layout.yaxis.range = [-0.02, 1.04];
   }
   if (compact) layout.hovermode = "closest";

@@ -22,10 +22,13 @@ function runCard(run) {
     make("div", { class: "tiles" }, ...tiles));
 }
 
+const UNSPENT = "none: it ends, greater budgets are not spent";
+const NO_PLATEAU = "none: still gains, turns, or is flat for less than half a doubling";
+
 function showPlateaus(chart, axis) {
   const found = chart.series.filter((one) => one.y.length > 2).map((one) => {
     const plateau = one.plateau[axis.key];
-    if (!plateau) return [one.name, one.unspent[axis.key] ? "none: it ends, greater budgets are not spent" : "none: still gains, or turns"];
+    if (!plateau) return [one.name, one.unspent[axis.key] ? UNSPENT : NO_PLATEAU];
     const told = plateau.certain ? "yes" : "not told apart from a slow rise";
     return [one.name, share(plateau.level), short(plateau.start), `${plateau.gain.toFixed(3)} ± ${plateau.error.toFixed(3)}`, told];
   });
@@ -44,14 +47,15 @@ function showBreakEven(rows) {
     if (row.queries !== null) return `${short(row.queries)}${range}`;
     return row.query[0] === null && row.query[1] === null ? "–" : row.query[0] === null ? "only training reaches it" : "only the earlier reaches it";
   };
+  const answer = (row) => make("div", { class: row.queries === null ? "answer" : "answer whole" }, told(row));
   const several = new Set(rows.map((row) => row.run)).size > 1;
   $("break-even").append(make("div", { class: "card below" }, make("h3", {}, "Break-even: training longer against sampling more"),
     make("p", { class: "note" }, "At equal accuracy, the later checkpoint costs more to train and the earlier one more to ask. " +
       "From so many queries on, training longer has been cheaper in all; between budgets that were measured, costs are interpolated. " +
       "In brackets, with all accuracies at the ends of their intervals that speak for training, and against it."),
-    table(["accuracy", "problems", "earlier", "FLOPs a query", "later", "FLOPs a query", "more training, FLOPs", "break-even queries"],
-      rows.map((row) => [share(row.accuracy), several ? `${row.run}, ${row.split}` : row.split, row.earlier, short(row.query[0]), row.later,
-        short(row.query[1]), short(row.training[1] - row.training[0]), told(row)]), [0, 3, 5, 6, 7], "break-even")));
+    table(["accuracy", "break-even queries", "earlier", "FLOPs a query", "later", "FLOPs a query", "more training, FLOPs", "problems"],
+      rows.map((row) => [share(row.accuracy), answer(row), row.earlier, short(row.query[0]), row.later, short(row.query[1]),
+        short(row.training[1] - row.training[0]), several ? `${row.run}, ${row.split}` : row.split]), [0, 3, 5, 6], "break-even")));
 }
 
 function showUse(found) {

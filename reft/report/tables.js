@@ -21,7 +21,7 @@ function numbersOf(chosen) {
       return [one.name, one.labels ? one.labels[place] : "", typeof x === "string" ? x : short(x), value(y),
         one.low ? `${value(one.low[place])} – ${value(one.high[place])}` : "", one.n && one.n[place] ? String(one.n[place]) : ""];
     }));
-    const titles = ["curve", "budget", axis.label, chart.share ? "accuracy" : "value", "interval", "n"];
+    const titles = ["curve", "budget", axis.label, chart.side || (chart.share ? "accuracy" : "value"), "interval", "n"];
     const kept = titles.map((_, place) => place).filter((place) => rows.some((row) => row[place] !== ""));
     const numbers = kept.flatMap((place, column) => (place > 1 ? [column] : []));
     element.replaceChildren(element.firstChild, table(kept.map((place) => titles[place]), rows.map((row) => kept.map((place) => row[place])), numbers,

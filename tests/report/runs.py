@@ -118,23 +118,48 @@ def study_of(checkpoint: str) -> dict[str, Any]:
     def share(value: float, n: int = 200) -> dict[str, Any]:
         return asdict(proportion(value * n, n))
 
+    def measure(value: float, n: int = 200, half: float = 0.0625) -> dict[str, Any]:
+        return {"value": value, "n": n, "low": value - half, "high": value + half}
+
     content: dict[str, Any] = {
         "natural": {
             "tokens_per_query": 24.0 if trained else 15.0,
             "flops_per_query": 2e7,
             "accuracy": share(0.25 + 0.65 * trained),
         },
-        "ablations": {"chains": 200, "with_steps": 100, "none": share(0.9, 100), "cut": share(0.2, 100), "follow": share(0.95)},
+        "ablations": {
+            "chains": 200,
+            "with_steps": 100,
+            "none": share(0.9, 100),
+            "cut": share(0.2, 60),
+            "follow": share(0.95),
+            "against": {"cut": {"none": share(0.8, 60), "difference": measure(-0.6, 60)}},
+        },
         "difficulty": {
             "bins": [
                 {"from": 1.0, "to": 1.0, "tokens": share(0.5), "accuracy": share(0.9)},
                 {"from": 2.0, "to": 4.0, "tokens": share(0.75), "accuracy": share(0.8)},
-            ]
+            ],
+            "slope": measure(0.125),
+            "spearman": measure(0.25),
+            "spearman_most": 0.875,
         },
         "quality": {"repeated_tries": share(0.05), "verdict_error": None, "trace_error": share(0.1)},
+        "sequential": [{"budget": 2, "gain": measure(-0.0625)}],
+        "equal_tokens": [
+            {"budget": budget, "against": name, "tokens_per_query": 24.0, "their_tokens": 20.0, "gain": measure(value)}
+            for budget, name, value in ((None, "one_try_vote", 0.1), (None, "one_try_oracle", 0.05), (4, "chain_vote", 0.15))
+        ],
         "scaling": {"cap": None, "wait": None if trained else {"budget": 8, "gain": share(0.5)}},
     }
-    parts = {"before": "runs/x/checkpoints/warmup", "total": share(0.65), "quality": share(0.05), "persistence": share(0.6)}
+    parts: dict[str, Any] = {
+        "before": "runs/x/checkpoints/warmup",
+        "total": share(0.65),
+        "quality": share(0.05),
+        "persistence": share(0.6),
+    }
+    parts["easiest"] = {"from": 1.0, "to": 1.0, "times": measure(1.75, 17, 0.25)}
+    parts["equal_tokens"] = content["equal_tokens"][:1]
     return content | ({"gain": parts} if trained else {})
 
 

@@ -1,5 +1,6 @@
 """The page in a real browser."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 pytest.importorskip("plotly", reason="the report draws with plotly")
 
+from reft.plateau import LEAST_SPAN
 from reft.report.page import build_page
 from reft.report.read import read_log, read_run
 from tests.report.browser import CHROMIUM, Browser
@@ -68,6 +70,7 @@ def test_what_longer_reasoning_is_worth_is_shown(opened: Browser) -> None:
     assert "false value gone on from" in ticks
     side = opened.run("document.querySelector('#useful-use .plot').layout.yaxis")
     assert side["type"] == "category"
+    assert opened.run("document.querySelector('#useful-use .plot').layout.xaxis.title.text") == "share"
     assert side["range"][0] > side["range"][1], "names of categories stand beside the chart, the first one on top"
     assert opened.run("document.querySelector('#useful-use .plot').data[0].error_x.array.length") == 3
     assert "step_000020 on warmup" in opened.run("document.getElementById('useful-tables').textContent")
@@ -168,6 +171,50 @@ def test_keys_walk_through_the_list(opened: Browser) -> None:
     assert opened.run("document.activeElement.id") == "list"
 
 
+def test_the_list_marks_what_is_shown(opened: Browser) -> None:
+    choose(opened, "problem", "> 5000 ?")
+    opened.until(f"{LISTED} === 6")
+    marked = "[...document.querySelectorAll('#list [aria-selected=true]')].map((e) => book.found[Number(e.dataset.place)])"
+    active = "document.getElementById('list').getAttribute('aria-activedescendant')"
+    opened.press("p")
+    shown = opened.run("book.shown")
+    assert opened.run(marked) == [shown]
+    assert opened.run(active) == f"item-{opened.run('book.place')}"
+    opened.press("k")
+    assert opened.run("book.found.indexOf(book.shown)") == opened.run(f"book.found.indexOf({shown})") - 1, (
+        "k goes on from there"
+    )
+    choose(opened, "step-least", "20")
+    opened.until(f"{LISTED} === 2")
+    for _ in range(2):
+        opened.press("p")
+    assert opened.run("book.rows[book.shown][at.step]") < 20
+    assert opened.run(marked) == [], "it is not among those that are listed"
+    assert opened.run(active) is None
+    opened.run("[...document.querySelectorAll('#chain .others button')].at(-1).click()")
+    assert opened.run(marked) == [opened.run("book.shown")]
+
+
+def test_where_nothing_is_left_no_chain_is_shown(opened: Browser) -> None:
+    choose(opened, "problem", "no such problem")
+    opened.until(f"{LISTED} === 0")
+    for key in "npsjk":
+        opened.press(key)
+    assert opened.run("document.getElementById('chain').textContent") == "No chain is like this."
+    assert opened.run("document.getElementById('list').getAttribute('aria-activedescendant')") is None
+    opened.run("document.querySelector('button[type=reset]').click()")
+    opened.until(f"{LISTED} > 0")
+    if not opened.run("book.shading"):
+        opened.press("s")
+    assert opened.run("book.found[book.place] === book.shown")
+
+
+def test_a_curve_without_a_plateau_says_what_that_may_mean(opened: Browser) -> None:
+    assert LEAST_SPAN == 0.5
+    told = opened.run("document.getElementById('plateaus').textContent")
+    assert "none: still gains, turns, or is flat for less than half a doubling" in told
+
+
 def test_it_fits_a_phone_and_the_dark(opened: Browser) -> None:
     opened.prefer("dark")
     opened.until("document.documentElement.dataset.theme === 'dark'")
@@ -182,6 +229,28 @@ def test_it_fits_a_phone_and_the_dark(opened: Browser) -> None:
     assert opened.run("getComputedStyle(document.getElementById('list')).display") == "none"
     opened.press("Escape")
     assert opened.run("getComputedStyle(document.getElementById('list')).display") != "none"
+    opened.size(1280, 900)
+
+
+def test_answers_of_tables_are_seen_on_a_phone_and_on_paper(opened: Browser) -> None:
+    opened.size(375, 740, phone=True)
+    row = {"run": "r", "split": "test", "accuracy": 0.5, "earlier": "warmup", "later": "step_000020", "training": [1e12, 2e12],
+           "query": [1e7, 2e7], "low": 9e5, "queries": None, "high": None, "never": True}  # fmt: skip
+    opened.run(f"$('break-even').replaceChildren(); showBreakEven({json.dumps([row])})")
+    answer = opened.run("document.querySelector('#break-even .answer').getBoundingClientRect().toJSON()")
+    assert answer["right"] <= 375
+    assert answer["height"] < 3 * 1.5 * 16, "not a word a line"
+    gain = "document.querySelector('#useful-tables [aria-label^=Gains] tbody td:nth-child(4)')"
+    assert opened.run(f"{gain}.getBoundingClientRect().left") < 375 - 60, "a gain is seen without its interval"
+    cells = "[...document.querySelectorAll('#compute td.number, #useful td.number')]"
+    assert opened.run(f"{cells}.every((e) => getComputedStyle(e).whiteSpace === 'nowrap')")
+    assert opened.run("document.documentElement.scrollWidth") == 375
+    opened.size(718, 1000)  # what A4 leaves, in pixels
+    opened.call("Emulation.setEmulatedMedia", media="print")
+    boxes = "[...document.querySelectorAll('#compute > div .scroll, #useful-tables .scroll')]"
+    assert opened.run(f"{boxes}.length") > 3
+    assert opened.run(f"{boxes}.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.ariaLabel)") == []
+    opened.call("Emulation.setEmulatedMedia", media="")
     opened.size(1280, 900)
 
 
