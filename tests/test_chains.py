@@ -58,6 +58,7 @@ def test_the_page_reads_all_that_is_written(folder: Path) -> None:
     assert record.notes == []
 
 
+@pytest.mark.slow
 def test_killed_or_interrupted_it_goes_on_to_the_same_end(folder: Path) -> None:
     shutil.copytree(folder / "one", folder / "ended", ignore=shutil.ignore_patterns("chains-*"))
     words = command(folder, "chains", "ended/checkpoints/warmup", "-n", "3", "--budget", "2")
