@@ -61,6 +61,7 @@ def test_the_table_and_the_chart(folder: Path) -> None:
     assert "</svg>" in drawn
 
 
+@pytest.mark.slow
 def test_a_second_command_starts_nothing_and_another_budget_only_what_differs(folder: Path) -> None:
     before = content(folder)
     again = run(folder, "compare", "tiny.yaml", "run.dir=all", "--methods", "sft,star,online-st,reft")

@@ -100,7 +100,7 @@ def test_every_config_of_a_hub_model_is_pinned_to_its_source() -> None:
         "quickstart",
         "reft_running_total",
         "ppo_running_total",
-        "reft_word_problems",
+        pytest.param("reft_word_problems", marks=pytest.mark.slow),
         pytest.param("reft_word_problems_programs", marks=pytest.mark.slow),
     ],
 )

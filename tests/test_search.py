@@ -49,6 +49,7 @@ def names(content: Any) -> set[str]:
     return set(content) | set().union(*(names(value) for key, value in content.items() if key != "setup"))
 
 
+@pytest.mark.slow
 def test_a_run_s_checkpoint_takes_its_task_by_a_strategy(folder: Path) -> None:
     words = ["run/checkpoints/step_000001", "--strategy", "wait", "--budget", "4,1,2"]
     done = run(folder, *words, "rollout.workers=2")
