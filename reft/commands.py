@@ -201,12 +201,12 @@ def chains(checkpoints: Sequence[Path], split: str, n: int, budget: int, limit: 
 
 def sample(asked: Watching) -> int:
     """Print chains of a checkpoint for problems of a task, or for a prompt of one's own; or what a strategy makes of them."""
-    origin = check_watching(asked)
+    terms = check_watching(asked)
     _quiet()
 
     from reft.viewer import watch_chains
 
-    watch_chains(asked, origin)
+    watch_chains(asked, terms)
     return 0
 
 

@@ -17,7 +17,7 @@ def run_of(checkpoint: Path, remedy: str = "name a folder in RUN/checkpoints") -
     Raises:
         RunError: if it is none, is damaged, or lies in no run, where a remedy is told.
     """
-    check_sound(checkpoint)
+    _check_config(checkpoint)
     if not lies_in_run(checkpoint):
         raise RunError(f"{checkpoint} lies in no run directory, so its task is not known; {remedy}")
     if damage := find_damage(checkpoint):  # a run seals its checkpoints
@@ -31,10 +31,14 @@ def lies_in_run(checkpoint: Path) -> bool:
 
 def check_sound(folder: Path) -> None:
     """Raise `RunError` for a folder that is no checkpoint, or damaged."""
-    if not (folder / "config.json").is_file():
-        raise RunError(f"{folder} is no checkpoint: it has no config.json; name one, such as a folder in RUN/checkpoints")
+    _check_config(folder)
     if is_sealed(folder) and (damage := find_damage(folder)):
         raise RunError(f"{folder} is damaged ({damage}); name another, or have its run make it again")
+
+
+def _check_config(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise RunError(f"{folder} is no checkpoint: it has no config.json; name one, such as a folder in RUN/checkpoints")
 
 
 def settings_of(checkpoint: str) -> tuple[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from reft.model import check_model, load_tokenizer
 from reft.rollouts import local_pool, make_checker, try_prompts
 from reft.searches import check_room, plan
 from reft.tasks import Task
-from reft.watching import Origin, Watching
+from reft.watching import Terms, Watching
 from rollout.codec import Codec
 from rollout.engine import Engine, StreamingEngine
 from rollout.pool import LocalPool, Progress
@@ -29,26 +29,26 @@ INDENT = 10
 """Columns before a chain with a verdict."""
 
 
-def watch_chains(asked: Watching, origin: Origin) -> None:
+def watch_chains(asked: Watching, terms: Terms) -> None:
     """Show what `reft sample` is asked for.
 
     Raises:
         UserError: in one line, for a problem that is not there, or that the checkpoint cannot be asked.
     """
-    config, folder = origin.config, asked.folder
-    known = find_problem(config.task, asked.prompt) if asked.prompt is not None and origin.judged else None
+    config, folder = terms.config, asked.folder
+    known = find_problem(config.task, asked.prompt) if asked.prompt is not None and terms.judged else None
     if asked.prompt is not None and known is None:
         if asked.strategy is not None:
             raise ConfigError("--prompt is no problem of the task, so --strategy could not tell its answers; leave one out")
         prompt = Problem(asked.prompt, asked.prompt, "", {})
-        show_prompt(fit(config, folder, [prompt]) if origin.fitted else config, folder, asked.prompt, asked.chains, asked.seed)
+        show_prompt(fit(config, folder, [prompt]) if terms.fitted else config, folder, asked.prompt, asked.chains, asked.seed)
         return
     chosen = choose_problems(config.task, asked.problems, asked.problem, asked.seed) if known is None else [known]
     if asked.strategy is None:
-        show(fit(config, folder, chosen) if origin.fitted else config, folder, chosen, asked.chains, asked.seed)
+        show(fit(config, folder, chosen) if terms.fitted else config, folder, chosen, asked.chains, asked.seed)
         return
     budget = asked.budget or BUDGET
-    if origin.fitted:
+    if terms.fitted:
         found = plan(asked.strategy, config.task, [budget], chosen[0])
         found.check(asked.checkpoint, chosen[0])
         config = fit(config, folder, [found.asked(problem) for problem in chosen], found.chains)

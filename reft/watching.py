@@ -42,7 +42,7 @@ class Watching:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Terms:
     """By what a checkpoint is asked and judged."""
 
     config: Config
@@ -52,7 +52,7 @@ class Origin:
     """Whether chains may be made as short as the checkpoint's positions want it, since nobody has said how long they are."""
 
 
-def check_watching(asked: Watching) -> Origin:
+def check_watching(asked: Watching) -> Terms:
     """Look at the options, and find what judges the checkpoint's answers.
 
     Raises:
@@ -76,25 +76,25 @@ def check_watching(asked: Watching) -> Origin:
         raise ConfigError(f"--samples is not of --strategy {asked.strategy}, which has --budget; leave one out")
     if asked.task is not None and asked.config is not None:
         raise ConfigError("--task and --config each say what judges answers; leave one out")
-    return _origin(asked)
+    return _terms(asked)
 
 
-def _origin(asked: Watching) -> Origin:
+def _terms(asked: Watching) -> Terms:
     check_sound(asked.folder)
     if asked.config is not None:
-        return Origin(compose(asked.config, []).config, True, False)
+        return Terms(compose(asked.config, []).config, True, False)
     if asked.task is not None:
         if asked.task not in EMBEDDED:
             raise ConfigError(
                 f"--task {asked.task!r} is none of those that are made here: {', '.join(EMBEDDED)}; for another, name a config "
                 "with --config"
             )
-        return Origin(compose_settings(*alone(asked.checkpoint, asked.task)).config, True, True)
+        return Terms(compose_settings(*alone(asked.checkpoint, asked.task)).config, True, True)
     if lies_in_run(asked.folder):
-        return Origin(read_settings(run_of(asked.folder)).config, True, False)
+        return Terms(read_settings(run_of(asked.folder)).config, True, False)
     if asked.prompt is None or asked.strategy is not None:
         raise RunError(
             f"{asked.checkpoint} lies in no run directory, so its task is not known; name what asks it and judges its answers "
             "by --task NAME or --config CONFIG, or ask it yourself by --prompt alone"
         )
-    return Origin(compose_settings(*alone(asked.checkpoint)).config, False, True)
+    return Terms(compose_settings(*alone(asked.checkpoint)).config, False, True)
